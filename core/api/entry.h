@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * entry: the bodies of the public entries, inline: hak_api.c gives them their hak_ names, override.c those of the C library,
+ * override_cxx.c those of C++. Each name has its own copy of the fast path, so none costs a jump more than another.
+ *
+ * Any thread; no lock is held. Rules for odd inputs: include/hakmem/hakmem.h.
+ */
+#ifndef HK_API_ENTRY_H
+#define HK_API_ENTRY_H
+
+#include "front/fast.h"
+
+#include <errno.h>
+#include <string.h>
+
+static HK_ALWAYS_INLINE void *hk_entry_malloc(size_t size)
+{
+    return hk_malloc_fast(size, hk_malloc_slow);
+}
+
+static HK_ALWAYS_INLINE void *hk_entry_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (HK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes) || bytes > HK_TINY_MAX))
+        return hk_calloc_slow(__builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes);
+    void *ptr = hk_malloc_fast(bytes, hk_malloc_slow);
+    return HK_LIKELY(ptr != NULL) ? memset(ptr, 0, bytes) : NULL;
+}
+
+static inline void *hk_entry_realloc(void *ptr, size_t size)
+{
+    if (ptr == NULL)
+        return hk_malloc_fast(size, hk_malloc_slow);
+    if (size == 0) {
+        hk_free_fast(ptr);
+        return NULL;
+    }
+    return hk_resize(ptr, size);
+}
+
+static inline void *hk_entry_reallocarray(void *ptr, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return hk_entry_realloc(ptr, bytes);
+}
+
+/* align is a power of two. */
+static inline void *hk_entry_aligned(size_t align, size_t size)
+{
+    return align <= 16 ? hk_malloc_fast(size, hk_malloc_slow) : hk_malloc_aligned(align, size);
+}
+
+static inline void *hk_entry_aligned_alloc(size_t align, size_t size)
+{
+    if (!hk_is_pow2(align)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return hk_entry_aligned(align, size);
+}
+
+static inline int hk_entry_posix_memalign(void **memptr, size_t align, size_t size)
+{
+    if (!hk_is_pow2(align) || align % sizeof(void *) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *ptr = hk_entry_aligned(align, size);
+    errno = saved;
+    if (ptr == NULL)
+        return ENOMEM;
+    *memptr = ptr;
+    return 0;
+}
+
+/* An alignment that is no power of two is rounded up, as glibc does; one that cannot be is EINVAL. */
+static inline void *hk_entry_memalign(size_t align, size_t size)
+{
+    if (align > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (!hk_is_pow2(align))
+        align = align < 2 ? 1 : (size_t)2 << hk_log2(align);
+    return hk_entry_aligned(align, size);
+}
+
+void *hk_entry_valloc(size_t size);
+void *hk_entry_pvalloc(size_t size);
+
+static inline size_t hk_entry_usable_size(const void *ptr)
+{
+    return ptr == NULL ? 0 : hk_block_size(ptr, "malloc_usable_size");
+}
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The process's life: options at start, fork, statistics at exit. Nothing here must have run before malloc works.
+ */
+#include "base/options.h"
+#include "box/huge.h"
+#include "box/purge.h"
+#include "front/front.h"
+#include "hakmem/hakmem.h"
+#include "os/os.h"
+#include "superslab/meta.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+/* The locks inside those of the heaps, in the order of ranks (os/lock.h). */
+#define INNER_LOCKS 4u
+
+static struct hk_lock *inner_lock(unsigned i)
+{
+    return i == 0 ? hk_pool_lock() : i == 1 ? hk_arena_lock() : i == 2 ? hk_huge_lock() : hk_meta_lock();
+}
+
+static void fork_prepare(void)
+{
+    hk_heap_fork_prepare();
+    for (unsigned i = 0; i < INNER_LOCKS; i++)
+        hk_lock_for_fork(inner_lock(i));
+    hk_lock_fork_begin();
+}
+
+static void fork_parent(void)
+{
+    hk_lock_fork_end();
+    for (unsigned i = INNER_LOCKS; i-- > 0;)
+        hk_unlock(inner_lock(i));
+    hk_heap_fork_parent();
+}
+
+static void fork_child(void)
+{
+    hk_lock_fork_end();
+    for (unsigned i = INNER_LOCKS; i-- > 0;)
+        hk_lock_reset(inner_lock(i));
+    struct hk_thread *mine = hk_front_thread();
+    hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
+    hk_purge_fork_child();
+}
+
+/* Nine tenths of the cgroup's limit: the program has memory that is not ours. */
+static void resolve_memory_limit(void)
+{
+    if (hk_opt(HK_OPT_MEMORY_LIMIT) != INT64_MAX)
+        return;
+    size_t limit = hk_os_cgroup_limit();
+    hk_option_store(HK_OPT_MEMORY_LIMIT, limit >= INT64_MAX ? 0 : (int64_t)(limit / 10 * 9));
+}
+
+__attribute__((constructor(101))) static void start(int argc, char **argv, char **envp)
+{
+    (void)argc;
+    (void)argv;
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    if (getauxval(AT_SECURE) == 0) {
+        int saved = errno;
+        hk_options_init(envp);
+        resolve_memory_limit();
+        errno = saved;
+    }
+    hk_purge_allow_helper(true);
+}
+
+/* PATH of HAKMEM_STATS=json:PATH with %p replaced by the process id. */
+static void expand(char *to, size_t size, const char *from)
+{
+    char digits[24];
+    size_t used = 0;
+    for (; *from != 0 && used + sizeof digits < size; from++) {
+        if (from[0] != '%' || from[1] != 'p') {
+            to[used++] = *from;
+            continue;
+        }
+        unsigned n = 0;
+        for (unsigned long pid = (unsigned long)getpid(); pid != 0; pid /= 10)
+            digits[n++] = (char)('0' + pid % 10);
+        while (n > 0)
+            to[used++] = digits[--n];
+        from++;
+    }
+    to[used] = 0;
+}
+
+__attribute__((destructor(101))) static void finish(void)
+{
+    hk_purge_allow_helper(false);
+    if (hk_opt(HK_OPT_STATS) == 1)
+        hak_stats_print(2);
+    if (hk_stats_path[0] == 0)
+        return;
+    char path[sizeof hk_stats_path + 64];
+    expand(path, sizeof path, hk_stats_path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || hak_stats_json(fd) != 0) {
+        static const char text[] = "hakmem: HAKMEM_STATS=json: the file cannot be written\n";
+        ssize_t ignored = write(2, text, sizeof text - 1);
+        (void)ignored;
+    }
+    if (fd >= 0)
+        close(fd);
+}

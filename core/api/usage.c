@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/usage.h"
+
+#include "box/huge.h"
+#include "front/front.h"
+#include "os/os.h"
+#include "superslab/meta.h"
+#include "superslab/ss_arena.h"
+
+#include <string.h>
+
+static void visit_slab(struct hk_usage *u, struct hk_slab *slab)
+{
+    struct hk_class_usage *c = &u->cls[slab->cls];
+    c->slabs++;
+    c->used += slab->used;
+    c->remote += hk_remote_count(slab);
+    c->carved += slab->carved;
+    c->resident += hk_os_resident(hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE);
+}
+
+static void visit_superslab(void *ctx, struct hk_superslab *ss)
+{
+    struct hk_usage *u = ctx;
+    u->superslabs++;
+    for (unsigned i = 0; i < HK_SLABS;) {
+        struct hk_slab *slab = &ss->slab[i];
+        bool owned = slab->state != HK_SLAB_FREE;
+        if (owned)
+            visit_slab(u, slab);
+        else
+            u->empty += hk_os_resident(ss->base + i * HK_SLAB_SIZE, HK_SLAB_SIZE);
+        i += owned ? slab->slabs : 1;
+    }
+}
+
+static void visit_heap(void *ctx, struct hk_heap *heap)
+{
+    struct hk_usage *u = ctx;
+    u->refills += heap->refills;
+    u->flushes += heap->flushes;
+    if (heap == &hk_orphan_heap)
+        return;
+    struct hk_thread *thread = hk_thread_of(heap);
+    u->threads += thread->front != NULL;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_class_usage *c = &u->cls[cls];
+        c->front += hk_front_count(thread, cls);
+        c->refills += thread->cache[cls].refills;
+        c->flushes += thread->cache[cls].flushes;
+        c->refilled += thread->cache[cls].refilled;
+        c->flushed += thread->cache[cls].flushed;
+    }
+}
+
+static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind)
+{
+    struct hk_usage *u = ctx;
+    if (kind == HK_RUN_SUPERSLAB)
+        return;
+    size_t resident = hk_os_resident(start, size);
+    if (kind == HK_RUN_NONE) {
+        u->metadata += resident;
+    } else if (kind == HK_RUN_FREED) {
+        u->run_free += resident;
+    } else {
+        u->runs += size;
+        u->run_blocks++;
+        u->live_resident += resident;
+    }
+}
+
+static void visit_huge(void *ctx, void *start, size_t size)
+{
+    struct hk_usage *u = ctx;
+    u->huge += size;
+    u->huge_blocks++;
+    u->live_resident += hk_os_resident(start, size);
+}
+
+static void visit_meta(void *ctx, void *start, size_t size)
+{
+    struct hk_usage *u = ctx;
+    u->metadata += hk_os_resident(start, size);
+}
+
+/* Splits the resident bytes of a class: first to live blocks (a large block may be untouched), then to cached ones, the
+ * rest is free in the slabs. */
+static void add_class(struct hk_usage *u, unsigned cls)
+{
+    const struct hk_class_usage *c = &u->cls[cls];
+    size_t size = hk_class_size(cls);
+    size_t cached = c->front + c->remote;
+    size_t live = c->used - hk_min(c->used, cached); /* a busy program may show more cached than used */
+    size_t live_resident = hk_min(live * size, c->resident);
+    size_t cached_resident = hk_min(cached * size, c->resident - live_resident);
+    u->live += live * size;
+    u->live_blocks += live;
+    u->live_resident += live_resident;
+    u->front += cached_resident;
+    u->front_blocks += cached;
+    u->slab_free += c->resident - live_resident - cached_resident;
+    u->free_blocks += c->carved - hk_min(c->used, c->carved);
+}
+
+void hk_usage_read(struct hk_usage *u)
+{
+    memset(u, 0, sizeof *u);
+    hk_heap_visit(visit_heap, u);
+    hk_pool_visit(visit_superslab, u);
+    hk_arena_visit(visit_run, u);
+    hk_huge_visit(visit_huge, u);
+    hk_meta_visit(visit_meta, u);
+    void *registry[1];
+    size_t registry_size = hk_registry_mapped(registry);
+    if (registry_size != 0)
+        u->metadata += hk_os_resident(registry[0], registry_size);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        add_class(u, cls);
+    u->live += u->runs + u->huge;
+    u->live_blocks += u->run_blocks + u->huge_blocks;
+    u->resident = u->live_resident + u->front + u->slab_free + u->empty + u->run_free + u->metadata;
+    u->mapped = hk_arena_mapped() + registry_size + u->huge;
+}

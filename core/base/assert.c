@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/assert.h"
+
+#include "base/fmt.h"
+#include "base/options.h"
+
+#include <stdlib.h>
+
+void hk_assert_failed(const char *what, const char *file, int line)
+{
+    struct hk_fmt f;
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "hakmem: internal error: %s (%s:%d)\n", what, file, line);
+    hk_fmt_end(&f);
+    abort();
+}
+
+void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size)
+{
+    struct hk_fmt f;
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "hakmem: ");
+    if (kind == HK_MISUSE_DOUBLE_FREE && verb[0] == 'f')
+        hk_fmt(&f, "double free of %p", ptr);
+    else if (kind == HK_MISUSE_DOUBLE_FREE)
+        hk_fmt(&f, "%s of the free block %p", verb, ptr);
+    else if (kind == HK_MISUSE_INVALID)
+        hk_fmt(&f, "%s of an invalid pointer %p (not a block of this allocator)", verb, ptr);
+    else if (kind == HK_MISUSE_INTERIOR)
+        hk_fmt(&f, "%s of an interior pointer %p (inside the %zu-byte block at %p)", verb, ptr, size, block);
+    else
+        hk_fmt(&f, "corrupted free list in the %zu-byte slab at %p (write after free)", size, ptr);
+    if (kind == HK_MISUSE_DOUBLE_FREE && size != 0)
+        hk_fmt(&f, " (%zu-byte block)", size);
+    hk_fmt(&f, "\n");
+    hk_fmt_end(&f);
+    if (hk_opt(HK_OPT_MISUSE) != 0 || kind == HK_MISUSE_CORRUPT)
+        abort();
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * atomic: C11 atomics with the memory order in the name.
+ *
+ * Rule of the house: every release names its acquire in a comment where it stands ("pairs with ..."), and the other way
+ * round. Relaxed accesses say why no order is needed. Knows nobody.
+ */
+#ifndef HK_BASE_ATOMIC_H
+#define HK_BASE_ATOMIC_H
+
+#include <stdatomic.h>
+
+#define hk_load_relaxed(p) atomic_load_explicit(p, memory_order_relaxed)
+#define hk_load_acquire(p) atomic_load_explicit(p, memory_order_acquire)
+#define hk_store_relaxed(p, v) atomic_store_explicit(p, v, memory_order_relaxed)
+#define hk_store_release(p, v) atomic_store_explicit(p, v, memory_order_release)
+#define hk_add_relaxed(p, v) atomic_fetch_add_explicit(p, v, memory_order_relaxed)
+#define hk_sub_relaxed(p, v) atomic_fetch_sub_explicit(p, v, memory_order_relaxed)
+#define hk_swap_acquire(p, v) atomic_exchange_explicit(p, v, memory_order_acquire)
+#define hk_swap_release(p, v) atomic_exchange_explicit(p, v, memory_order_release)
+
+/* May fail for no reason: for loops. On failure *expected is what was found. */
+#define hk_cas_weak_release(p, expected, v)                                                                            \
+    atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_release, memory_order_relaxed)
+#define hk_cas_acquire(p, expected, v)                                                                                 \
+    atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acquire, memory_order_relaxed)
+
+/* A store before it in program order is seen by all before any load after it: for "I raise my flag, then look at yours". */
+#define hk_fence_full() atomic_thread_fence(memory_order_seq_cst)
+
+#endif

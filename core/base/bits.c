@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/bits.h"
+
+/* The bits of one word that lie in [first, first + n), where `first` is the position within that word. */
+static uint64_t word_mask(size_t first, size_t n)
+{
+    uint64_t upto = n >= 64 - first ? ~(uint64_t)0 : ((uint64_t)1 << (first + n)) - 1;
+    return upto & (~(uint64_t)0 << first);
+}
+
+size_t hk_bits_set(uint64_t *words, size_t first, size_t n)
+{
+    size_t before = 0;
+    while (n > 0) {
+        uint64_t *w = &words[first / 64];
+        size_t here = hk_min(n, 64 - first % 64);
+        uint64_t mask = word_mask(first % 64, here);
+        before += (size_t)__builtin_popcountll(*w & mask);
+        *w |= mask;
+        first += here;
+        n -= here;
+    }
+    return before;
+}
+
+size_t hk_bits_clear(uint64_t *words, size_t first, size_t n)
+{
+    size_t before = 0;
+    while (n > 0) {
+        uint64_t *w = &words[first / 64];
+        size_t here = hk_min(n, 64 - first % 64);
+        uint64_t mask = word_mask(first % 64, here);
+        before += (size_t)__builtin_popcountll(*w & mask);
+        *w &= ~mask;
+        first += here;
+        n -= here;
+    }
+    return before;
+}
+
+size_t hk_bits_find(const uint64_t *words, size_t from, size_t end, bool value)
+{
+    while (from < end) {
+        uint64_t w = words[from / 64];
+        uint64_t wanted = (value ? w : ~w) & (~(uint64_t)0 << (from % 64));
+        if (wanted != 0)
+            return hk_min(from - from % 64 + hk_lowest(wanted), end);
+        from = from - from % 64 + 64;
+    }
+    return end;
+}

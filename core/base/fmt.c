@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/fmt.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+void hk_fmt_start(struct hk_fmt *f, int fd)
+{
+    f->fd = fd;
+    f->failed = false;
+    f->used = 0;
+}
+
+static void flush(struct hk_fmt *f)
+{
+    size_t done = 0;
+    while (done < f->used && !f->failed) {
+        ssize_t n = write(f->fd, f->buf + done, f->used - done);
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            f->failed = true;
+    }
+    f->used = 0;
+}
+
+static void put(struct hk_fmt *f, char c)
+{
+    if (f->used == sizeof f->buf)
+        flush(f);
+    f->buf[f->used++] = c;
+}
+
+struct spec {
+    bool left, zero;
+    unsigned width;
+    unsigned longs; /* 0 int, 1 long or size_t, 2 long long */
+};
+
+static void put_padded(struct hk_fmt *f, const struct spec *s, const char *text, size_t n)
+{
+    size_t pad = s->width > n ? s->width - n : 0;
+    bool digits_first = s->zero && !s->left;
+    for (; pad > 0 && !s->left; pad--)
+        put(f, digits_first ? '0' : ' ');
+    while (n-- > 0)
+        put(f, *text++);
+    for (; pad > 0; pad--)
+        put(f, ' ');
+}
+
+static void put_number(struct hk_fmt *f, const struct spec *s, uint64_t v, unsigned base, const char *prefix)
+{
+    char text[32];
+    size_t at = sizeof text;
+    do {
+        text[--at] = "0123456789abcdef"[v % base];
+        v /= base;
+    } while (v != 0);
+    for (size_t n = 0; prefix[n] != 0; n++)
+        at--;
+    for (size_t n = 0; prefix[n] != 0; n++)
+        text[at + n] = prefix[n];
+    put_padded(f, s, text + at, sizeof text - at);
+}
+
+static const char *parse(const char *p, struct spec *s)
+{
+    for (; *p == '-' || *p == '0'; p++)
+        *(*p == '-' ? &s->left : &s->zero) = true;
+    for (; *p >= '0' && *p <= '9'; p++)
+        s->width = s->width * 10 + (unsigned)(*p - '0');
+    for (; *p == 'l' || *p == 'z'; p++)
+        s->longs++;
+    return p;
+}
+
+static uint64_t take_unsigned(const struct spec *s, va_list *args)
+{
+    return s->longs == 0 ? va_arg(*args, unsigned) : s->longs == 1 ? va_arg(*args, size_t) : va_arg(*args, unsigned long long);
+}
+
+static int64_t take_signed(const struct spec *s, va_list *args)
+{
+    return s->longs == 0 ? va_arg(*args, int) : s->longs == 1 ? va_arg(*args, long) : va_arg(*args, long long);
+}
+
+static void put_one(struct hk_fmt *f, char kind, const struct spec *s, va_list *args)
+{
+    if (kind == 'd') {
+        int64_t v = take_signed(s, args);
+        put_number(f, s, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 10, v < 0 ? "-" : "");
+    } else if (kind == 'u' || kind == 'x') {
+        put_number(f, s, take_unsigned(s, args), kind == 'u' ? 10 : 16, "");
+    } else if (kind == 'p') {
+        put_number(f, s, (uintptr_t)va_arg(*args, void *), 16, "0x");
+    } else if (kind == 's') {
+        const char *text = va_arg(*args, const char *);
+        size_t n = 0;
+        while (text[n] != 0)
+            n++;
+        put_padded(f, s, text, n);
+    } else {
+        put(f, kind == 'c' ? (char)va_arg(*args, int) : kind);
+    }
+}
+
+void hk_fmt(struct hk_fmt *f, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    for (const char *p = format; *p != 0; p++) {
+        struct spec s = {0};
+        if (*p != '%') {
+            put(f, *p);
+            continue;
+        }
+        p = parse(p + 1, &s);
+        put_one(f, *p, &s, &args);
+    }
+    va_end(args);
+}
+
+bool hk_fmt_end(struct hk_fmt *f)
+{
+    flush(f);
+    return !f->failed;
+}

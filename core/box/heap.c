@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "box/heap.h"
+
+#include "box/heap_priv.h"
+#include "box/hot_cold.h"
+#include "box/pool.h"
+
+/* ---- slabs between their states; the heap's lock ---- */
+
+static void set_full(struct hk_heap *heap, struct hk_slab *slab)
+{
+    slab->state = HK_SLAB_FULL;
+    hk_list_push(&heap->full, &slab->node);
+}
+
+static void set_partial(struct hk_heap *heap, struct hk_slab *slab)
+{
+    slab->state = HK_SLAB_PARTIAL;
+    hk_list_push(&heap->cls[slab->cls].partial, &slab->node);
+}
+
+/* After blocks came back to a slab: a FULL one is PARTIAL again, an EMPTY one goes to the pool (no heap keeps it: any class
+ * of any thread may need it), but the active one starts again from its first block. */
+static void settle(struct hk_heap *heap, struct hk_slab *slab)
+{
+    if (slab->used == 0) {
+        hk_slab_reset(slab);
+        if (slab->state == HK_SLAB_ACTIVE)
+            return;
+        hk_list_remove(&slab->node);
+        hk_pool_release(slab);
+    } else if (slab->state == HK_SLAB_FULL) {
+        hk_list_remove(&slab->node);
+        set_partial(heap, slab);
+    }
+}
+
+/* Merges the chain of a slab that was just taken off a wake stack, and that this heap owns. */
+void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab)
+{
+    unsigned count;
+    void *first = hk_remote_take(slab, &count);
+    if (count == 0)
+        return;
+    hk_slab_put_chain(slab, first, count);
+    settle(heap, slab);
+}
+
+/* Merges all woken slabs of this heap. Slabs that belong to somebody else by now are returned, linked through wake_next. */
+struct hk_slab *hk_heap_collect_locked(struct hk_heap *heap)
+{
+    struct hk_slab *strays = NULL;
+    for (struct hk_slab *slab = hk_remote_take_woken(&heap->owner), *next; slab != NULL; slab = next) {
+        next = slab->wake_next;
+        if (hk_slab_owner(slab) == &heap->owner) {
+            hk_heap_merge(heap, slab);
+        } else {
+            slab->wake_next = strays;
+            strays = slab;
+        }
+    }
+    return strays;
+}
+
+/* Merges slabs that changed hands between the push and the collect. No lock is held. */
+void hk_heap_forward(struct hk_slab *strays)
+{
+    for (struct hk_slab *slab = strays, *next; slab != NULL; slab = next) {
+        next = slab->wake_next;
+        for (bool done = false; !done;) {
+            struct hk_heap *heap = hk_heap_of(hk_slab_owner(slab));
+            hk_lock(&heap->lock);
+            done = hk_slab_owner(slab) == &heap->owner;
+            if (done)
+                hk_heap_merge(heap, slab);
+            hk_unlock(&heap->lock);
+        }
+    }
+}
+
+void hk_heap_collect(struct hk_heap *heap)
+{
+    hk_lock(&heap->lock);
+    struct hk_slab *strays = hk_heap_collect_locked(heap);
+    hk_unlock(&heap->lock);
+    hk_heap_forward(strays);
+}
+
+/* ---- take ---- */
+
+/* Takes a partial slab of a thread that ended. */
+static struct hk_slab *adopt(struct hk_heap *heap, unsigned cls)
+{
+    if (heap == &hk_orphan_heap || hk_orphan_heap.cls[cls].partial.first == NULL)
+        return NULL; /* read without the lock: a miss only costs a slab of our own */
+    hk_lock(&hk_orphan_heap.lock);
+    struct hk_slab *slab = hk_hot_cold_choose(&hk_orphan_heap.cls[cls].partial);
+    if (slab != NULL) {
+        hk_list_remove(&slab->node);
+        hk_slab_set_owner(slab, &heap->owner);
+    }
+    hk_unlock(&hk_orphan_heap.lock);
+    if (slab != NULL)
+        hk_pool_count_partial(cls);
+    return slab;
+}
+
+/* The ladder: own slabs, what others pushed to them, slabs of dead threads. */
+static struct hk_slab *find_partial(struct hk_heap *heap, unsigned cls, struct hk_slab **strays)
+{
+    struct hk_slab *slab = hk_hot_cold_choose(&heap->cls[cls].partial);
+    if (slab == NULL && hk_remote_has_woken(&heap->owner)) {
+        *strays = hk_heap_collect_locked(heap);
+        slab = hk_hot_cold_choose(&heap->cls[cls].partial);
+    }
+    if (slab != NULL) {
+        hk_list_remove(&slab->node);
+        return slab;
+    }
+    return adopt(heap, cls);
+}
+
+/* Makes another slab the active one, in place of an exhausted one; false: none without growing, or no memory. */
+static bool next_active(struct hk_heap *heap, unsigned cls, bool grow, struct hk_slab **strays)
+{
+    struct hk_heap_class *c = &heap->cls[cls];
+    struct hk_slab *slab = *strays ? NULL : find_partial(heap, cls, strays);
+    /* The collect may have given the active slab itself blocks. */
+    if (slab == NULL && c->active != NULL && !hk_slab_is_exhausted(c->active))
+        return true;
+    if (slab == NULL && grow)
+        slab = hk_pool_acquire(cls, &heap->owner);
+    if (slab == NULL)
+        return false;
+    if (c->active != NULL)
+        set_full(heap, c->active);
+    slab->state = HK_SLAB_ACTIVE;
+    c->active = slab;
+    return true;
+}
+
+unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n)
+{
+    struct hk_slab *strays = NULL;
+    unsigned got = 0;
+    if (HK_UNLIKELY(hk_heap_forked_pending()))
+        hk_heap_adopt_forked();
+    hk_lock(&heap->lock);
+    heap->refills++;
+    do {
+        struct hk_slab *active = heap->cls[cls].active;
+        if (active != NULL)
+            got += hk_slab_take(active, top - got, n - got);
+    } while (got < n && next_active(heap, cls, got == 0, &strays));
+    hk_unlock(&heap->lock);
+    if (HK_UNLIKELY(strays != NULL))
+        hk_heap_forward(strays);
+    return got;
+}
+
+void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls)
+{
+    struct hk_slab *strays = NULL;
+    void *block = NULL;
+    hk_lock(&heap->lock);
+    struct hk_slab *active = heap->cls[cls].active;
+    if ((active != NULL && !hk_slab_is_exhausted(active)) || next_active(heap, cls, true, &strays))
+        block = hk_slab_take_zero(heap->cls[cls].active);
+    hk_unlock(&heap->lock);
+    if (strays != NULL)
+        hk_heap_forward(strays);
+    return block;
+}
+
+/* ---- give ---- */
+
+#define CHAINS 8u
+
+/* Chains to foreign slabs that one flush is gathering; direct-mapped, so that a scattered flush costs no search. */
+struct chains {
+    struct hk_chain chain[CHAINS];
+    struct hk_heap *waiting[CHAINS]; /* owners to collect when our own lock is back */
+    unsigned owners;
+};
+
+static void push(struct chains *c, struct hk_chain *chain)
+{
+    struct hk_owner *owner = hk_remote_push(chain);
+    if (owner != NULL && c->owners < CHAINS)
+        c->waiting[c->owners++] = hk_heap_of(owner);
+    chain->slab = NULL;
+}
+
+static void add_foreign(struct chains *c, struct hk_slab *slab, void *block)
+{
+    struct hk_chain *chain = &c->chain[((uintptr_t)block >> 16) % CHAINS];
+    if (chain->slab != slab) {
+        if (chain->slab != NULL)
+            push(c, chain);
+        *chain = (struct hk_chain){slab, NULL, block, 0};
+    }
+    *(void **)block = chain->first;
+    chain->first = block;
+    chain->count++;
+}
+
+/* Collects on behalf of owners that sleep (if nobody works on them now) or are gone (nobody else would). */
+static void collect_for(struct chains *c)
+{
+    for (unsigned i = 0; i < c->owners; i++) {
+        struct hk_heap *heap = c->waiting[i];
+        if (hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE) {
+            if (!hk_try_lock(&heap->lock))
+                continue;
+            struct hk_slab *strays = hk_heap_collect_locked(heap);
+            hk_unlock(&heap->lock);
+            hk_heap_forward(strays);
+        } else {
+            hk_heap_collect(heap);
+        }
+    }
+    c->owners = 0;
+}
+
+/* The blocks [i, end of the run) lie in one slab of ours. Returns the end. */
+static unsigned give_own(struct hk_heap *heap, struct hk_slab *slab, void **blocks, unsigned i, unsigned n)
+{
+    unsigned first = i;
+    uintptr_t base = (uintptr_t)hk_slab_base(slab), length = slab->slabs * HK_SLAB_SIZE;
+    do {
+        hk_slab_put(slab, blocks[i]);
+        i++;
+    } while (i < n && (uintptr_t)blocks[i] - base < length);
+    HK_ASSERT(slab->used >= i - first);
+    slab->used -= i - first;
+    settle(heap, slab);
+    return i;
+}
+
+void hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
+{
+    struct chains c;
+    for (unsigned i = 0; i < CHAINS; i++)
+        c.chain[i].slab = NULL;
+    c.owners = 0;
+    hk_lock(&heap->lock);
+    heap->flushes++;
+    for (unsigned i = 0; i < n;) {
+        struct hk_slab *slab = hk_slab_of(blocks[i]);
+        if (hk_slab_owner(slab) == &heap->owner) /* stays so: we hold the lock */
+            i = give_own(heap, slab, blocks, i, n);
+        else
+            add_foreign(&c, slab, blocks[i++]);
+    }
+    hk_unlock(&heap->lock);
+    for (unsigned i = 0; i < CHAINS; i++) {
+        if (c.chain[i].slab != NULL)
+            push(&c, &c.chain[i]);
+    }
+    if (HK_UNLIKELY(c.owners != 0))
+        collect_for(&c);
+}
+
+/* ---- check ---- */
+
+static bool check_list(const struct hk_heap *heap, const struct hk_list *list, enum hk_slab_state state)
+{
+    for (struct hk_node *node = list->first; node != NULL; node = node->next) {
+        struct hk_slab *slab = HK_CONTAINER(node, struct hk_slab, node);
+        if (slab->state != state || hk_slab_owner(slab) != &heap->owner || slab->used == 0 || !hk_slab_check(slab))
+            return false;
+    }
+    return true;
+}
+
+bool hk_heap_check(struct hk_heap *heap)
+{
+    hk_lock(&heap->lock);
+    bool ok = check_list(heap, &heap->full, HK_SLAB_FULL);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_slab *active = heap->cls[cls].active;
+        ok = ok && check_list(heap, &heap->cls[cls].partial, HK_SLAB_PARTIAL);
+        ok = ok && (active == NULL || (active->state == HK_SLAB_ACTIVE && hk_slab_check(active)));
+    }
+    hk_unlock(&heap->lock);
+    return ok;
+}

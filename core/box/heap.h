@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * heap: a thread's owner-side state: the slabs it owns, per class one active, some partial, the rest full. Fronts get their
+ * blocks from here in batches and give them back in batches, whoever owns them.
+ *
+ * Everything in a heap is guarded by its lock, taken by its own thread once per batch and by others (purge, fork,
+ * statistics, a thread in need) when they work on it. Records are never unmapped. One more heap, the orphan heap, has no
+ * thread: it owns the slabs of threads that ended until somebody who needs that class adopts them, and serves threads that
+ * are past their end. Must not know fronts.
+ */
+#ifndef HK_BOX_HEAP_H
+#define HK_BOX_HEAP_H
+
+#include "box/remote.h"
+#include "os/lock.h"
+
+struct hk_heap_class {
+    struct hk_slab *active; /* blocks are taken from here; NULL before the first */
+    struct hk_list partial; /* slabs with free blocks */
+};
+
+struct hk_heap {
+    struct hk_owner owner; /* first: an owner's heap is found by its address */
+    struct hk_lock lock;
+    struct hk_list full;   /* slabs of any class without a free block */
+    struct hk_node all;    /* in the list of all records, for ever */
+    struct hk_heap *next_free; /* in the list of records without a thread; the registry lock's */
+    uint64_t refills, flushes; /* batches taken and given */
+    struct hk_heap_class cls[HK_CLASS_COUNT];
+};
+
+extern struct hk_heap hk_orphan_heap;
+
+/* Enters a zeroed record, or one of a thread that ended, as the heap of the calling thread. */
+void hk_heap_begin(struct hk_heap *heap);
+
+/* A record whose thread has ended, or NULL. */
+struct hk_heap *hk_heap_reuse(void);
+
+/* The thread of this heap ends, its front is empty: EMPTY slabs go to the pool, the others to the orphan heap, the record
+ * to hk_heap_reuse. */
+void hk_heap_end(struct hk_heap *heap);
+
+/* Takes 1...n blocks of a class: the first to top[0], the next to top[-1], downwards. Returns their number; 0: no memory. A
+ * batch that has begun is not completed by growing. */
+unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
+
+/* Takes one block that is known to be zero, or NULL (then take any and clear it). */
+void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls);
+
+/* Gives n blocks of any slabs back: own ones to their slabs, others in chains to their owners. */
+void hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n);
+
+/* Works on every heap on behalf of threads that may be asleep: collects what others pushed, and retires slabs that have
+ * become EMPTY. Any thread that holds no lock. */
+void hk_heap_sweep(void);
+
+/* Moves the slabs of heaps whose threads stayed behind in the parent of a fork to the orphan heap. */
+void hk_heap_adopt_forked(void);
+
+/* Calls `visit` for each record ever made, the orphan heap last, without locks. */
+void hk_heap_visit(void (*visit)(void *ctx, struct hk_heap *heap), void *ctx);
+
+/* fork: takes every heap's lock; gives them back (parent); makes `mine` the only living heap (child). */
+void hk_heap_fork_prepare(void);
+void hk_heap_fork_parent(void);
+void hk_heap_fork_child(struct hk_heap *mine);
+
+/* The heap's slabs against their states; the heap's lock is taken. Tests and -Dcheck=full. */
+bool hk_heap_check(struct hk_heap *heap);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Beginning and end of heaps: threads, fork, and work on behalf of threads that sleep.
+ */
+#include "box/heap_priv.h"
+#include "box/pool.h"
+
+struct hk_heap hk_orphan_heap = {.owner = {.state = HK_OWNER_GONE}};
+_Atomic bool hk_heap_forked;
+
+/* Guards the two lists of records; outermost of all locks, rank start. Records are only ever added to `records`. */
+static struct hk_lock records_lock;
+static struct hk_list records;
+static struct hk_heap *unused;
+
+void hk_heap_begin(struct hk_heap *heap)
+{
+    hk_lock(&records_lock);
+    if (heap->all.at == NULL)
+        hk_list_push(&records, &heap->all);
+    hk_store_relaxed(&heap->owner.state, HK_OWNER_ALIVE);
+    hk_unlock(&records_lock);
+}
+
+struct hk_heap *hk_heap_reuse(void)
+{
+    hk_lock(&records_lock);
+    struct hk_heap *heap = unused;
+    if (heap != NULL)
+        unused = heap->next_free;
+    hk_unlock(&records_lock);
+    return heap;
+}
+
+/* Hands one slab on: EMPTY to the pool, else to the orphan heap, whose lock is held inside ours. */
+static void hand_on(struct hk_slab *slab)
+{
+    if (slab->used == 0) {
+        hk_slab_reset(slab);
+        hk_pool_release(slab);
+        return;
+    }
+    hk_lock(&hk_orphan_heap.lock);
+    hk_slab_set_owner(slab, &hk_orphan_heap.owner);
+    bool full = hk_slab_is_exhausted(slab);
+    slab->state = full ? HK_SLAB_FULL : HK_SLAB_PARTIAL;
+    hk_list_push(full ? &hk_orphan_heap.full : &hk_orphan_heap.cls[slab->cls].partial, &slab->node);
+    hk_unlock(&hk_orphan_heap.lock);
+}
+
+static void hand_on_list(struct hk_list *list)
+{
+    for (struct hk_node *node; (node = hk_list_pop(list)) != NULL;)
+        hand_on(HK_CONTAINER(node, struct hk_slab, node));
+}
+
+/* All slabs leave the heap, which is GONE already. */
+static void abandon(struct hk_heap *heap)
+{
+    hk_lock(&heap->lock);
+    struct hk_slab *strays = hk_heap_collect_locked(heap);
+    hand_on_list(&heap->full);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        hand_on_list(&heap->cls[cls].partial);
+        if (heap->cls[cls].active != NULL)
+            hand_on(heap->cls[cls].active);
+        heap->cls[cls].active = NULL;
+    }
+    hk_unlock(&heap->lock);
+    hk_heap_forward(strays);
+}
+
+void hk_heap_end(struct hk_heap *heap)
+{
+    hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE);
+    hk_fence_full(); /* pairs with the fence in hk_remote_push: I see the push, or its thread sees my state */
+    abandon(heap);
+    hk_lock(&records_lock);
+    heap->next_free = unused;
+    unused = heap;
+    hk_unlock(&records_lock);
+}
+
+/* ---- on behalf of others ---- */
+
+static struct hk_heap *of_node(struct hk_node *node)
+{
+    return HK_CONTAINER(node, struct hk_heap, all);
+}
+
+void hk_heap_visit(void (*visit)(void *ctx, struct hk_heap *heap), void *ctx)
+{
+    hk_lock(&records_lock);
+    struct hk_node *node = records.first;
+    hk_unlock(&records_lock);
+    for (; node != NULL; node = node->next) /* never removed; new ones are pushed in front */
+        visit(ctx, of_node(node));
+    visit(ctx, &hk_orphan_heap);
+}
+
+static void sweep_one(void *ctx, struct hk_heap *heap)
+{
+    (void)ctx;
+    hk_lock(&heap->lock);
+    struct hk_slab *strays = hk_heap_collect_locked(heap);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_slab *active = heap->cls[cls].active;
+        if (active != NULL && active->used == 0) {
+            hk_slab_reset(active);
+            hk_pool_release(active);
+            heap->cls[cls].active = NULL;
+        }
+    }
+    hk_unlock(&heap->lock);
+    hk_heap_forward(strays);
+}
+
+void hk_heap_sweep(void)
+{
+    hk_heap_visit(sweep_one, NULL);
+}
+
+/* ---- fork ---- */
+
+void hk_heap_fork_prepare(void)
+{
+    hk_lock_for_fork(&records_lock);
+    for (struct hk_node *node = records.first; node != NULL; node = node->next)
+        hk_lock_for_fork(&of_node(node)->lock);
+    hk_lock_for_fork(&hk_orphan_heap.lock);
+}
+
+void hk_heap_fork_parent(void)
+{
+    hk_unlock(&hk_orphan_heap.lock);
+    for (struct hk_node *node = records.first; node != NULL; node = node->next)
+        hk_unlock(&of_node(node)->lock);
+    hk_unlock(&records_lock);
+}
+
+/* Lazily: most children exec at once, and moving slabs would copy the pages of their records. */
+void hk_heap_fork_child(struct hk_heap *mine)
+{
+    for (struct hk_node *node = records.first; node != NULL; node = node->next) {
+        struct hk_heap *heap = of_node(node);
+        hk_lock_reset(&heap->lock);
+        if (heap == mine || hk_load_relaxed(&heap->owner.state) != HK_OWNER_ALIVE)
+            continue;
+        hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE);
+        hk_store_relaxed(&hk_heap_forked, true);
+        heap->next_free = heap; /* marks it as not in the list of unused records yet */
+    }
+    hk_lock_reset(&hk_orphan_heap.lock);
+    hk_lock_reset(&records_lock);
+}
+
+static void adopt_one(void *ctx, struct hk_heap *heap)
+{
+    (void)ctx;
+    if (heap->next_free == heap) {
+        heap->next_free = NULL;
+        hk_heap_end(heap);
+    }
+}
+
+void hk_heap_adopt_forked(void)
+{
+    bool expected = true;
+    if (atomic_compare_exchange_strong(&hk_heap_forked, &expected, false))
+        hk_heap_visit(adopt_one, NULL);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include "box/huge.h"
+
+#include "os/os.h"
+#include "superslab/meta.h"
+#include "superslab/ss_arena.h"
+
+#define BUCKETS 256u
+
+struct huge {
+    struct huge *next;
+    char *start;
+    size_t size; /* of the mapping, which starts at `start` */
+};
+
+static struct hk_lock lock;
+static struct huge *buckets[BUCKETS];
+static struct huge *records; /* not in use */
+static size_t bytes, count;
+
+struct hk_lock *hk_huge_lock(void)
+{
+    return &lock;
+}
+
+/* Starts are page-aligned and often 2 MiB apart. */
+static struct huge **bucket_of(const void *ptr)
+{
+    uintptr_t n = (uintptr_t)ptr >> 12;
+    return &buckets[(n ^ n >> 9 ^ n >> 18) % BUCKETS];
+}
+
+/* The link to the record of ptr, or to NULL. */
+static struct huge **find(const void *ptr)
+{
+    struct huge **link = bucket_of(ptr);
+    while (*link != NULL && (*link)->start != ptr)
+        link = &(*link)->next;
+    return link;
+}
+
+static void enter(struct huge *h, void *start, size_t size)
+{
+    struct huge **bucket = bucket_of(start);
+    h->start = start;
+    h->size = size;
+    h->next = *bucket;
+    *bucket = h;
+    bytes += size;
+    count++;
+}
+
+/* Takes the record of ptr out of the table, or NULL. */
+static struct huge *leave(const void *ptr)
+{
+    struct huge **link = find(ptr);
+    struct huge *h = *link;
+    if (h != NULL) {
+        *link = h->next;
+        bytes -= h->size;
+        count--;
+    }
+    return h;
+}
+
+static struct huge *new_record(void)
+{
+    hk_lock(&lock);
+    struct huge *h = records;
+    if (h != NULL)
+        records = h->next;
+    hk_unlock(&lock);
+    return h != NULL ? h : hk_meta_alloc(sizeof *h);
+}
+
+static void keep_record(struct huge *h)
+{
+    hk_lock(&lock);
+    h->next = records;
+    records = h;
+    hk_unlock(&lock);
+}
+
+/* Maps more than is asked for and gives back what lies outside; a refused unmap only leaves address space behind. */
+static char *map_aligned(size_t size, size_t align)
+{
+    if (align <= hk_os_page_size())
+        return hk_os_map(size);
+    if (size > SIZE_MAX - align)
+        return NULL;
+    char *map = hk_os_map(size + align);
+    if (map == NULL)
+        return NULL;
+    char *start = (char *)hk_align_up((uintptr_t)map, align);
+    if (start > map)
+        hk_os_unmap(map, (size_t)(start - map));
+    if (start < map + align)
+        hk_os_unmap(start + size, (size_t)(map + align - start));
+    return start;
+}
+
+void *hk_huge_alloc(size_t size, size_t align)
+{
+    size = hk_align_up(size, hk_os_page_size());
+    if (size == 0 || !hk_arena_charge(size))
+        return NULL;
+    struct huge *h = new_record();
+    char *start = h != NULL ? map_aligned(size, align) : NULL;
+    if (start == NULL) {
+        if (h != NULL)
+            keep_record(h);
+        hk_arena_uncharge(size);
+        return NULL;
+    }
+    hk_lock(&lock);
+    enter(h, start, size);
+    hk_unlock(&lock);
+    return start;
+}
+
+bool hk_huge_free(void *ptr)
+{
+    hk_lock(&lock);
+    struct huge *h = leave(ptr);
+    hk_unlock(&lock);
+    if (h == NULL)
+        return false;
+    /* Refused where the map count is at its limit: then at least the pages go. */
+    if (!hk_os_unmap(h->start, h->size))
+        hk_os_purge(h->start, h->size);
+    hk_arena_uncharge(h->size);
+    keep_record(h);
+    return true;
+}
+
+size_t hk_huge_size(const void *ptr)
+{
+    hk_lock(&lock);
+    struct huge *h = *find(ptr);
+    size_t size = h != NULL ? h->size : 0;
+    hk_unlock(&lock);
+    return size;
+}
+
+void *hk_huge_around(const void *ptr, size_t *size)
+{
+    void *start = NULL;
+    hk_lock(&lock);
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        for (struct huge *h = buckets[i]; h != NULL; h = h->next) {
+            if ((uintptr_t)ptr - (uintptr_t)h->start < h->size) {
+                start = h->start;
+                *size = h->size;
+            }
+        }
+    }
+    hk_unlock(&lock);
+    return start;
+}
+
+/* The record leaves the table while the mapping moves: nobody may use the block meanwhile anyway. */
+void *hk_huge_resize(void *ptr, size_t size)
+{
+    size = hk_align_up(size, hk_os_page_size());
+    hk_lock(&lock);
+    struct huge *h = leave(ptr);
+    hk_unlock(&lock);
+    if (h == NULL)
+        return NULL;
+    size_t before = h->size;
+    char *start = NULL;
+    if (size <= before || hk_arena_charge(size - before)) {
+        start = hk_os_remap(h->start, before, size);
+        if (start == NULL && size > before)
+            hk_arena_uncharge(size - before);
+        if (start != NULL && size < before)
+            hk_arena_uncharge(before - size);
+    }
+    hk_lock(&lock);
+    enter(h, start != NULL ? start : h->start, start != NULL ? size : before);
+    hk_unlock(&lock);
+    return start;
+}
+
+size_t hk_huge_bytes(void)
+{
+    return bytes;
+}
+
+size_t hk_huge_count(void)
+{
+    return count;
+}
+
+void hk_huge_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)
+{
+    hk_lock(&lock);
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        for (struct huge *h = buckets[i]; h != NULL; h = h->next)
+            visit(ctx, h->start, h->size);
+    }
+    hk_unlock(&lock);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * huge: blocks above 32 MiB, or aligned beyond what a run can be: a mapping each, known by its start.
+ *
+ * One lock, rank huge, around the table; system calls are made outside it. Must not know runs or slabs.
+ */
+#ifndef HK_BOX_HUGE_H
+#define HK_BOX_HUGE_H
+
+#include "base/bits.h"
+#include "os/lock.h"
+
+/* A zero block of at least `size` bytes at a multiple of `align` (a power of two); NULL: no memory or over the limit. */
+void *hk_huge_alloc(size_t size, size_t align);
+
+/* False: ptr is not the start of a huge block, and nothing happened. */
+bool hk_huge_free(void *ptr);
+
+/* Usable bytes, 0 when ptr is not the start of a huge block. */
+size_t hk_huge_size(const void *ptr);
+
+/* The start and size of the huge block that ptr points into, or NULL. For messages. */
+void *hk_huge_around(const void *ptr, size_t *size);
+
+/* Grows or shrinks without copying; the block may move. NULL: refused, nothing changed. */
+void *hk_huge_resize(void *ptr, size_t size);
+
+/* Bytes in huge blocks, and their number. */
+size_t hk_huge_bytes(void);
+size_t hk_huge_count(void);
+
+/* Calls `visit` for each huge block, under the lock. */
+void hk_huge_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx);
+
+struct hk_lock *hk_huge_lock(void);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include "box/page_heap.h"
+
+#include "superslab/registry.h"
+
+static size_t pages_for(size_t size)
+{
+    return hk_max((size + HK_PAGE - 1) / HK_PAGE, 1);
+}
+
+void *hk_page_heap_alloc(size_t size, size_t align, bool *zero)
+{
+    if (size <= HK_RUN_MAX && align <= HK_SUPERSLAB_SIZE)
+        return hk_arena_take(pages_for(size), hk_max(align, HK_PAGE), zero);
+    *zero = true;
+    return hk_huge_alloc(size, align);
+}
+
+bool hk_page_heap_free(void *ptr)
+{
+    return hk_arena_give(ptr) || hk_huge_free(ptr);
+}
+
+size_t hk_page_heap_size(const void *ptr)
+{
+    struct hk_run run = hk_arena_find(ptr);
+    return run.kind == HK_RUN_LIVE ? run.pages * HK_PAGE : hk_huge_size(ptr);
+}
+
+/* A huge block that shrinks stays a mapping of its own, unless it becomes a small part of what a run can be. */
+void *hk_page_heap_resize(void *ptr, size_t size)
+{
+    if (hk_huge_size(ptr) != 0)
+        return size > HK_RUN_MAX / 2 ? hk_huge_resize(ptr, size) : NULL;
+    if (size <= HK_MID_MAX || size > HK_RUN_MAX)
+        return NULL;
+    return hk_arena_resize(ptr, pages_for(size)) ? ptr : NULL;
+}

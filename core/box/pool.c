@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "box/pool_priv.h"
+
+#include "os/os.h"
+#include "superslab/ss_arena.h"
+
+/* SuperSlabs without an owned slab that stay: one, so that a thread that comes and goes does not move 2 MiB each time. */
+#define IDLE_KEEP 1u
+
+struct pool hk_pool;
+
+struct hk_lock *hk_pool_lock(void)
+{
+    return &hk_pool.lock;
+}
+
+size_t hk_pool_empty_bytes(void)
+{
+    return hk_load_relaxed(&hk_pool.empty_slabs) * HK_SLAB_SIZE;
+}
+
+/* ---- sets of units ---- */
+
+static void set_add(struct unit_set *set, size_t unit)
+{
+    set->bits[unit / 64] |= (uint64_t)1 << unit % 64;
+    set->groups[unit / 4096] |= (uint64_t)1 << unit / 64 % 64;
+    set->tops[unit / 262144] |= (uint64_t)1 << unit / 4096 % 64;
+}
+
+static void set_remove(struct unit_set *set, size_t unit)
+{
+    set->bits[unit / 64] &= ~((uint64_t)1 << unit % 64);
+    if (set->bits[unit / 64] == 0)
+        set->groups[unit / 4096] &= ~((uint64_t)1 << unit / 64 % 64);
+    if (set->groups[unit / 4096] == 0)
+        set->tops[unit / 262144] &= ~((uint64_t)1 << unit / 4096 % 64);
+}
+
+size_t hk_unit_set_first(const struct unit_set *set)
+{
+    for (size_t top = 0; top < HK_COUNT(set->tops); top++) {
+        if (set->tops[top] == 0)
+            continue;
+        size_t group = top * 64 + hk_lowest(set->tops[top]);
+        size_t word = group * 64 + hk_lowest(set->groups[group]);
+        return word * 64 + hk_lowest(set->bits[word]);
+    }
+    return HK_UNITS_MAX;
+}
+
+static void index_mask(struct unit_set *sets, size_t unit, uint32_t mask)
+{
+    for (unsigned run = 1; run <= HK_SPAN_MAX; run++) {
+        bool has = hk_find_run32(mask, run) < HK_SLABS;
+        if (has != ((sets[run - 1].bits[unit / 64] >> unit % 64 & 1) != 0))
+            (has ? set_add : set_remove)(&sets[run - 1], unit);
+    }
+}
+
+void hk_pool_index(struct hk_superslab *ss)
+{
+    size_t unit = hk_registry_unit(ss->base);
+    index_mask(hk_pool.empty, unit, ss->empty_mask);
+    index_mask(hk_pool.usable, unit, ss->empty_mask | ss->unused_mask);
+}
+
+void hk_pool_unindex(struct hk_superslab *ss)
+{
+    size_t unit = hk_registry_unit(ss->base);
+    index_mask(hk_pool.empty, unit, 0);
+    index_mask(hk_pool.usable, unit, 0);
+}
+
+/* ---- acquire ---- */
+
+static struct hk_superslab *find_span(unsigned slabs, unsigned *index, enum hk_pool_stage *stage)
+{
+    struct hk_superslab *ss;
+    *stage = HK_STAGE_EMPTY;
+    if ((ss = hk_pool_take_empty(slabs, index)) != NULL)
+        return ss;
+    *stage = HK_STAGE_UNUSED;
+    if ((ss = hk_pool_take_unused(slabs, index)) != NULL)
+        return ss;
+    *stage = HK_STAGE_NEW;
+    return hk_pool_take_new(slabs, index);
+}
+
+/* Moves a span out of the masks; true when all of it is known to be zero. */
+static bool claim(struct hk_superslab *ss, unsigned index, unsigned slabs)
+{
+    uint32_t mask = hk_mask32(index, slabs);
+    bool zero = (ss->unused_mask & mask) == mask;
+    hk_pool.idle -= is_idle(ss);
+    hk_sub_relaxed(&hk_pool.empty_slabs, (size_t)__builtin_popcount(ss->empty_mask & mask));
+    ss->empty_mask &= ~mask;
+    ss->unused_mask &= ~mask;
+    hk_pool_index(ss);
+    return zero;
+}
+
+struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
+{
+    unsigned index, slabs = hk_class_slabs(cls);
+    enum hk_pool_stage stage;
+    struct hk_slab *slab = NULL;
+    hk_lock(&hk_pool.lock);
+    struct hk_superslab *ss = find_span(slabs, &index, &stage);
+    if (ss != NULL) {
+        bool zero = claim(ss, index, slabs);
+        hk_pool.served[stage][cls]++;
+        slab = hk_slab_open(ss, index, cls, zero);
+        hk_slab_set_owner(slab, owner);
+        hk_registry_set_code(hk_slab_base(slab), slabs, hk_code_of_class(cls));
+    }
+    hk_unlock(&hk_pool.lock);
+    return slab;
+}
+
+/* ---- release ---- */
+
+void hk_pool_release(struct hk_slab *slab)
+{
+    struct hk_superslab *ss = hk_slab_superslab(slab);
+    uint32_t mask = hk_mask32(slab->index, slab->slabs);
+    HK_ASSERT(slab->used == 0 && hk_load_relaxed(&slab->remote) == 0);
+    uint32_t now = hk_os_now_ms();
+    hk_registry_set_code(hk_slab_base(slab), slab->slabs, 0);
+    hk_lock(&hk_pool.lock);
+    slab->state = HK_SLAB_FREE;
+    for (unsigned i = 0; i < slab->slabs; i++)
+        ss->since[slab->index + i] = now;
+    hk_add_relaxed(&hk_pool.empty_slabs, slab->slabs);
+    ss->empty_mask |= mask;
+    if (is_idle(ss) && hk_pool.idle >= IDLE_KEEP) {
+        hk_pool_give_superslab(ss);
+    } else {
+        hk_pool.idle += is_idle(ss);
+        hk_pool_index(ss);
+    }
+    hk_unlock(&hk_pool.lock);
+}
+
+void hk_pool_give_superslab(struct hk_superslab *ss)
+{
+    hk_pool_unindex(ss);
+    hk_sub_relaxed(&hk_pool.empty_slabs, (size_t)__builtin_popcount(ss->empty_mask));
+    hk_registry_set_superslab(ss->base, NULL);
+    hk_list_remove(&ss->list);
+    hk_list_push(&hk_pool.records, &ss->list);
+    hk_arena_give_superslab(ss->base, ss->unused_mask);
+}
+
+static struct hk_superslab *of_node(struct hk_node *node)
+{
+    return HK_CONTAINER(node, struct hk_superslab, list);
+}
+
+void hk_pool_trim(void)
+{
+    hk_lock(&hk_pool.lock);
+    for (struct hk_node *node = hk_pool.all.first, *next; node != NULL; node = next) {
+        next = node->next;
+        if (is_idle(of_node(node))) {
+            hk_pool_give_superslab(of_node(node));
+            hk_pool.idle--;
+        }
+    }
+    hk_unlock(&hk_pool.lock);
+}
+
+/* ---- statistics ---- */
+
+void hk_pool_count_partial(unsigned cls)
+{
+    hk_lock(&hk_pool.lock);
+    hk_pool.served[HK_STAGE_PARTIAL][cls]++;
+    hk_unlock(&hk_pool.lock);
+}
+
+uint64_t hk_pool_stage_count(enum hk_pool_stage stage, unsigned cls)
+{
+    if (cls != 0)
+        return hk_pool.served[stage][cls];
+    uint64_t total = 0;
+    for (cls = 1; cls < HK_CLASS_COUNT; cls++)
+        total += hk_pool.served[stage][cls];
+    return total;
+}
+
+void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss), void *ctx)
+{
+    hk_lock(&hk_pool.lock);
+    for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next)
+        visit(ctx, of_node(node));
+    hk_unlock(&hk_pool.lock);
+}
+
+static bool check_superslab(struct hk_superslab *ss)
+{
+    uint32_t any = ss->empty_mask | ss->unused_mask;
+    if ((ss->empty_mask & ss->unused_mask) != 0)
+        return false;
+    for (unsigned i = 0; i < HK_SLABS;) {
+        struct hk_slab *slab = &ss->slab[i];
+        bool listed_free = (any >> i & 1) != 0;
+        bool purging = slab->state == HK_SLAB_FREE && !listed_free;
+        if (!purging && listed_free != (slab->state == HK_SLAB_FREE))
+            return false;
+        if (listed_free != (hk_registry_code(ss->base + i * HK_SLAB_SIZE) == 0) && !purging)
+            return false;
+        i += listed_free || purging ? 1 : slab->slabs;
+    }
+    return true;
+}
+
+bool hk_pool_check(void)
+{
+    bool ok = true;
+    size_t empty = 0;
+    unsigned idle = 0;
+    hk_lock(&hk_pool.lock);
+    for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
+        ok = check_superslab(of_node(node)) && ok;
+        empty += (size_t)__builtin_popcount(of_node(node)->empty_mask);
+        idle += is_idle(of_node(node));
+    }
+    ok = ok && empty == hk_load_relaxed(&hk_pool.empty_slabs) && idle == hk_pool.idle;
+    hk_unlock(&hk_pool.lock);
+    return ok;
+}

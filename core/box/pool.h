@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool: the shared pool of slabs without an owner. A slab is taken in stages, each counted: an EMPTY one of any class
+ * (lowest address first: its pages are resident, a fault costs 800 hot malloc/free pairs), then an UNUSED one, then one of
+ * a new SuperSlab. The stage before these, adopting a partial slab of a thread that ended, is the heap box's.
+ *
+ * One lock, rank pool. A SuperSlab without any owned slab goes back to the SSArena when another such one is there already.
+ * Must not know heaps or fronts.
+ */
+#ifndef HK_BOX_POOL_H
+#define HK_BOX_POOL_H
+
+#include "os/lock.h"
+#include "superslab/slab.h"
+
+enum hk_pool_stage { HK_STAGE_PARTIAL, HK_STAGE_EMPTY, HK_STAGE_UNUSED, HK_STAGE_NEW, HK_STAGE_COUNT };
+
+/* A span for a class, opened (hk_slab_open) and registered, its owner set; NULL: no memory. Any thread. */
+struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner);
+
+/* Takes back a span with used == 0 and nothing in its remote word. The caller's heap no longer lists it. */
+void hk_pool_release(struct hk_slab *slab);
+
+/* Purges slabs that have been EMPTY for delay_ms at `now`, until at most `keep` bytes of EMPTY slabs are left; returns the
+ * bytes given back. With trim, SuperSlabs without an owned slab go back to the SSArena. */
+size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t keep);
+
+/* Gives every SuperSlab without an owned slab back to the SSArena. */
+void hk_pool_trim(void);
+
+/* Bytes in EMPTY slabs: resident, nothing lives in them. A hint when read without the lock. */
+size_t hk_pool_empty_bytes(void);
+
+/* Counts an acquisition that the heap box served from a partial slab. */
+void hk_pool_count_partial(unsigned cls);
+
+/* How acquisitions of a class (0: of all) were served. */
+uint64_t hk_pool_stage_count(enum hk_pool_stage stage, unsigned cls);
+
+/* Calls `visit` for each SuperSlab, under the lock. */
+void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss), void *ctx);
+
+struct hk_lock *hk_pool_lock(void);
+
+/* Masks against slab states and bitmaps; tests and -Dcheck=full. */
+bool hk_pool_check(void);
+
+#endif

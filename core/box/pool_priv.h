@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool_priv: what the files of the pool box share; included by pool*.c only. All of it is guarded by the pool's lock.
+ */
+#ifndef HK_BOX_POOL_PRIV_H
+#define HK_BOX_POOL_PRIV_H
+
+#include "box/pool.h"
+
+/* Which SuperSlabs (by registry unit, so by address) have a run of at least n wanted slabs: three levels of bits. */
+struct unit_set {
+    uint64_t bits[HK_UNITS_MAX / 64];
+    uint64_t groups[HK_UNITS_MAX / 64 / 64];
+    uint64_t tops[HK_UNITS_MAX / 64 / 64 / 64];
+};
+
+struct pool {
+    struct hk_lock lock;
+    struct hk_list all;         /* SuperSlabs in use */
+    struct hk_list records;     /* records of SuperSlabs that went back */
+    unsigned idle;              /* SuperSlabs without an owned slab */
+    _Atomic size_t empty_slabs; /* relaxed: changed under the lock, read as a hint */
+    uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT];
+    struct unit_set empty[HK_SPAN_MAX];  /* [n - 1]: has n neighbouring EMPTY slabs */
+    struct unit_set usable[HK_SPAN_MAX]; /* the same for EMPTY or UNUSED ones */
+};
+
+extern struct pool hk_pool;
+
+/* The lowest unit in the set, or HK_UNITS_MAX. */
+size_t hk_unit_set_first(const struct unit_set *set);
+
+/* Brings the sets in line with a SuperSlab's masks. */
+void hk_pool_index(struct hk_superslab *ss);
+
+/* Takes it out of all sets. */
+void hk_pool_unindex(struct hk_superslab *ss);
+
+/* Gives an idle SuperSlab back to the SSArena. */
+void hk_pool_give_superslab(struct hk_superslab *ss);
+
+static inline bool is_idle(const struct hk_superslab *ss)
+{
+    return (ss->empty_mask | ss->unused_mask) == UINT32_MAX;
+}
+
+/* The stages: the SuperSlab and the first slab of a free span, or NULL. */
+struct hk_superslab *hk_pool_take_empty(unsigned slabs, unsigned *index);
+struct hk_superslab *hk_pool_take_unused(unsigned slabs, unsigned *index);
+struct hk_superslab *hk_pool_take_new(unsigned slabs, unsigned *index);
+
+#endif

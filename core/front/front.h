@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * front (v2): per thread and class an array of ready blocks, last in first out.
+ *
+ * A bin has 16 bytes, four to a cache line. A zeroed bin is both empty and full, so that the first malloc and the first
+ * free of a thread take the slow path without an "is it initialised" test. Class 0 is a bin that stays zero: NULL, foreign
+ * pointers, page runs and huge blocks leave free() through the branch of a full bin. A thread keeps what it frees, whoever
+ * allocated it; ownership is settled in batches, when a bin is flushed.
+ *
+ * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer is
+ * exact only while the program is quiet). That is why its size is bounded: HAKMEM_FRONT_BYTES for all classes together.
+ */
+#ifndef HK_FRONT_FRONT_H
+#define HK_FRONT_FRONT_H
+
+#include "box/heap.h"
+
+struct hk_bin {
+    void **cur;       /* the newest block is *cur; base is "none" */
+    uint16_t empty16; /* low 16 bits of cur when the bin is empty */
+    uint16_t full16;  /* low 16 bits of cur when the bin is full; arrays are shorter than 64 KiB, so equality is enough */
+    uint32_t inverse; /* hk_class_inverse: block starts are told from interior pointers by it */
+};
+
+struct hk_thread;
+
+/* The thread-local part. */
+struct hk_front {
+    struct hk_bin bin[HK_CLASS_COUNT];
+    uint8_t code_of[HK_TINY_MAX / 16 + 1]; /* doubled class of a tiny size; zero before first use: the bin of class 0 */
+    struct hk_thread *thread;              /* NULL before first use; HK_THREAD_ENDED after the thread's end */
+} HK_ALIGNED(HK_CACHE_LINE);
+
+extern HK_TLS struct hk_front hk_front_tls;
+
+/* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again. */
+#define HK_THREAD_ENDED ((struct hk_thread *)1)
+
+/* What slow paths know about a bin. */
+struct hk_cache {
+    void **base;      /* the array; base[0] is never used. NULL before the class is first used */
+    uint16_t cap;     /* blocks it may hold now */
+    uint16_t max;     /* and ever */
+    bool missed;      /* was empty or full since the budget's hand last passed */
+    size_t drained;   /* bytes flushed since the last refill */
+    uint64_t refills, flushes;
+    uint64_t refilled, flushed; /* blocks moved */
+};
+
+#define HK_FRONT_SLOTS 2048u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
+
+/* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
+struct hk_thread {
+    struct hk_heap heap;
+    struct hk_front *front; /* of the living thread, else NULL */
+    size_t bytes;           /* sum over classes of cap * size: the front's bound */
+    unsigned hand;          /* next class whose cap the budget looks at */
+    unsigned slots_used;
+    struct hk_cache cache[HK_CLASS_COUNT];
+    void *slots[HK_FRONT_SLOTS];
+};
+
+static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
+{
+    return HK_CONTAINER(heap, struct hk_thread, heap);
+}
+
+/* Blocks in a bin of a living thread. */
+static inline unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
+{
+    const struct hk_cache *cache = &thread->cache[cls];
+    return cache->base == NULL || thread->front == NULL ? 0 : (unsigned)(thread->front->bin[cls].cur - cache->base);
+}
+
+/* The most blocks of a class that a bin may ever hold. */
+unsigned hk_front_max(unsigned cls);
+
+/* This thread's record, made on first use; NULL: no memory, or the thread has ended. May come back to malloc. */
+HK_SLOW_PATH struct hk_thread *hk_front_attach(void);
+
+/* The record if there is one. */
+static inline struct hk_thread *hk_front_thread(void)
+{
+    struct hk_thread *thread = hk_front_tls.thread;
+    return thread == HK_THREAD_ENDED ? NULL : thread;
+}
+
+/* Empties all bins of this thread into the slabs. */
+void hk_front_flush_all(struct hk_thread *thread);
+
+/* Fills an empty bin and returns one block of it, or NULL: no memory. */
+void *hk_front_refill(struct hk_thread *thread, unsigned cls);
+
+/* Makes room in a bin, which may be one that was never used. */
+void hk_front_make_room(struct hk_thread *thread, unsigned cls);
+
+#endif

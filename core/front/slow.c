@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "front/slow.h"
+
+#include "box/page_heap.h"
+#include "box/purge.h"
+#include "front/fast.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- allocation ---- */
+
+/* One block of a class, through the front if this thread has one. NULL: no memory. */
+static void *take_block(unsigned cls)
+{
+    struct hk_thread *thread = hk_front_thread();
+    if (thread == NULL)
+        thread = hk_front_attach();
+    void *block = NULL;
+    if (thread != NULL)
+        block = hk_front_refill(thread, cls);
+    else
+        hk_heap_take(&hk_orphan_heap, cls, &block, 1);
+    if (block != NULL)
+        ((uintptr_t *)block)[1] = 0; /* takes the free mark away */
+    return block;
+}
+
+static void *take_large(size_t size, size_t align, bool *zero)
+{
+    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
+        return NULL;
+    return hk_page_heap_alloc(size, align, zero);
+}
+
+static void *fail(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* Before it fails for good: give back everything that is free, then try once more. */
+static HK_SLOW_PATH void *retry(size_t size)
+{
+    bool zero;
+    if (size > PTRDIFF_MAX || hk_purge_now(0) == 0)
+        return fail();
+    void *ptr = size <= HK_MID_MAX ? take_block(hk_class_of(size)) : take_large(size, 1, &zero);
+    return ptr != NULL ? ptr : fail();
+}
+
+static void *malloc_missed(size_t size)
+{
+    int saved = errno;
+    bool zero;
+    void *ptr = size <= HK_MID_MAX ? take_block(hk_class_of(size)) : take_large(size, 1, &zero);
+    if (HK_UNLIKELY(ptr == NULL))
+        return retry(size);
+    errno = saved;
+    return ptr;
+}
+
+void *hk_malloc_slow(size_t size)
+{
+    return size <= HK_TINY_MAX ? malloc_missed(size) : hk_malloc_mid(size, malloc_missed);
+}
+
+/* Virgin memory is zero already and stays untouched. */
+static void *take_zero(size_t size)
+{
+    struct hk_thread *thread = hk_front_thread();
+    unsigned cls = hk_class_of(size);
+    if (thread == NULL || hk_front_count(thread, cls) != 0)
+        return NULL;
+    return hk_heap_take_zero(&thread->heap, cls);
+}
+
+void *hk_calloc_slow(size_t size)
+{
+    bool zero = false;
+    void *ptr = NULL;
+    int saved = errno;
+    if (size > HK_MID_MAX) {
+        ptr = take_large(size, 1, &zero);
+    } else if (size > HK_TINY_MAX) {
+        ptr = take_zero(size);
+        zero = ptr != NULL;
+    }
+    errno = saved;
+    if (ptr == NULL)
+        ptr = hk_malloc_fast(size, hk_malloc_slow);
+    if (ptr != NULL && !zero)
+        memset(ptr, 0, size);
+    return ptr;
+}
+
+void *hk_malloc_aligned(size_t align, size_t size)
+{
+    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
+        return fail();
+    if (hk_max(size, align) <= HK_MID_MAX && align <= HK_PAGE) {
+        unsigned cls = hk_class_of_aligned(size, align);
+        if (cls != 0)
+            return hk_malloc_fast(hk_class_size(cls), hk_malloc_slow);
+    }
+    bool zero;
+    int saved = errno;
+    void *ptr = take_large(hk_max(size, 1), align, &zero);
+    if (ptr == NULL && hk_purge_now(0) != 0)
+        ptr = take_large(hk_max(size, 1), align, &zero);
+    if (ptr == NULL)
+        return fail();
+    errno = saved;
+    return ptr;
+}
+
+/* ---- wrong pointers ---- */
+
+/* Class 0, and no live block of the page heap. */
+static HK_SLOW_PATH void report_unknown(const void *ptr, const char *verb)
+{
+    struct hk_run run = hk_arena_find(ptr);
+    struct hk_superslab *ss = hk_registry_superslab(ptr);
+    size_t size;
+    void *start;
+    if (run.kind == HK_RUN_INTERIOR) {
+        hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, run.start, run.pages * HK_PAGE);
+    } else if (run.kind == HK_RUN_FREED && (uintptr_t)ptr % HK_PAGE == 0) {
+        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, 0);
+    } else if (run.kind == HK_RUN_SUPERSLAB && ss != NULL) {
+        struct hk_slab *slab = hk_slab_of(ptr);
+        bool was_block = slab->block_size != 0 && hk_slab_is_block(slab, ptr);
+        hk_misuse(was_block ? HK_MISUSE_DOUBLE_FREE : HK_MISUSE_INVALID, verb, ptr, NULL, slab->block_size);
+    } else if ((start = hk_huge_around(ptr, &size)) != NULL) {
+        hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, start, size);
+    } else {
+        hk_misuse(HK_MISUSE_INVALID, verb, ptr, NULL, 0);
+    }
+}
+
+/* The slab of a live block; NULL after a message. The code of ptr is not 0. */
+static struct hk_slab *slab_of_live(const void *ptr, const char *verb)
+{
+    struct hk_slab *slab = hk_slab_of(ptr);
+    if (HK_UNLIKELY(!hk_slab_is_block(slab, ptr))) {
+        size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));
+        bool tail = offset / slab->block_size >= slab->capacity;
+        const char *start = (const char *)ptr - offset % slab->block_size;
+        hk_misuse(tail ? HK_MISUSE_INVALID : HK_MISUSE_INTERIOR, verb, ptr, start, slab->block_size);
+        return NULL;
+    }
+    if (HK_UNLIKELY(((const uintptr_t *)ptr)[1] == hk_free_mark(ptr))) {
+        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, slab->block_size);
+        return NULL;
+    }
+    return slab;
+}
+
+size_t hk_block_size(const void *ptr, const char *verb)
+{
+    if (hk_registry_code(ptr) != 0) {
+        struct hk_slab *slab = slab_of_live(ptr, verb);
+        return slab != NULL ? slab->block_size : 0;
+    }
+    size_t size = hk_page_heap_size(ptr);
+    if (size == 0)
+        report_unknown(ptr, verb);
+    return size;
+}
+
+/* ---- free ---- */
+
+static void free_large(void *ptr)
+{
+    int saved = errno;
+    if (HK_UNLIKELY(!hk_page_heap_free(ptr)))
+        report_unknown(ptr, "free");
+    hk_purge_tick();
+    errno = saved;
+}
+
+/* Puts a checked block into this thread's front, or where there is none, straight back. */
+static void give_block(void *ptr, unsigned cls)
+{
+    struct hk_thread *thread = hk_front_thread();
+    if (thread == NULL)
+        thread = hk_front_attach();
+    ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
+    if (thread == NULL) {
+        hk_heap_give(&hk_orphan_heap, &ptr, 1);
+        return;
+    }
+    struct hk_bin *bin = &hk_front_tls.bin[cls];
+    if ((uint16_t)(uintptr_t)bin->cur == bin->full16)
+        hk_front_make_room(thread, cls);
+    bin->cur[1] = ptr;
+    bin->cur++;
+}
+
+void hk_free_slow(void *ptr)
+{
+    if (ptr == NULL)
+        return;
+    unsigned code = hk_registry_code(ptr);
+    if (code == 0) {
+        free_large(ptr);
+        return;
+    }
+    if (slab_of_live(ptr, "free") == NULL)
+        return;
+    int saved = errno;
+    give_block(ptr, code / 2);
+    hk_purge_tick();
+    errno = saved;
+}
+
+/* ---- realloc ---- */
+
+/* Untouched room for a block that grows, so that growing step by step does not copy each time. */
+static size_t with_headroom(size_t size)
+{
+    return size > HK_TINY_MAX ? size + size / 8 : size;
+}
+
+static void *move(void *ptr, size_t have, size_t size)
+{
+    size_t roomy = size > have ? with_headroom(size) : size;
+    void *to = hk_malloc_fast(roomy, hk_malloc_slow);
+    if (to == NULL && roomy > size)
+        to = hk_malloc_fast(size, hk_malloc_slow);
+    if (to == NULL)
+        return NULL;
+    memcpy(to, ptr, hk_min(have, size));
+    hk_free_fast(ptr);
+    return to;
+}
+
+/* Page runs and mappings: in place when the neighbours allow it. */
+static void *resize_large(void *ptr, size_t have, size_t size)
+{
+    if (size > have) {
+        size_t roomy = with_headroom(size);
+        void *to = have < HK_RUN_MAX ? hk_page_heap_resize(ptr, roomy) : NULL;
+        return to != NULL ? to : hk_page_heap_resize(ptr, size);
+    }
+    return have - size < have / 8 ? ptr : hk_page_heap_resize(ptr, size);
+}
+
+void *hk_resize(void *ptr, size_t size)
+{
+    size_t have = hk_block_size(ptr, "realloc");
+    if (have == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (size > PTRDIFF_MAX)
+        return fail();
+    bool small = hk_registry_code(ptr) != 0;
+    if (size <= have && (have <= HK_MID_MAX ? size > have / 2 : small))
+        return ptr;
+    if (!small) {
+        int saved = errno;
+        void *to = resize_large(ptr, have, size);
+        errno = saved;
+        if (to != NULL)
+            return to;
+    }
+    return move(ptr, have, size);
+}

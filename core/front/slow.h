@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * slow: what the fast paths leave to: first use of a thread, empty and full bins, large sizes, wrong pointers.
+ *
+ * Any thread; no lock is held on entry or exit.
+ */
+#ifndef HK_FRONT_SLOW_H
+#define HK_FRONT_SLOW_H
+
+#include "base/assert.h"
+#include "base/compiler.h"
+
+/* Tiny sizes whose bin is empty; larger ones go on to hk_malloc_large or their own bin. NULL and ENOMEM. */
+HK_NOINLINE void *hk_malloc_slow(size_t size);
+
+/* At least `size` zero bytes; NULL and ENOMEM. */
+HK_NOINLINE void *hk_calloc_slow(size_t size);
+
+/* At a multiple of `align`, a power of two above 16. NULL and ENOMEM. */
+HK_NOINLINE void *hk_malloc_aligned(size_t align, size_t size);
+
+/* Everything but the common case of free; keeps errno. */
+HK_NOINLINE void hk_free_slow(void *ptr);
+
+/* Usable bytes of a live block; 0 after a message (`verb` is who asks) when ptr is none. */
+size_t hk_block_size(const void *ptr, const char *verb);
+
+/* Resizes a live block; NULL and ENOMEM (EINVAL after a message), and the block as it was. size is not 0. */
+HK_NOINLINE void *hk_resize(void *ptr, size_t size);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Beginning and end of a thread's front.
+ */
+#include "front/front.h"
+
+#include "box/purge.h"
+#include "superslab/meta.h"
+#include "superslab/ss_arena.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Runs as a destructor of the thread library, before or after those of the program: what comes later finds zeroed bins
+ * and HK_THREAD_ENDED. */
+static void detach(void *arg)
+{
+    struct hk_thread *thread = arg;
+    struct hk_front *front = thread->front;
+    if (front != &hk_front_tls)
+        return;
+    int saved = errno;
+    hk_front_flush_all(thread);
+    memset(front, 0, sizeof *front);
+    front->thread = HK_THREAD_ENDED;
+    thread->front = NULL;
+    thread->bytes = 0;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        thread->cache[cls].cap = 0;
+    hk_heap_end(&thread->heap);
+    hk_purge_tick();
+    errno = saved;
+}
+
+static struct hk_lock start_lock;
+
+/* Once per process. The key is made here and not in a constructor: the first call may come from the loader. */
+static bool start_process(void)
+{
+    static bool started;
+    hk_lock_always(&start_lock);
+    bool ok = started || hk_arena_start();
+    if (ok && !started) {
+        hk_thread_exit_init(detach);
+        started = true;
+    }
+    hk_unlock(&start_lock);
+    return ok;
+}
+
+struct hk_thread *hk_front_attach(void)
+{
+    struct hk_front *front = &hk_front_tls;
+    if (front->thread == HK_THREAD_ENDED || !start_process())
+        return NULL;
+    struct hk_heap *heap = hk_heap_reuse();
+    struct hk_thread *thread = heap != NULL ? hk_thread_of(heap) : hk_meta_alloc(sizeof *thread);
+    if (thread == NULL)
+        return NULL;
+    thread->front = front;
+    hk_heap_begin(&thread->heap);
+    for (unsigned i = 0; i < HK_COUNT(front->code_of); i++)
+        front->code_of[i] = (uint8_t)hk_code_of_class(hk_tiny_class[i]);
+    front->thread = thread;
+    int saved = errno;
+    hk_thread_watch(thread); /* may come back to malloc, which finds everything in place */
+    errno = saved;
+    return thread;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/lock.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+_Atomic uintptr_t hk_lock_forking;
+
+void hk_lock_slow(struct hk_lock *lock)
+{
+    if (hk_load_relaxed(&hk_lock_forking) == hk_thread_self())
+        return;
+    for (int i = 0; i < 100; i++) {
+        uint32_t expected = 0;
+        if (hk_load_relaxed(&lock->word) == 0 && hk_cas_acquire(&lock->word, &expected, 1)) /* pairs with hk_unlock */
+            return;
+        hk_pause();
+    }
+    int saved = errno;
+    while (hk_swap_acquire(&lock->word, 2) != 0) /* pairs with hk_unlock */
+        syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+    errno = saved;
+}
+
+void hk_lock_wake(struct hk_lock *lock)
+{
+    int saved = errno;
+    syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved;
+}

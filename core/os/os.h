@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * os: memory, time and limits of the operating system, in the words that the rest uses: reserve, commit, purge, unmap.
+ *
+ * Any thread, any time, from the loader's first call on: raw system calls only, no descriptor kept, errno may change.
+ * Every call may fail and says so; nothing is retried here. Unit tests put another implementation in its place
+ * (tests/support/fake_os.c). Knows base only.
+ */
+#ifndef HK_OS_OS_H
+#define HK_OS_OS_H
+
+#include "base/bits.h"
+
+/* The kernel's page size in bytes: 4, 16 or 64 KiB. */
+size_t hk_os_page_size(void);
+
+/* Address space that cannot be touched yet and counts against no commit limit; NULL when refused. */
+void *hk_os_reserve(size_t size);
+
+/* The same, but it may be read (as zeros). */
+void *hk_os_reserve_readable(size_t size);
+
+/* Memory to read and write, zero, in one mapping of its own; NULL when refused. */
+void *hk_os_map(size_t size);
+
+/* Makes a part of a reservation readable and writable. Page-aligned. */
+bool hk_os_commit(void *ptr, size_t size);
+
+/* Gives the pages back; they read as zero from then on. False (mlock, seccomp): nothing may be assumed of the contents. */
+bool hk_os_purge(void *ptr, size_t size);
+
+/* False when refused (too many mappings): the range is then still there. */
+bool hk_os_unmap(void *ptr, size_t size);
+
+/* Moves or resizes a mapping of hk_os_map, keeping its contents and not copying; NULL when refused, and nothing changed. */
+void *hk_os_remap(void *ptr, size_t old_size, size_t new_size);
+
+/* Hints that may be ignored: no huge pages here; leave this range out of core dumps. */
+void hk_os_hint_no_huge(void *ptr, size_t size);
+void hk_os_hint_no_dump(void *ptr, size_t size);
+
+/* Bytes of the range that are resident now. */
+size_t hk_os_resident(void *ptr, size_t size);
+
+/* Milliseconds of a clock that only goes forward; coarse (about 4 ms) and cheap (5 ns). Wraps after 49 days: compare by
+ * difference. */
+uint32_t hk_os_now_ms(void);
+
+void hk_os_sleep_ms(unsigned ms);
+
+/* RLIMIT_AS in bytes, SIZE_MAX when there is none. */
+size_t hk_os_address_limit(void);
+
+/* The memory limit of this process's cgroup in bytes, SIZE_MAX when there is none. Reads /sys; opens and closes files. */
+size_t hk_os_cgroup_limit(void);
+
+/* System calls made so far to manage memory. */
+uint64_t hk_os_calls(void);
+
+#endif

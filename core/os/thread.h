@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * thread: what the allocator asks of the thread library: is there more than one, tell me when one ends, start a helper.
+ *
+ * Knows base only.
+ */
+#ifndef HK_OS_THREAD_H
+#define HK_OS_THREAD_H
+
+#include "base/compiler.h"
+
+#include <sys/single_threaded.h>
+
+/* No thread but this one exists, and none can appear before the caller returns to the program. */
+static inline bool hk_single_threaded(void)
+{
+    return __libc_single_threaded;
+}
+
+/* From now on `on_exit` runs in every thread that calls hk_thread_watch, when that thread ends. Called once. False when
+ * the process has no key left: threads then end unnoticed. */
+bool hk_thread_exit_init(void (*on_exit)(void *));
+
+/* Asks for on_exit(arg) at the end of this thread; arg is not NULL. May allocate (the caller tolerates that call coming
+ * back to malloc). */
+void hk_thread_watch(void *arg);
+
+/* Gives the key back (the library is being unloaded). */
+void hk_thread_exit_fini(void);
+
+/* Starts a detached thread with all signals blocked and a small stack; false when refused. Allocates; no lock of ours may
+ * be held. */
+bool hk_thread_start(void *(*run)(void *));
+
+#endif

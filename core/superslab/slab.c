@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "superslab/slab.h"
+
+#include "os/os.h"
+
+/* Virgin blocks of classes up to this size are marked as free when they go to a front: their page is about to be used
+ * anyway, and a wild free next to a live block is then found. */
+#define MARK_VIRGIN_MAX 64u
+
+void hk_superslab_init(struct hk_superslab *ss, char *base)
+{
+    ss->base = base;
+    ss->empty_mask = 0;
+    ss->unused_mask = UINT32_MAX;
+    for (unsigned i = 0; i < HK_SLABS; i++)
+        ss->slab[i].index = (uint8_t)i;
+}
+
+struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned cls, bool zero)
+{
+    struct hk_slab *slab = &ss->slab[index];
+    HK_ASSERT(slab->state == HK_SLAB_FREE && hk_load_relaxed(&slab->remote) == 0);
+    slab->free = NULL;
+    slab->spare = NULL;
+    slab->used = 0;
+    slab->carved = 0;
+    slab->capacity = hk_class_capacity(cls);
+    slab->block_size = (uint32_t)hk_class_size(cls);
+    slab->cls = (uint8_t)cls;
+    slab->slabs = (uint8_t)hk_class_slabs(cls);
+    slab->zero = zero;
+    for (unsigned i = 0; i < slab->slabs; i++)
+        ss->slab[index + i].head = (uint8_t)i;
+    return slab;
+}
+
+/* A link that leaves the span was overwritten after its block was freed; the rest of the list is lost. */
+HK_SLOW_PATH static void *broken_list(struct hk_slab *slab)
+{
+    hk_misuse(HK_MISUSE_CORRUPT, "malloc", hk_slab_base(slab), NULL, slab->block_size);
+    return NULL;
+}
+
+static unsigned take_listed(struct hk_slab *slab, void **top, unsigned n)
+{
+    uintptr_t base = (uintptr_t)hk_slab_base(slab);
+    uintptr_t length = slab->slabs * HK_SLAB_SIZE;
+    unsigned got = 0;
+    void *block = slab->free;
+    while (block != NULL && got < n) {
+        if (HK_UNLIKELY((uintptr_t)block - base >= length || (uintptr_t)block % HK_BLOCK_MIN != 0)) {
+            block = broken_list(slab);
+            break;
+        }
+        top[-(ptrdiff_t)got] = block;
+        got++;
+        block = *(void **)block;
+    }
+    slab->free = block;
+    return got;
+}
+
+static unsigned take_virgin(struct hk_slab *slab, void **top, unsigned n)
+{
+    unsigned got = (unsigned)hk_min(n, slab->capacity - slab->carved);
+    size_t size = slab->block_size;
+    char *block = hk_slab_base(slab) + slab->carved * size;
+    slab->carved += got;
+    for (unsigned i = 0; i < got; i++, block += size) {
+        top[-(ptrdiff_t)i] = block;
+        if (size <= MARK_VIRGIN_MAX)
+            ((uintptr_t *)(void *)block)[1] = hk_free_mark(block);
+    }
+    /* The neighbour beyond the batch too, so that free(p + 16) of the last block is no quiet success. */
+    if (size == HK_BLOCK_MIN && slab->carved < slab->capacity)
+        ((uintptr_t *)(void *)block)[1] = hk_free_mark(block);
+    return got;
+}
+
+unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
+{
+    unsigned got = take_listed(slab, top, n);
+    if (got < n && slab->spare != NULL) {
+        slab->free = slab->spare;
+        slab->spare = NULL;
+        got += take_listed(slab, top - got, n - got);
+    }
+    if (got < n && slab->carved < slab->capacity)
+        got += take_virgin(slab, top - got, n - got);
+    slab->used += got;
+    return got;
+}
+
+void *hk_slab_take_zero(struct hk_slab *slab)
+{
+    void *block;
+    /* Below 128 bytes the neighbour's mark may lie in virgin memory; clearing is as cheap there. */
+    if (!slab->zero || slab->carved == slab->capacity || slab->block_size <= MARK_VIRGIN_MAX)
+        return NULL;
+    take_virgin(slab, &block, 1);
+    slab->used++;
+    return block;
+}
+
+void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n)
+{
+    HK_ASSERT(slab->used >= n);
+    slab->used -= n;
+    if (slab->free == NULL) {
+        slab->free = first;
+    } else if (slab->spare == NULL) {
+        slab->spare = first;
+    } else {
+        void *last = first;
+        for (unsigned i = 1; i < n; i++)
+            last = *(void **)last;
+        *(void **)last = slab->spare;
+        slab->spare = first;
+    }
+}
+
+static unsigned list_length(const struct hk_slab *slab, const void *block)
+{
+    unsigned n = 0;
+    for (; block != NULL && n <= slab->capacity; block = *(void *const *)block, n++) {
+        if (!hk_slab_is_block(slab, block))
+            return UINT32_MAX / 4;
+    }
+    return n;
+}
+
+bool hk_slab_check(const struct hk_slab *slab)
+{
+    unsigned listed = list_length(slab, slab->free) + list_length(slab, slab->spare);
+    return slab->carved <= slab->capacity && slab->used + listed == slab->carved &&
+           slab->head == 0 && slab->capacity == hk_class_capacity(slab->cls);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * slab: the records of a SuperSlab and its 32 slabs, and the two things an owner does with a slab: take blocks, give blocks.
+ *
+ * A slab's owner-side fields are guarded by the lock of the heap that owns it; a slab in the shared pool is guarded by the
+ * pool's lock. Records lie in metadata memory, away from the blocks, and are never unmapped. Must not know heaps, pools or
+ * fronts: an owner is an opaque pointer.
+ */
+#ifndef HK_SUPERSLAB_SLAB_H
+#define HK_SUPERSLAB_SLAB_H
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "superslab/registry.h"
+
+struct hk_owner;
+
+enum hk_slab_state {
+    HK_SLAB_FREE = 0, /* EMPTY or UNUSED: in the pool; the SuperSlab's masks say which */
+    HK_SLAB_ACTIVE,   /* the one its owner takes blocks of this class from */
+    HK_SLAB_PARTIAL,  /* in its owner's partial list: has free blocks */
+    HK_SLAB_FULL,     /* in its owner's full list: no free block that the owner knows of */
+};
+
+/* The record of a span is that of its first slab; the others only know how far away that is. */
+struct hk_slab {
+    /* owner side */
+    void *free;          /* list of free blocks, linked through their first word */
+    void *spare;         /* a second such list: a collected chain, until `free` is used up */
+    uint32_t used;       /* blocks outside the slab: with the program, in fronts, in chains; written once per batch */
+    uint32_t carved;     /* blocks handed out at least once since the slab was acquired; those above have no link */
+    uint32_t capacity;   /* blocks in the span */
+    uint32_t block_size; /* bytes */
+    uint8_t cls;
+    uint8_t slabs;       /* length of the span */
+    uint8_t state;       /* enum hk_slab_state */
+    uint8_t index;       /* of this slab in its SuperSlab; constant */
+    uint8_t head;        /* how many slabs before this one the span starts */
+    bool zero;           /* the blocks above `carved` are known to be zero */
+    struct hk_node node; /* in the owner's partial or full list */
+
+    /* any thread; a line of its own, so that pushes do not take the owner's line away */
+    _Atomic uint64_t remote HK_ALIGNED(HK_CACHE_LINE); /* count << 48 | first block of the chain; see box/remote.h */
+    struct hk_slab *wake_next;                         /* in a wake stack; owned by whoever pushed or took that */
+};
+
+struct hk_superslab {
+    char *base;           /* constant while registered */
+    uint32_t empty_mask;  /* EMPTY slabs: touched, nothing lives in them. Pool's lock */
+    uint32_t unused_mask; /* UNUSED slabs: known to be zero. Pool's lock */
+    uint32_t node;        /* NUMA node, or 0 */
+    struct hk_node list;  /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
+    uint32_t since[HK_SLABS]; /* ms of the clock when a slab became EMPTY. Pool's lock */
+    struct hk_owner *_Atomic owner[HK_SLABS]; /* read by every flush; written when a slab changes hands */
+    struct hk_slab slab[HK_SLABS];
+};
+
+/* The span that a block lies in; `ptr` must be a block of ours (its code is not 0). */
+static inline struct hk_slab *hk_slab_of(const void *ptr)
+{
+    struct hk_superslab *ss = hk_registry_superslab(ptr);
+    struct hk_slab *slab = &ss->slab[((uintptr_t)ptr >> 16) % HK_SLABS];
+    return slab - slab->head;
+}
+
+static inline struct hk_superslab *hk_slab_superslab(const struct hk_slab *slab)
+{
+    return HK_CONTAINER(slab - slab->index, struct hk_superslab, slab);
+}
+
+static inline char *hk_slab_base(const struct hk_slab *slab)
+{
+    return hk_slab_superslab(slab)->base + slab->index * HK_SLAB_SIZE;
+}
+
+/* Changes while nobody holds its old owner's lock are seen with the remote protocol's re-check (box/remote.h). */
+static inline struct hk_owner *hk_slab_owner(const struct hk_slab *slab)
+{
+    return hk_load_acquire(&hk_slab_superslab(slab)->owner[slab->index]); /* pairs with hk_slab_set_owner */
+}
+
+static inline void hk_slab_set_owner(struct hk_slab *slab, struct hk_owner *owner)
+{
+    hk_store_release(&hk_slab_superslab(slab)->owner[slab->index], owner); /* pairs with hk_slab_owner */
+}
+
+/* No block left for the owner to take. */
+static inline bool hk_slab_is_exhausted(const struct hk_slab *slab)
+{
+    return slab->free == NULL && slab->spare == NULL && slab->carved == slab->capacity;
+}
+
+/* Prepares the records of a SuperSlab at `base`, all slabs UNUSED. */
+void hk_superslab_init(struct hk_superslab *ss, char *base);
+
+/* Makes slabs [index, index + span of cls) a span of the class, without any block out. The caller has just taken them from
+ * the pool. */
+struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned cls, bool zero);
+
+/* Forgets every free block of a slab with used == 0: it is carved anew from its start, which is faster than its list. */
+static inline void hk_slab_reset(struct hk_slab *slab)
+{
+    slab->free = NULL;
+    slab->spare = NULL;
+    slab->carved = 0;
+    slab->zero = false;
+}
+
+/* Takes up to n blocks: the first to top[0], the next to top[-1], and so on downwards; returns their number. Lowest
+ * addresses first where the memory is virgin. Blocks of the list carry the mark of a free block, virgin ones get it only
+ * in small classes, where it touches no page that is not about to be used. Owner's lock. */
+unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n);
+
+/* Takes one block that is known to be zero, or NULL. Owner's lock. */
+void *hk_slab_take_zero(struct hk_slab *slab);
+
+/* Puts one block back. The caller counts `used` once per batch. Owner's lock. */
+static inline void hk_slab_put(struct hk_slab *slab, void *block)
+{
+    *(void **)block = slab->free;
+    slab->free = block;
+}
+
+/* Puts a chain of `n` linked blocks back and counts it. Walks the chain only when both lists are in use. Owner's lock. */
+void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n);
+
+/* ---- the mark of a free block: in its second word while it is free, cleared when it is handed out ---- */
+
+#define HK_FREE_MARK 0x35a7c96bu /* odd and far beyond any block, so that no address a program would store equals it */
+
+static inline uintptr_t hk_free_mark(const void *block)
+{
+    return (uintptr_t)block + HK_FREE_MARK;
+}
+
+/* True when `ptr` is where a block of the span starts. */
+static inline bool hk_slab_is_block(const struct hk_slab *slab, const void *ptr)
+{
+    size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));
+    return offset % slab->block_size == 0 && offset / slab->block_size < slab->capacity;
+}
+
+/* Checks every invariant of a slab that the header states; owner's lock. For HK_EXPENSIVE and tests. */
+bool hk_slab_check(const struct hk_slab *slab);
+
+#endif

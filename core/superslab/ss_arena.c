@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+#include "superslab/ss_arena_priv.h"
+
+#include "base/assert.h"
+#include "base/options.h"
+#include "os/os.h"
+#include "superslab/registry.h"
+
+#define SUPERSLAB_PAGES ((uint32_t)(HK_SUPERSLAB_SIZE / HK_PAGE))
+#define SLAB_PAGES (HK_SLAB_SIZE / HK_PAGE)
+
+/* Runs of one bin that a search looks at for the best fit, and for one that holds an aligned start. */
+#define LOOK 16
+
+struct arenas hk_arenas;
+
+struct hk_lock *hk_arena_lock(void)
+{
+    return &hk_arenas.lock;
+}
+
+size_t hk_arena_dirty(void)
+{
+    return hk_load_relaxed(&hk_arenas.dirty) * HK_PAGE;
+}
+
+size_t hk_arena_mapped(void)
+{
+    return hk_arenas.mapped;
+}
+
+size_t hk_arena_live(void)
+{
+    return hk_load_relaxed(&hk_arenas.live);
+}
+
+/* ---- bins ---- */
+
+static bool is_free(const struct page *p)
+{
+    return kind_of(p) == PAGE_FREE || kind_of(p) == PAGE_FREE_CLEAN;
+}
+
+void hk_arena_unlink(uint32_t ref)
+{
+    struct page *p = page_of(ref);
+    unsigned bin = bin_of(pages_of(p));
+    if (p->next != NO_PAGE)
+        page_of(p->next)->prev = p->prev;
+    if (p->prev != NO_PAGE)
+        page_of(p->prev)->next = p->next;
+    else if (p->next != NO_PAGE)
+        hk_arenas.bin[bin] = p->next;
+    else
+        hk_arenas.filled[bin / 64] &= ~((uint64_t)1 << bin % 64);
+}
+
+static void link_run(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp)
+{
+    struct page *p = page_of(ref);
+    unsigned bin = bin_of(pages);
+    uint64_t bit = (uint64_t)1 << bin % 64;
+    set_page(p + pages - 1, pages, PAGE_FREE_TAIL);
+    set_page(p, pages, kind);
+    p->stamp = stamp;
+    p->prev = NO_PAGE;
+    p->next = hk_arenas.filled[bin / 64] & bit ? hk_arenas.bin[bin] : NO_PAGE;
+    if (p->next != NO_PAGE)
+        page_of(p->next)->prev = ref;
+    hk_arenas.bin[bin] = ref;
+    hk_arenas.filled[bin / 64] |= bit;
+}
+
+/* The first bin >= `bin` with a run in it, or BINS. */
+static unsigned next_bin(unsigned bin)
+{
+    return (unsigned)hk_bits_find(hk_arenas.filled, bin, BINS, true);
+}
+
+/* A clean run beside a dirty one makes a dirty one: what is dirty in it is in the bits. */
+void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
+{
+    struct arena *a = arena_of(ref);
+    uint32_t first = (uint32_t)(page_of(ref) - a->page);
+    bool clean = hk_bits_find(a->dirty, first, first + pages, true) == first + pages;
+    struct page *p = page_of(ref);
+    if (first + pages < a->pages && is_free(p + pages)) {
+        struct page *after = p + pages;
+        uint32_t more = pages_of(after);
+        clean = clean && kind_of(after) == PAGE_FREE_CLEAN;
+        hk_arena_unlink(ref + pages);
+        set_page(after, 0, PAGE_INTERIOR);
+        pages += more;
+    }
+    if (first > 0 && (kind_of(p - 1) == PAGE_FREE_TAIL || is_free(p - 1))) {
+        uint32_t more = pages_of(p - 1);
+        ref -= more;
+        clean = clean && kind_of(page_of(ref)) == PAGE_FREE_CLEAN;
+        hk_arena_unlink(ref);
+        if (more > 1)
+            set_page(p - 1, 0, PAGE_INTERIOR);
+        set_page(p, 0, PAGE_INTERIOR);
+        pages += more;
+    }
+    link_run(ref, pages, clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
+}
+
+/* ---- take ---- */
+
+/* The first page in the free run `ref` where `pages` fit at a multiple of `align`, or NO_PAGE. */
+static uint32_t place_in(uint32_t ref, uint32_t pages, size_t align)
+{
+    uintptr_t start = (uintptr_t)address_of(ref);
+    uint32_t skip = (uint32_t)((hk_align_up(start, align) - start) / HK_PAGE);
+    uint32_t have = pages_of(page_of(ref));
+    return have >= pages && have - pages >= skip ? ref + skip : NO_PAGE;
+}
+
+/* The smallest of the first runs of a bin that fits. */
+static uint32_t best_of_bin(unsigned bin, uint32_t pages, size_t align, uint32_t *run)
+{
+    uint32_t best = NO_PAGE, length = UINT32_MAX;
+    uint32_t ref = hk_arenas.bin[bin];
+    for (unsigned i = 0; i < LOOK && ref != NO_PAGE; i++, ref = page_of(ref)->next) {
+        uint32_t place = place_in(ref, pages, align);
+        if (place != NO_PAGE && pages_of(page_of(ref)) < length) {
+            best = place;
+            length = pages_of(page_of(ref));
+            *run = ref;
+        }
+    }
+    return best;
+}
+
+static uint32_t find_place(uint32_t pages, size_t align, uint32_t *run)
+{
+    for (unsigned bin = next_bin(bin_of(pages)); bin < BINS; bin = next_bin(bin + 1)) {
+        uint32_t place = best_of_bin(bin, pages, align, run);
+        if (place != NO_PAGE)
+            return place;
+    }
+    return NO_PAGE;
+}
+
+/* Cuts [place, place + pages) out of the free run `ref`; what is left on both sides goes back. */
+static void cut(uint32_t ref, uint32_t place, uint32_t pages)
+{
+    struct page *p = page_of(ref);
+    uint32_t length = pages_of(p), stamp = p->stamp;
+    enum page_kind kind = kind_of(p);
+    hk_arena_unlink(ref);
+    set_page(p + length - 1, 0, PAGE_INTERIOR);
+    set_page(p, 0, PAGE_INTERIOR);
+    if (place > ref)
+        link_run(ref, place - ref, kind, stamp);
+    if (place + pages < ref + length)
+        link_run(place + pages, ref + length - place - pages, kind, stamp);
+}
+
+static void mark_live(uint32_t ref, uint32_t pages, enum page_kind kind)
+{
+    struct page *p = page_of(ref);
+    set_page(p + pages - 1, pages, PAGE_TAIL);
+    set_page(p, pages, kind);
+}
+
+/* Takes dirty bits away from pages that become live; true when there were none. */
+static bool clear_dirty(uint32_t ref, uint32_t pages)
+{
+    struct arena *a = arena_of(ref);
+    size_t dirty = hk_bits_clear(a->dirty, (size_t)(page_of(ref) - a->page), pages);
+    if (dirty != 0)
+        hk_sub_relaxed(&hk_arenas.dirty, dirty); /* a hint; changed under the lock */
+    return dirty == 0;
+}
+
+static bool within_limit(size_t more)
+{
+    size_t limit = (size_t)hk_opt(HK_OPT_MEMORY_LIMIT);
+    return limit == 0 || hk_load_relaxed(&hk_arenas.live) + hk_load_relaxed(&hk_arenas.charged) + more <= limit;
+}
+
+/* A live run of that kind, its dirty bits untouched yet; NO_PAGE: no memory. */
+static uint32_t take_locked(uint32_t pages, size_t align, enum page_kind kind)
+{
+    uint32_t run = NO_PAGE;
+    uint32_t place = find_place(pages, align, &run);
+    if (place == NO_PAGE) {
+        if (!hk_arena_grow(pages))
+            return NO_PAGE;
+        place = find_place(pages, align, &run);
+    }
+    if (place == NO_PAGE)
+        return NO_PAGE;
+    struct arena *a = arena_of(place);
+    if (!hk_arena_commit(a, (uint32_t)(page_of(place) - a->page) + pages))
+        return NO_PAGE;
+    cut(run, place, pages);
+    mark_live(place, pages, kind);
+    hk_add_relaxed(&hk_arenas.live, pages * HK_PAGE);
+    return place;
+}
+
+void *hk_arena_take(size_t pages, size_t align, bool *zero)
+{
+    if (!within_limit(pages * HK_PAGE))
+        return NULL;
+    hk_lock(&hk_arenas.lock);
+    uint32_t ref = take_locked((uint32_t)pages, align, PAGE_RUN);
+    if (ref != NO_PAGE)
+        *zero = clear_dirty(ref, (uint32_t)pages);
+    hk_unlock(&hk_arenas.lock);
+    return ref == NO_PAGE ? NULL : address_of(ref);
+}
+
+void *hk_arena_take_superslab(uint32_t *clean)
+{
+    *clean = 0;
+    if (!within_limit(HK_SUPERSLAB_SIZE))
+        return NULL;
+    hk_lock(&hk_arenas.lock);
+    uint32_t ref = take_locked(SUPERSLAB_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
+    for (unsigned i = 0; i < HK_SLABS && ref != NO_PAGE; i++)
+        *clean |= (uint32_t)clear_dirty(ref + i * (uint32_t)SLAB_PAGES, SLAB_PAGES) << i;
+    hk_unlock(&hk_arenas.lock);
+    return ref == NO_PAGE ? NULL : address_of(ref);
+}
+
+/* ---- give ---- */
+
+uint32_t hk_arena_page(const void *ptr)
+{
+    for (uint32_t i = 0; i < hk_arenas.count; i++) {
+        struct arena *a = &hk_arenas.arena[i];
+        size_t offset = (size_t)((const char *)ptr - a->base);
+        if (offset < (size_t)a->pages * HK_PAGE)
+            return i << PAGE_BITS | (uint32_t)(offset / HK_PAGE);
+    }
+    return NO_PAGE;
+}
+
+static void set_dirty(uint32_t ref, uint32_t pages)
+{
+    struct arena *a = arena_of(ref);
+    size_t before = hk_bits_set(a->dirty, (size_t)(page_of(ref) - a->page), pages);
+    hk_add_relaxed(&hk_arenas.dirty, pages - before); /* as in clear_dirty */
+}
+
+static void give_locked(uint32_t ref, uint32_t pages, uint32_t clean)
+{
+    set_page(page_of(ref) + pages - 1, 0, PAGE_INTERIOR);
+    set_page(page_of(ref), 0, PAGE_INTERIOR);
+    set_dirty(ref, pages);
+    for (; clean != 0; clean &= clean - 1)
+        clear_dirty(ref + hk_lowest(clean) * SLAB_PAGES, SLAB_PAGES);
+    hk_sub_relaxed(&hk_arenas.live, pages * HK_PAGE);
+    hk_arena_insert(ref, pages, hk_os_now_ms());
+}
+
+static bool give(void *ptr, enum page_kind kind, uint32_t clean)
+{
+    hk_lock(&hk_arenas.lock);
+    uint32_t ref = hk_arena_page(ptr);
+    bool ok = ref != NO_PAGE && (uintptr_t)ptr % HK_PAGE == 0 && kind_of(page_of(ref)) == kind;
+    if (ok)
+        give_locked(ref, pages_of(page_of(ref)), clean);
+    hk_unlock(&hk_arenas.lock);
+    return ok;
+}
+
+bool hk_arena_give(void *ptr)
+{
+    return give(ptr, PAGE_RUN, 0);
+}
+
+void hk_arena_give_superslab(void *ptr, uint32_t clean)
+{
+    bool ok = give(ptr, PAGE_SUPERSLAB, clean);
+    HK_ASSERT(ok);
+    (void)ok;
+}
+
+/* ---- resize ---- */
+
+static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
+{
+    mark_live(ref, pages, PAGE_RUN);
+    give_locked(ref + pages, have - pages, 0);
+}
+
+static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
+{
+    struct arena *a = arena_of(ref);
+    uint32_t first = (uint32_t)(page_of(ref) - a->page);
+    struct page *after = page_of(ref) + have;
+    if (first + have >= a->pages || !is_free(after) || have + pages_of(after) < pages)
+        return false;
+    if (!within_limit((pages - have) * HK_PAGE) || !hk_arena_commit(a, first + pages))
+        return false;
+    cut(ref + have, ref + have, pages - have);
+    clear_dirty(ref + have, pages - have);
+    set_page(page_of(ref) + have - 1, 0, PAGE_INTERIOR);
+    mark_live(ref, pages, PAGE_RUN);
+    hk_add_relaxed(&hk_arenas.live, (pages - have) * HK_PAGE);
+    return true;
+}
+
+bool hk_arena_resize(void *ptr, size_t pages)
+{
+    hk_lock(&hk_arenas.lock);
+    uint32_t ref = hk_arena_page(ptr);
+    bool ok = ref != NO_PAGE && kind_of(page_of(ref)) == PAGE_RUN;
+    if (ok) {
+        uint32_t have = pages_of(page_of(ref));
+        if (pages < have)
+            shrink_locked(ref, have, (uint32_t)pages);
+        else if (pages > have)
+            ok = grow_locked(ref, have, (uint32_t)pages);
+    }
+    hk_unlock(&hk_arenas.lock);
+    return ok;
+}
+
+/* ---- questions ---- */
+
+static struct hk_run describe(uint32_t ref, const void *ptr)
+{
+    struct hk_run none = {HK_RUN_NONE, NULL, 0};
+    uint32_t back = 0;
+    while (kind_of(page_of(ref) - back) == PAGE_INTERIOR && (ref & (((uint32_t)1 << PAGE_BITS) - 1)) > back)
+        back++;
+    struct page *p = page_of(ref) - back;
+    if (kind_of(p) == PAGE_TAIL || kind_of(p) == PAGE_FREE_TAIL) {
+        HK_ASSERT(back == 0);
+        back = pages_of(p) - 1;
+        p = page_of(ref) - back;
+    }
+    struct hk_run run = {HK_RUN_FREED, address_of(ref - back), pages_of(p)};
+    if (kind_of(p) == PAGE_SUPERSLAB)
+        run.kind = HK_RUN_SUPERSLAB;
+    else if (kind_of(p) == PAGE_RUN)
+        run.kind = run.start == ptr ? HK_RUN_LIVE : HK_RUN_INTERIOR;
+    return kind_of(p) == PAGE_INTERIOR ? none : run;
+}
+
+struct hk_run hk_arena_find(const void *ptr)
+{
+    struct hk_run run = {HK_RUN_NONE, NULL, 0};
+    hk_lock(&hk_arenas.lock);
+    uint32_t ref = hk_arena_page(ptr);
+    if (ref != NO_PAGE)
+        run = describe(ref, ptr);
+    hk_unlock(&hk_arenas.lock);
+    return run;
+}
+
+bool hk_arena_charge(size_t bytes)
+{
+    if (!within_limit(bytes))
+        return false;
+    hk_add_relaxed(&hk_arenas.charged, bytes);
+    return true;
+}
+
+void hk_arena_uncharge(size_t bytes)
+{
+    hk_sub_relaxed(&hk_arenas.charged, bytes);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/options.h"
+#include "os/os.h"
+#include "superslab/meta.h"
+#include "superslab/registry.h"
+#include "superslab/ss_arena_priv.h"
+
+#define ARENA_FIRST (64 * HK_MIB)
+#define ARENA_LAST (1 * HK_GIB)
+#define ARENA_MAX (((size_t)1 << PAGE_BITS) * HK_PAGE)
+#define COMMIT_FIRST ((uint32_t)(2 * HK_MIB / HK_PAGE))
+#define COMMIT_LAST ((uint32_t)(32 * HK_MIB / HK_PAGE))
+
+/* Bytes of the records of so many pages. */
+static size_t records_size(size_t pages)
+{
+    return hk_align_up(pages * sizeof(struct page) + (pages + 63) / 64 * 8, hk_os_page_size());
+}
+
+/* Doubling from 64 MiB to 1 GiB, then a sixteenth of what there is: few mappings at every size of the heap. Under RLIMIT_AS
+ * an eighth of it, so that the program has room. */
+static size_t next_size(size_t need)
+{
+    size_t size = ARENA_FIRST;
+    if (hk_arenas.count > 0)
+        size = hk_max(hk_min(hk_arenas.mapped, ARENA_LAST), hk_arenas.mapped / 16);
+    size_t limit = hk_os_address_limit();
+    if (limit != SIZE_MAX)
+        size = hk_min(size, limit / 8);
+    size = hk_min(hk_max(size, need), ARENA_MAX);
+    return hk_align_down(size, HK_SUPERSLAB_SIZE);
+}
+
+/* The reservation's unaligned head holds the page records; what is left of it goes to meta. */
+static bool set_up(struct arena *a, char *start, size_t size)
+{
+    size_t records = records_size(size / HK_PAGE);
+    char *base = (char *)hk_align_up((uintptr_t)start + records, HK_SUPERSLAB_SIZE);
+    char *end = (char *)hk_align_down((uintptr_t)start + size, HK_SUPERSLAB_SIZE);
+    if (base >= end || !hk_os_commit(start, records) || !hk_registry_cover(base, (size_t)(end - base)))
+        return false;
+    a->base = base;
+    a->pages = (uint32_t)((size_t)(end - base) / HK_PAGE);
+    a->ready = 0;
+    a->step = COMMIT_FIRST;
+    a->page = (struct page *)(void *)start;
+    a->dirty = (uint64_t *)(void *)(start + size / HK_PAGE * sizeof(struct page));
+    a->mapped = size;
+    hk_meta_donate(start + records, (size_t)(base - start) - records);
+    /* Small programs stay small under THP=always too; a heap that needs a second arena is large enough to gain. */
+    if (hk_arenas.count == 0 && hk_opt(HK_OPT_THP) == 0)
+        hk_os_hint_no_huge(start, size);
+    return true;
+}
+
+bool hk_arena_grow(size_t pages)
+{
+    /* Records and alignment of the base take up to 2 MiB and 0.4 %. */
+    size_t need = hk_align_up(pages * HK_PAGE, HK_SUPERSLAB_SIZE);
+    need += hk_align_up(records_size(need / HK_PAGE), HK_SUPERSLAB_SIZE) + HK_SUPERSLAB_SIZE;
+    if (hk_arenas.count == ARENAS_MAX || need > ARENA_MAX)
+        return false;
+    size_t size = hk_max(next_size(need), need);
+    char *start = hk_os_reserve(size);
+    while (start == NULL && size > need) {
+        size = hk_max(hk_align_down(size / 2, HK_SUPERSLAB_SIZE), need);
+        start = hk_os_reserve(size);
+    }
+    if (start == NULL)
+        return false;
+    struct arena *a = &hk_arenas.arena[hk_arenas.count];
+    if (!set_up(a, start, size)) {
+        hk_os_unmap(start, size);
+        return false;
+    }
+    hk_arenas.count++;
+    hk_arenas.mapped += size;
+    hk_arena_insert((hk_arenas.count - 1) << PAGE_BITS, a->pages, hk_os_now_ms());
+    return true;
+}
+
+bool hk_arena_start(void)
+{
+    hk_lock(&hk_arenas.lock);
+    bool ok = hk_arenas.count > 0 || hk_arena_grow(1);
+    hk_unlock(&hk_arenas.lock);
+    return ok;
+}
+
+bool hk_arena_commit(struct arena *a, uint32_t end)
+{
+    if (end <= a->ready)
+        return true;
+    uint32_t goal = (uint32_t)hk_min(hk_max(end, a->ready + a->step), a->pages);
+    if (!hk_os_commit(a->base + a->ready * HK_PAGE, (goal - a->ready) * HK_PAGE)) {
+        goal = (uint32_t)hk_align_up(end, hk_os_page_size() / HK_PAGE);
+        if (!hk_os_commit(a->base + a->ready * HK_PAGE, (goal - a->ready) * HK_PAGE))
+            return false;
+    }
+    a->ready = goal;
+    a->step = (uint32_t)hk_min(a->step * 2, COMMIT_LAST);
+    return true;
+}
+
+static enum hk_run_kind public_kind(enum page_kind kind)
+{
+    return kind == PAGE_RUN ? HK_RUN_LIVE : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB : HK_RUN_FREED;
+}
+
+void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
+{
+    hk_lock(&hk_arenas.lock);
+    for (uint32_t i = 0; i < hk_arenas.count; i++) {
+        struct arena *a = &hk_arenas.arena[i];
+        for (uint32_t at = 0; at < a->pages; at += pages_of(&a->page[at]))
+            visit(ctx, a->base + at * HK_PAGE, pages_of(&a->page[at]) * HK_PAGE, public_kind(kind_of(&a->page[at])));
+        visit(ctx, a->page, records_size(a->mapped / HK_PAGE), HK_RUN_NONE);
+    }
+    hk_unlock(&hk_arenas.lock);
+}

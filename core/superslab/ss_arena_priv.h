@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ss_arena_priv: what the files of the ss_arena box share; included by ss_arena*.c only. All of it is guarded by the arena
+ * lock.
+ */
+#ifndef HK_SUPERSLAB_SS_ARENA_PRIV_H
+#define HK_SUPERSLAB_SS_ARENA_PRIV_H
+
+#include "superslab/ss_arena.h"
+
+/* A page is named by arena << PAGE_BITS | page number; NO_PAGE is none. */
+#define PAGE_BITS 22
+#define ARENAS_MAX 1023u
+#define NO_PAGE UINT32_MAX
+#define BINS 168u
+
+enum page_kind {
+    PAGE_INTERIOR = 0,   /* neither first nor last page of a run */
+    PAGE_TAIL,           /* last page of a live run of more than one page */
+    PAGE_RUN,            /* first page of a live run */
+    PAGE_SUPERSLAB,      /* first page of a SuperSlab */
+    PAGE_PURGING,        /* first page of a run that the purge has taken out for a moment */
+    PAGE_FREE,           /* first page of a free run: may have dirty pages */
+    PAGE_FREE_CLEAN,     /* first page of a free run without dirty pages */
+    PAGE_FREE_TAIL,      /* last page of a free run of more than one page */
+};
+
+/* Only the first and last page of a run have a record; all others are zero. */
+struct page {
+    uint32_t word;       /* pages << 4 | kind */
+    uint32_t next, prev; /* first page of a free run: neighbours in its bin; prev is NO_PAGE at the front */
+    uint32_t stamp;      /* first page of a free run: ms of the clock when it became free */
+};
+
+struct arena {
+    char *base;       /* of page 0; a multiple of 2 MiB */
+    uint32_t pages;   /* a multiple of 512 */
+    uint32_t ready;   /* pages below are committed */
+    uint32_t step;    /* pages to commit next time */
+    struct page *page;
+    uint64_t *dirty;  /* one bit per page; clear in live runs */
+    size_t mapped;    /* bytes of the reservation */
+};
+
+struct arenas {
+    struct hk_lock lock;
+    uint32_t count;
+    size_t mapped;                /* bytes reserved */
+    _Atomic size_t live;          /* bytes in live runs; relaxed: a statistic and the limit's estimate */
+    _Atomic size_t charged;       /* bytes outside that count against the limit; relaxed as above */
+    _Atomic size_t dirty;         /* dirty pages in free runs; relaxed: read as a hint */
+    uint64_t filled[(BINS + 63) / 64]; /* bins that are not empty */
+    uint32_t bin[BINS];           /* first run; valid where `filled` is set */
+    struct arena arena[ARENAS_MAX];
+};
+
+extern struct arenas hk_arenas;
+
+/* Bins hold exact lengths below 8 pages, then eighths of doublings. */
+static inline unsigned bin_of(uint32_t pages)
+{
+    if (pages < 8)
+        return pages;
+    unsigned e = hk_log2(pages);
+    return 8 * (e - 2) + ((pages >> (e - 3)) & 7);
+}
+
+static inline struct arena *arena_of(uint32_t ref)
+{
+    return &hk_arenas.arena[ref >> PAGE_BITS];
+}
+
+static inline struct page *page_of(uint32_t ref)
+{
+    return &arena_of(ref)->page[ref & (((uint32_t)1 << PAGE_BITS) - 1)];
+}
+
+static inline char *address_of(uint32_t ref)
+{
+    return arena_of(ref)->base + (size_t)(ref & (((uint32_t)1 << PAGE_BITS) - 1)) * HK_PAGE;
+}
+
+static inline uint32_t pages_of(const struct page *p)
+{
+    return p->word >> 4;
+}
+
+static inline enum page_kind kind_of(const struct page *p)
+{
+    return (enum page_kind)(p->word & 15);
+}
+
+static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)
+{
+    p->word = pages << 4 | (uint32_t)kind;
+}
+
+/* Adds an arena with room for `pages`; false when the system refuses. (ss_arena_grow.c) */
+bool hk_arena_grow(size_t pages);
+
+/* Commits up to page `end` of the arena. (ss_arena_grow.c) */
+bool hk_arena_commit(struct arena *a, uint32_t end);
+
+/* The page that an address lies in, or NO_PAGE. */
+uint32_t hk_arena_page(const void *ptr);
+
+/* Enters a free run, merging it with free neighbours; its dirty bits are set already. */
+void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp);
+
+/* Takes a free run out of its bin. */
+void hk_arena_unlink(uint32_t ref);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * hakmem: a general-purpose memory allocator. The whole public interface.
+ *
+ * Every function may be called by any thread at any time after the process has started, and by the child of a fork;
+ * none may be called from a signal handler. All sizes are bytes, all times are milliseconds.
+ *
+ * The hak_ entries do exactly what the C library's entries of the same name do (libhakmem replaces those too, unless it
+ * was built with -Doverride=false): a block from either may be given to either.
+ */
+#ifndef HAKMEM_H
+#define HAKMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HAKMEM_VERSION_MAJOR 0
+#define HAKMEM_VERSION_MINOR 1
+#define HAKMEM_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define HAK_API __attribute__((visibility("default")))
+#define HAK_MALLOC __attribute__((malloc, warn_unused_result))
+#define HAK_SIZE(...) __attribute__((alloc_size(__VA_ARGS__)))
+#else
+#define HAK_API
+#define HAK_MALLOC
+#define HAK_SIZE(...)
+#endif
+
+#ifdef __cplusplus
+#define HAK_NOEXCEPT noexcept
+extern "C" {
+#else
+#define HAK_NOEXCEPT
+#endif
+
+/* ---- Allocation. Every block is aligned to 16 bytes. ---- */
+
+/* A block of at least `size` bytes; size 0 gives a unique block. NULL and ENOMEM when there is no memory or size is
+ * above PTRDIFF_MAX. */
+HAK_API HAK_MALLOC HAK_SIZE(1) void *hak_malloc(size_t size) HAK_NOEXCEPT;
+
+/* A block of count * size bytes, all zero. NULL and ENOMEM when the product overflows or there is no memory. */
+HAK_API HAK_MALLOC HAK_SIZE(1, 2) void *hak_calloc(size_t count, size_t size) HAK_NOEXCEPT;
+
+/* Grows or shrinks a block, in place where that is possible. hak_realloc(NULL, n) is hak_malloc(n); hak_realloc(p, 0)
+ * frees p and returns NULL. On failure: NULL and ENOMEM, and p is as it was. */
+HAK_API HAK_SIZE(2) void *hak_realloc(void *ptr, size_t size) HAK_NOEXCEPT;
+
+/* hak_realloc of count * size bytes; NULL and ENOMEM when the product overflows, and ptr is as it was. */
+HAK_API HAK_SIZE(2, 3) void *hak_reallocarray(void *ptr, size_t count, size_t size) HAK_NOEXCEPT;
+
+/* Gives a block back. NULL is allowed; errno is kept. A pointer that is no live block of this allocator, or a block
+ * that is free already, ends the process with one line on stderr (see HAKMEM_MISUSE). */
+HAK_API void hak_free(void *ptr) HAK_NOEXCEPT;
+
+/* hak_free for a caller who knows the size that was asked for. (C23's free_sized.) */
+HAK_API void hak_free_sized(void *ptr, size_t size) HAK_NOEXCEPT;
+
+/* hak_free for a block of hak_aligned_alloc. (C23's free_aligned_sized.) */
+HAK_API void hak_free_aligned_sized(void *ptr, size_t alignment, size_t size) HAK_NOEXCEPT;
+
+/* A block aligned to `alignment`. NULL and EINVAL when that is not a power of two; `size` may be anything. */
+HAK_API HAK_MALLOC HAK_SIZE(2) void *hak_aligned_alloc(size_t alignment, size_t size) HAK_NOEXCEPT;
+
+/* Returns 0 and sets *memptr, or returns EINVAL (alignment not a power of two multiple of sizeof(void *)) or ENOMEM and
+ * leaves *memptr and errno alone. */
+HAK_API int hak_posix_memalign(void **memptr, size_t alignment, size_t size) HAK_NOEXCEPT;
+
+/* As hak_aligned_alloc, but an alignment that is not a power of two is rounded up to one. */
+HAK_API HAK_MALLOC HAK_SIZE(2) void *hak_memalign(size_t alignment, size_t size) HAK_NOEXCEPT;
+
+/* A block aligned to the page size; hak_pvalloc also rounds the size up to whole pages. */
+HAK_API HAK_MALLOC HAK_SIZE(1) void *hak_valloc(size_t size) HAK_NOEXCEPT;
+HAK_API HAK_MALLOC void *hak_pvalloc(size_t size) HAK_NOEXCEPT;
+
+/* ---- Questions about blocks ---- */
+
+/* Bytes that may be used at ptr: at least the size asked for, constant while the block lives. 0 for NULL. */
+HAK_API size_t hak_malloc_usable_size(const void *ptr) HAK_NOEXCEPT;
+
+/* The usable size that hak_malloc(size) would give: asking for that much costs nothing more. 0 when size is above
+ * PTRDIFF_MAX. */
+HAK_API size_t hak_good_size(size_t size) HAK_NOEXCEPT;
+
+/* ---- Memory and statistics ---- */
+
+/* Gives back to the system all memory that nothing lives in, keeping about `pad` bytes. 1 when any went back, else 0.
+ * Takes about 0.1 ms per MiB given back. */
+HAK_API int hak_trim(size_t pad) HAK_NOEXCEPT;
+
+/* Where the memory is. The parts from live_resident_bytes to metadata_bytes are disjoint and add up to resident_bytes
+ * while the program is quiet. Callers set `size` to sizeof(struct hak_stats); fields are only ever added at the end. */
+struct hak_stats {
+    size_t size;             /* set by the caller: how much of this structure it knows */
+    uint32_t version;        /* 1 */
+    uint32_t threads;        /* threads that have a heap now */
+    size_t live_bytes;       /* blocks in the program's hands, in block sizes, touched or not; exact when quiet */
+    size_t live_blocks;      /* their number; exact when quiet */
+    size_t live_resident_bytes; /* what of live_bytes is resident */
+    size_t front_bytes;      /* free blocks cached in front caches or on their way to their owner */
+    size_t slab_free_bytes;  /* resident and free in slabs in which other blocks live */
+    size_t empty_bytes;      /* resident in EMPTY slabs, ready for any class */
+    size_t run_free_bytes;   /* resident in free page runs */
+    size_t metadata_bytes;   /* resident records of the allocator */
+    size_t resident_bytes;   /* resident pages of all our mappings (mincore) */
+    size_t mapped_bytes;     /* address space held, most of it untouched */
+    size_t peak_mapped_bytes;
+    uint64_t acquired_partial; /* slabs taken from the shared pool, by the stage that served them */
+    uint64_t acquired_empty;
+    uint64_t acquired_unused;
+    uint64_t acquired_new;
+    uint64_t refills;        /* batches moved from slabs to fronts */
+    uint64_t flushes;        /* batches moved from fronts to slabs */
+    uint64_t remote_chains;  /* chains of blocks pushed to slabs of other threads */
+    uint64_t purged_bytes;   /* given back to the system since the start */
+    uint64_t os_calls;       /* system calls made to manage memory */
+    size_t huge_bytes;       /* part of live_bytes that has a mapping of its own */
+    size_t run_bytes;        /* part of live_bytes that lies in page runs */
+};
+
+/* Fills *stats; 0, or -1 when stats is NULL or its size field is too small for the fields up to `version`. Takes every
+ * heap's lock in turn: milliseconds in a large program. */
+HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
+
+/* Writes the page of HAKMEM_STATS=1, or the same as JSON, to a file descriptor. Allocates nothing. 0, or -1 when a write
+ * failed. */
+HAK_API int hak_stats_print(int fd) HAK_NOEXCEPT;
+HAK_API int hak_stats_json(int fd) HAK_NOEXCEPT;
+
+/* ---- Options: the names of docs/options.md without HAKMEM_, in capitals ---- */
+
+/* The value now, or -1 and EINVAL for an unknown name. */
+HAK_API int64_t hak_option_get(const char *name) HAK_NOEXCEPT;
+
+/* 0; or -1 and EINVAL for an unknown name, ERANGE for a value out of bounds (the old one is kept). */
+HAK_API int hak_option_set(const char *name, int64_t value) HAK_NOEXCEPT;
+
+/* "0.1.0" */
+HAK_API const char *hak_version(void) HAK_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+
+/* ---- C23 names that glibc 2.36 does not have; exported unless built with -Doverride=false ---- */
+#ifdef __cplusplus
+extern "C" {
+#endif
+HAK_API void free_sized(void *ptr, size_t size) HAK_NOEXCEPT;
+HAK_API void free_aligned_sized(void *ptr, size_t alignment, size_t size) HAK_NOEXCEPT;
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: MIT
+"""What the bench runs and how: the lines, the allocators, one run, and the machine in words. Used by bench.py."""
+
+import dataclasses
+import datetime
+import fnmatch
+import glob
+import json
+import os
+import platform
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PEERS = {
+    "mimalloc": "libmimalloc.so.2*",
+    "jemalloc": "libjemalloc.so.2",
+    "tcmalloc": "libtcmalloc_minimal.so.4",
+    "tbb": "libtbbmalloc_proxy.so.2",
+}
+RUN_LIMIT_S = 300
+
+
+class BenchError(Exception):
+    """Something that the user can put right; the message says what."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    name: str
+    program: str
+    args: tuple
+    count_at: int
+
+    def command(self, count=None, divide=1):
+        args = list(self.args)
+        args[self.count_at] = str(count if count is not None else max(1, int(args[self.count_at]) // divide))
+        return [self.program, *args]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of one program. Times in seconds, memory in KiB."""
+
+    status: str
+    ops_per_sec: float = 0.0
+    elapsed: float = 0.0
+    wall: float = 0.0
+    user: float = 0.0
+    sys: float = 0.0
+    rss: int = 0
+    minor_faults: int = 0
+    major_faults: int = 0
+
+    @property
+    def ok(self):
+        return self.status == "ok"
+
+
+def read_lines(only=None):
+    lines = []
+    with open(os.path.join(ROOT, "bench", "lines.txt"), encoding="utf-8") as file:
+        for text in file:
+            if text.strip() and not text.startswith("#"):
+                name, program, args = text.strip().split(": ")
+                words = args.split()
+                at = next(i for i, word in enumerate(words) if word.startswith("@"))
+                words[at] = words[at][1:]
+                lines.append(Line(name, program, tuple(words), at))
+    return choose(lines, only, lambda line: line.name, "line")
+
+
+def choose(items, patterns, name_of, what):
+    """The items whose name matches one of the comma-separated patterns; a pattern without a match is an error."""
+    if not patterns:
+        return list(items)
+    wanted = set()
+    for pattern in filter(None, patterns.split(",")):
+        names = fnmatch.filter([name_of(item) for item in items], pattern)
+        if not names:
+            raise BenchError(f"no {what} matches {pattern!r}: " + ", ".join(name_of(item) for item in items))
+        wanted.update(names)
+    return [item for item in items if name_of(item) in wanted]
+
+
+def library_folders():
+    folders = [f"/usr/lib/{platform.machine()}-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"]
+    return [folder for folder in folders if os.path.isdir(folder)]
+
+
+def find_allocators(build, extra, against):
+    """Name -> library, or None for the C library's own; hakmem and glibc come first."""
+    found = {"hakmem": os.path.join(build, "libhakmem.so"), "glibc": None}
+    for name, pattern in PEERS.items():
+        matches = [path for folder in library_folders() for path in sorted(glob.glob(os.path.join(folder, pattern)))]
+        if matches:
+            found[name] = matches[0]
+    for text in extra:
+        name, _, path = text.partition("=")
+        if not name or not path or name == "glibc":
+            raise BenchError(f"--lib {text}: expected NAME=PATH")
+        found[name] = os.path.abspath(path)
+    if against is not None:
+        peers = [name for name in found if name not in ("hakmem", "glibc")]
+        kept = choose(peers, against, str, "allocator") if against not in ("", "glibc") else []
+        found = {name: path for name, path in found.items() if name in ("hakmem", "glibc") or name in kept}
+    for name, path in found.items():
+        if path is not None and not os.path.isfile(path):
+            raise BenchError(f"{name}: there is no {path}")
+    return found
+
+
+def program_path(build, program):
+    path = os.path.join(build, "bench", program)
+    if not os.access(path, os.X_OK):
+        raise BenchError(f"there is no {path}: build it first (meson setup {build}; ninja -C {build})")
+    return path
+
+
+def check_preload(build, allocators):
+    """The loader goes on without a library that it cannot load; such a run would measure glibc under another name."""
+    for name, path in allocators.items():
+        if path is None:
+            continue
+        command = [program_path(build, "launch"), "--preload", path, "--", program_path(build, "floor")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False)
+        if "cannot be preloaded" in done.stderr:
+            raise BenchError(f"{name}: the loader refuses {path}")
+
+
+def parse_fields(line):
+    return {key: int(value) for key, value in (word.split("=") for word in line.split())}
+
+
+def describe_failure(usage, errors):
+    reason = f"signal {usage['signal']}" if usage.get("signal") else f"status {usage.get('status', '?')}"
+    last = errors.strip().splitlines()[-1:] or [""]
+    return f"{reason} {last[0][:100]}".strip()
+
+
+def run_once(build, preload, command):
+    """Runs one program under the launcher. A run that fails in any way has another status than 'ok'."""
+    read_end, write_end = os.pipe()
+    argv = [program_path(build, "launch"), "--fd", str(write_end)]
+    argv += ["--preload", preload] if preload else []
+    argv += ["--", program_path(build, command[0]), *command[1:]]
+    with os.fdopen(read_end, encoding="ascii", errors="replace") as report:
+        try:
+            with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True, errors="replace", pass_fds=(write_end,)) as process:
+                os.close(write_end)
+                try:
+                    output, errors = process.communicate(timeout=RUN_LIMIT_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()  # the launcher's end kills the program
+                    process.communicate()
+                    return Run(f"ran longer than {RUN_LIMIT_S} s")
+                except BaseException:
+                    process.kill()
+                    raise
+            usage = parse_fields(report.read())
+            if process.returncode != 0:
+                return Run(describe_failure(usage, errors))
+            result = parse_fields(output)
+            return Run("ok", result["ops_per_sec"], result["elapsed_ns"] / 1e9, usage["wall_us"] / 1e6,
+                       usage["user_us"] / 1e6, usage["sys_us"] / 1e6, usage["max_rss_kib"], usage["minor_faults"],
+                       usage["major_faults"])
+        except (ValueError, KeyError):
+            return Run("no result line")
+
+
+def first_line(path, default=""):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.readline().strip()
+    except OSError:
+        return default
+
+
+def field_of(path, key, separator):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for text in file:
+                name, found, value = text.partition(separator)
+                if found and name.strip() == key:
+                    return value.strip().strip('"')
+    except OSError:
+        pass
+    return ""
+
+
+def machine_in_words():
+    model = field_of("/proc/cpuinfo", "model name", ":") or platform.machine()
+    memory = field_of("/proc/meminfo", "MemTotal", ":").split()
+    system = field_of("/etc/os-release", "PRETTY_NAME", "=") or platform.system()
+    size = f"{int(memory[0]) / 2 ** 20:.0f} GiB" if memory else "memory unknown"
+    libc = " ".join(platform.libc_ver())
+    return f"{model}, {len(os.sched_getaffinity(0))} CPUs, {size}, {system}, {libc}, kernel {platform.release()}"
+
+
+def thp_mode():
+    text = first_line("/sys/kernel/mm/transparent_hugepage/enabled", "none")
+    return text.partition("[")[2].partition("]")[0] or text
+
+
+def output_of(*command):
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def commit_now():
+    commit = output_of("git", "rev-parse", "--short=12", "HEAD") or "none"
+    return commit + ("-dirty" if output_of("git", "status", "--porcelain", "-uno") else "")
+
+
+def load_json(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return []
+
+
+def compiler_of(build):
+    for target in load_json(os.path.join(build, "meson-info", "intro-targets.json")):
+        for sources in target.get("target_sources", []):
+            if sources.get("language") == "c" and sources.get("compiler"):
+                return output_of(*sources["compiler"], "--version").partition("\n")[0] or "unknown"
+    return "unknown"
+
+
+def options_of(build):
+    """The build type and our own options, then the HAKMEM_ variables that are set now."""
+    words = []
+    for option in load_json(os.path.join(build, "meson-info", "intro-buildoptions.json")):
+        if option.get("section") == "user" or option.get("name") in ("buildtype", "b_lto", "c_args"):
+            value = option["value"]
+            words.append(f"{option['name']}={' '.join(value) if isinstance(value, list) else value}")
+    words += [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("HAKMEM_")]
+    return " ".join(words) or "unknown"
+
+
+def facts(build):
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "commit": commit_now(),
+        "compiler": compiler_of(build),
+        "options": options_of(build),
+        "machine": machine_in_words(),
+        "thp": thp_mode(),
+    }

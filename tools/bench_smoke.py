@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of the benchmarks themselves, with small counts; no time is looked at. Called by bench/meson.build.
+
+bench_smoke.py program LAUNCH [--preload LIB] OPERATIONS PROGRAM [ARG...]
+bench_smoke.py launch LAUNCH
+bench_smoke.py runner BUILD
+"""
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import bench_count  # noqa: E402
+import bench_run  # noqa: E402
+
+RESULT_KEYS = ["ops_per_sec", "ops", "elapsed_ns", "peak_rss_kib", "minor_faults", "major_faults"]
+USAGE_KEYS = ["status", "signal", "wall_us", "user_us", "sys_us", "max_rss_kib", "minor_faults", "major_faults"]
+
+
+def expect(condition, what):
+    if not condition:
+        sys.exit(f"FAILED: {what}")
+
+
+def run(*argv):
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def check_program(launch, *rest):
+    preload = ["--preload", rest[1]] if rest[0] == "--preload" else []
+    operations, program, *args = rest[len(preload):]
+    done = run(launch, *preload, "--", program, *args)
+    expect(done.returncode == 0, f"status {done.returncode}: {done.stderr}")
+    expect("cannot be preloaded" not in done.stderr, done.stderr)
+    expect(done.stdout.count("\n") == 1 and done.stdout.endswith("\n"), f"not one line: {done.stdout!r}")
+    fields = bench_run.parse_fields(done.stdout)
+    expect(list(fields) == RESULT_KEYS, f"fields {list(fields)}")
+    expect(fields["ops"] == int(operations), f"{fields['ops']} operations, not {operations}")
+    expect(fields["elapsed_ns"] > 0 and fields["peak_rss_kib"] > 100 and fields["minor_faults"] > 10, done.stdout)
+    expect(run(program, "--help").stdout.startswith(os.path.basename(program) + ": "), "--help")
+    for wrong in ("--no-such-option", "--seed", "nonsense", "-1"):
+        expect(run(program, wrong).returncode == 2, f"{wrong} was taken")
+
+
+def check_launch(launch):
+    def usage(*argv):
+        done = run(launch, *argv)
+        fields = bench_run.parse_fields(done.stderr.strip().splitlines()[-1])
+        expect(list(fields) == USAGE_KEYS, f"fields {list(fields)}")
+        return done, fields
+
+    done, fields = usage("--", "sh", "-c", "echo out; exit 7")
+    expect((done.returncode, fields["status"], fields["signal"], done.stdout) == (7, 7, 0, "out\n"), "exit status")
+    done, fields = usage("sh", "-c", "kill -9 $$")
+    expect((done.returncode, fields["signal"]) == (137, 9), "signal")
+    done, fields = usage("no-such-program-here")
+    expect((done.returncode, fields["status"]) == (127, 127), "a program that does not exist")
+    done, _ = usage("--preload", "/no/such/library.so", "env")
+    expect("LD_PRELOAD=/no/such/library.so\n" in done.stdout, "LD_PRELOAD is set for the program")
+    os.environ["LD_PRELOAD"] = ""
+    done, _ = usage("env")
+    expect("LD_PRELOAD" not in done.stdout, "LD_PRELOAD is not handed on")
+    expect(run(launch).returncode == 2 and run(launch, "--what", "x").returncode == 2, "wrong arguments")
+    big = "x = bytearray(64 << 20); import subprocess; subprocess.run([%r, 'true'])" % launch
+    done = run(sys.executable, "-c", big)
+    fields = bench_run.parse_fields(done.stderr)
+    expect(fields["max_rss_kib"] < 16 << 10, f"the parent's size shows in the peak RSS: {fields['max_rss_kib']} KiB")
+
+
+def check_runner(build):
+    tool = os.path.join(bench_run.ROOT, "tools", "bench.py")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "rows.csv")
+        argv = [sys.executable, tool, "--build", build, "--against", "glibc", "--quick", "--csv", path]
+        for _ in range(2):  # the second time adds to the file
+            done = run(*argv, "--only", "hot_pair*,batch-8-64-lifo,floor")
+            expect(done.returncode == 0, f"status {done.returncode}: {done.stdout}{done.stderr}")
+        for word in ("hot_pair-64", "batch-8-64-lifo", "floor", "geomean", "slower than glibc"):
+            expect(word in done.stdout, f"no {word} in the table:\n{done.stdout}")
+        expect(max(map(len, done.stdout.splitlines())) <= 160, "the table is wider than 160 columns")
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        expect(len(rows) == 2 * 3 * 3 * 2, f"{len(rows)} raw rows")
+        expect(all(row["status"] == "ok" and float(row["ops_per_sec"]) > 0 and int(row["peak_rss_kib"]) > 100
+                   for row in rows), "a raw row without figures")
+        expect({row["allocator"] for row in rows} == {"hakmem", "glibc"}, "allocators of the raw rows")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("something else\n")
+        expect(run(*argv, "--only", "floor").returncode == 2, "a foreign file was written to")
+        expect(run(*argv, "--only", "no-such-line").returncode == 2, "a line that does not exist was taken")
+        expect(run(*argv, "--lib", "other=" + path).returncode == 2, "a library that is none was taken")
+    trace = ('7 openat(AT_FDCWD, "/etc/ld.so.cache", O_RDONLY) = 3\n'
+             '7 mmap(NULL, 9, PROT_READ, MAP_PRIVATE, 3, 0) = 0x1\n7 close(3) = 0\n'
+             '7 mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0 <unfinished ...>\n'
+             '8 munmap(0x1, 9) = 0\n7 <... mmap resumed>) = 0x2\n'
+             '8 mmap(NULL, 9, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_STACK, -1, 0) = 0x3\n')
+    counts = bench_count.count_calls(trace)
+    expect((counts["mmap"], counts["munmap"]) == (1, 1), f"system calls of a trace: {counts}")
+
+
+if __name__ == "__main__":
+    {"program": check_program, "launch": check_launch, "runner": check_runner}[sys.argv[1]](*sys.argv[2:])
