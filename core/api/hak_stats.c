@@ -98,12 +98,12 @@ static void print_memory(struct hk_fmt *f, const struct hak_stats *s)
 static void print_stages(struct hk_fmt *f, const struct hak_stats *s)
 {
     uint64_t all = s->acquired_partial + s->acquired_empty + s->acquired_unused + s->acquired_new;
-    uint64_t part = all / 100 + (all == 0);
+    uint64_t some = all + (all == 0);
     hk_fmt(f, " slabs taken from the shared pool: %zu\n", (size_t)all);
     hk_fmt(f, "  partial %zu (%zu %%), EMPTY %zu (%zu %%), UNUSED %zu (%zu %%), new SuperSlab %zu (%zu %%)\n",
-           (size_t)s->acquired_partial, (size_t)(s->acquired_partial / part), (size_t)s->acquired_empty,
-           (size_t)(s->acquired_empty / part), (size_t)s->acquired_unused, (size_t)(s->acquired_unused / part),
-           (size_t)s->acquired_new, (size_t)(s->acquired_new / part));
+           (size_t)s->acquired_partial, (size_t)(s->acquired_partial * 100 / some), (size_t)s->acquired_empty,
+           (size_t)(s->acquired_empty * 100 / some), (size_t)s->acquired_unused, (size_t)(s->acquired_unused * 100 / some),
+           (size_t)s->acquired_new, (size_t)(s->acquired_new * 100 / some));
     hk_fmt(f, " fronts: %zu refills, %zu flushes, %zu remote chains; %u threads; %zu system calls for memory\n",
            (size_t)s->refills, (size_t)s->flushes, (size_t)s->remote_chains, s->threads, (size_t)s->os_calls);
 }

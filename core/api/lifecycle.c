@@ -61,6 +61,8 @@ static void resolve_memory_limit(void)
     hk_option_store(HK_OPT_MEMORY_LIMIT, limit >= INT64_MAX ? 0 : (int64_t)(limit / 10 * 9));
 }
 
+static int stats_fd = -1; /* where the page of HAKMEM_STATS=1 goes */
+
 __attribute__((constructor(101))) static void start(int argc, char **argv, char **envp)
 {
     (void)argc;
@@ -73,6 +75,9 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
         errno = saved;
     }
     hk_purge_allow_helper(true);
+    /* Many programs close stderr before they end (coreutils do): for them the page goes to a copy, kept only when asked. */
+    if (hk_opt(HK_OPT_STATS) == 1)
+        stats_fd = fcntl(2, F_DUPFD_CLOEXEC, 100);
 }
 
 /* PATH of HAKMEM_STATS=json:PATH with %p replaced by the process id. */
@@ -99,7 +104,7 @@ __attribute__((destructor(101))) static void finish(void)
 {
     hk_purge_allow_helper(false);
     if (hk_opt(HK_OPT_STATS) == 1)
-        hak_stats_print(2);
+        hak_stats_print(stats_fd >= 0 ? stats_fd : 2);
     if (hk_stats_path[0] == 0)
         return;
     char path[sizeof hk_stats_path + 64];

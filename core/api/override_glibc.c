@@ -55,7 +55,7 @@ HK_EXPORT struct mallinfo mallinfo(void)
     return info;
 }
 
-HK_EXPORT struct mallinfo __libc_mallinfo(void) HK_ALIAS(mallinfo);
+HK_EXPORT struct mallinfo __libc_mallinfo(void) __attribute__((alias("mallinfo")));
 
 /* M_TRIM_THRESHOLD is what may stay free; the thresholds and counts of glibc's own machinery have no counterpart and are
  * accepted, M_PERTURB too (a test on the fast path is not worth it). Unknown parameters: 1, as glibc. */

@@ -22,6 +22,9 @@
 #define HK_NOINLINE __attribute__((noinline))
 #define HK_ALWAYS_INLINE inline __attribute__((always_inline))
 
+/* For variables that headers declare: reached directly and not through the table of global offsets. */
+#define HK_HIDDEN __attribute__((visibility("hidden")))
+
 /* Symbols that leave the library; all others are hidden by -fvisibility=hidden. */
 #define HK_EXPORT __attribute__((visibility("default")))
 #define HK_WEAK __attribute__((weak))
@@ -65,9 +68,12 @@ static inline void hk_pause(void)
         __asm__("movq " #var "@gottpoff(%%rip), %0" : "=r"(hk_offset_));                                               \
         (type HK_TLS_SPACE *)hk_offset_;                                                                               \
     })
+/* Moves a pointer in memory by a constant number of bytes: one instruction, where gcc 12 makes two of it. */
+#define HK_MOVE_PTR(lvalue, bytes) __asm__("addq %1, %0" : "+m"(lvalue) : "i"(bytes) : "cc")
 #else
 #define HK_TLS_SPACE
 #define HK_TLS_PTR(type, var) (&(var))
+#define HK_MOVE_PTR(lvalue, bytes) ((void)((lvalue) = (void *)((char *)(lvalue) + (bytes))))
 #endif
 
 #endif

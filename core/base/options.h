@@ -16,13 +16,12 @@
 #define HK_OPTIONS(X)                                                                                                  \
     X(STATS, 0, 0, 1, "", "1 prints a page about the heap to stderr at exit; json:PATH writes it as JSON")             \
     X(PURGE_DELAY_MS, 500, 0, 3600000, "ms", "how long free memory is kept before it goes back to the system")         \
-    X(FRONT_BYTES, 131072, 4096, 16777216, "bytes", "the most that one thread's front cache may hold")                 \
+    X(FRONT_BYTES, 131072, 4096, 16777216, "bytes", "the most that one thread's front cache holds")                 \
     X(FRONT_V2_CAP, 64, 4, 64, "blocks", "the most blocks of one class in one thread's front cache")                   \
     X(MIN_KEEP, 1048576, 0, 1073741824, "bytes", "free resident memory that is never purged while the program runs")   \
     X(MEMORY_LIMIT, 0, 0, INT64_MAX, "bytes", "allocations beyond it fail; 0 is no limit, auto takes the cgroup's")    \
     X(MISUSE, 1, 0, 1, "", "abort (1) ends the process at a wrong free; warn (0) prints, ignores the call, goes on")   \
     X(SS_EMPTY_REUSE, 1, 0, 1, "", "take EMPTY slabs of any class before untouched ones")                              \
-    X(SS_EMPTY_SCAN_LIMIT, 64, 1, 65536, "SuperSlabs", "looked at for EMPTY slabs before an untouched one is taken")   \
     X(THP, 0, 0, 1, "", "1 lets the kernel use huge pages in the first arena too")
 
 enum hk_option {
@@ -33,9 +32,9 @@ enum hk_option {
 };
 
 /* Where HAKMEM_STATS=json:PATH points; empty when not asked for. */
-extern char hk_stats_path[256];
+extern HK_HIDDEN char hk_stats_path[256];
 
-extern _Atomic int64_t hk_option_values[HK_OPTION_COUNT];
+extern HK_HIDDEN _Atomic int64_t hk_option_values[HK_OPTION_COUNT];
 
 static inline int64_t hk_opt(enum hk_option option)
 {

@@ -237,9 +237,11 @@ static unsigned give_own(struct hk_heap *heap, struct hk_slab *slab, void **bloc
     return i;
 }
 
-void hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
+unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
 {
     struct chains c;
+    struct hk_slab *before = NULL;
+    unsigned slabs = 0;
     for (unsigned i = 0; i < CHAINS; i++)
         c.chain[i].slab = NULL;
     c.owners = 0;
@@ -247,6 +249,8 @@ void hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
     heap->flushes++;
     for (unsigned i = 0; i < n;) {
         struct hk_slab *slab = hk_slab_of(blocks[i]);
+        slabs += slab != before;
+        before = slab;
         if (hk_slab_owner(slab) == &heap->owner) /* stays so: we hold the lock */
             i = give_own(heap, slab, blocks, i, n);
         else
@@ -259,6 +263,7 @@ void hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
     }
     if (HK_UNLIKELY(c.owners != 0))
         collect_for(&c);
+    return slabs;
 }
 
 /* ---- check ---- */

@@ -29,7 +29,7 @@ struct hk_heap {
     struct hk_heap_class cls[HK_CLASS_COUNT];
 };
 
-extern struct hk_heap hk_orphan_heap;
+extern HK_HIDDEN struct hk_heap hk_orphan_heap;
 
 /* Enters a zeroed record, or one of a thread that ended, as the heap of the calling thread. */
 void hk_heap_begin(struct hk_heap *heap);
@@ -48,8 +48,9 @@ unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n
 /* Takes one block that is known to be zero, or NULL (then take any and clear it). */
 void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls);
 
-/* Gives n blocks of any slabs back: own ones to their slabs, others in chains to their owners. */
-void hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n);
+/* Gives n blocks of any slabs back: own ones to their slabs, others in chains to their owners. Returns how often one block
+ * lay in another slab than the block before it: how scattered they were. */
+unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n);
 
 /* Works on every heap on behalf of threads that may be asleep: collects what others pushed, and retires slabs that have
  * become EMPTY. Any thread that holds no lock. */

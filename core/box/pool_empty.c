@@ -14,7 +14,7 @@ struct hk_superslab *hk_pool_take_empty(unsigned slabs, unsigned *index)
     size_t unit = hk_unit_set_first(&hk_pool.empty[slabs - 1]);
     if (unit == HK_UNITS_MAX)
         return NULL;
-    struct hk_superslab *ss = hk_load_relaxed(&hk_window.units[unit]); /* written under the lock we hold */
+    struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[unit]); /* written under the lock we hold */
     *index = hk_find_run32(ss->empty_mask, slabs);
     return ss;
 }

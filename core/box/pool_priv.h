@@ -25,7 +25,7 @@ struct pool {
     struct unit_set usable[HK_SPAN_MAX]; /* the same for EMPTY or UNUSED ones */
 };
 
-extern struct pool hk_pool;
+extern HK_HIDDEN struct pool hk_pool;
 
 /* The lowest unit in the set, or HK_UNITS_MAX. */
 size_t hk_unit_set_first(const struct unit_set *set);

@@ -32,7 +32,7 @@ static HK_ALWAYS_INLINE void *hk_malloc_fast(size_t size, hk_slow_malloc *slow)
     if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->empty16))
         return slow(size);
     uintptr_t *block = *cur;
-    bin->cur = cur - 1;
+    HK_MOVE_PTR(bin->cur, -(int)sizeof(void *));
     block[1] = 0; /* takes the free mark away */
     return block;
 }
@@ -55,7 +55,11 @@ static HK_ALWAYS_INLINE void *hk_malloc_mid(size_t size, hk_slow_malloc *slow)
 static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
 {
     struct hk_front HK_TLS_SPACE *front = HK_TLS_PTR(struct hk_front, hk_front_tls);
-    unsigned code = hk_registry_code(ptr);
+    unsigned code;
+    if (HK_UNLIKELY(!hk_registry_lookup(ptr, &code))) {
+        hk_free_slow(ptr);
+        return;
+    }
     struct hk_bin HK_TLS_SPACE *bin = (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (size_t)8);
     void **cur = bin->cur;
     if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->full16)) {
@@ -74,7 +78,7 @@ static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
     }
     block[1] = hk_free_mark(block);
     cur[1] = ptr;
-    bin->cur = cur + 1;
+    HK_MOVE_PTR(bin->cur, (int)sizeof(void *));
 }
 
 #endif

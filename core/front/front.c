@@ -8,22 +8,28 @@
 
 #include <string.h>
 
-/* A class starts with so many blocks and doubles at each miss. */
+/* A class starts with so many blocks and grows by half at each miss. */
 #define CAP_FIRST 8u
 
-/* A thread that has freed so many bytes of a class since it last allocated one only frees: its bin shrinks to CAP_DRAIN and
- * is flushed down to one block. Each block left in a front pins its slab; 32 classes with 64 blocks each would pin 128 MiB of
- * a heap freed in random order. */
-#define DRAIN_BYTES ((size_t)256 * 1024)
+/* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
+ * random order. So a bin whose flushes, so many in a row without a refill between them, found their blocks scattered over
+ * many slabs is in a drain: it shrinks to CAP_DRAIN and is flushed down to one block. Blocks freed in order lie together and
+ * pin next to nothing. */
+#define DRAIN_FLUSHES 4u
 #define CAP_DRAIN 6u
+
+/* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
+#define HAND_STEPS 3u
+#define BOUND_FLUSHES 16u
 
 HK_TLS struct hk_front hk_front_tls __attribute__((used)); /* named in HK_TLS_PTR's assembly */
 
+/* A bin that is half full misses after (cap / 2)^2 operations of its class on the average, so room pays quadratically. */
 unsigned hk_front_max(unsigned cls)
 {
     size_t size = hk_class_size(cls);
     if (cls <= HK_TINY_LAST)
-        return (unsigned)hk_min(hk_max(16384 / size, 16), 64);
+        return (unsigned)hk_min(hk_max(32768 / size, 16), 64);
     return (unsigned)hk_min(hk_max(32768 / size, 1), 8);
 }
 
@@ -51,23 +57,24 @@ static void set_up(struct hk_thread *thread, unsigned cls)
     bin->full16 = bin->empty16;
     bin->inverse = hk_class_inverse[cls];
     cache->cap = 0;
-    cache->drained = 0;
+    cache->scattered = 0;
 }
 
-/* Gives the oldest `n` blocks of a bin back to the slabs. */
-static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
+/* Gives the oldest `n` blocks of a bin back to the slabs. Returns whether they were scattered. */
+static bool flush(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     struct hk_cache *cache = &thread->cache[cls];
     struct hk_bin *bin = &thread->front->bin[cls];
     unsigned left = hk_front_count(thread, cls) - n;
-    hk_heap_give(&thread->heap, cache->base + 1, n);
+    unsigned slabs = hk_heap_give(&thread->heap, cache->base + 1, n);
     memmove(cache->base + 1, cache->base + 1 + n, left * sizeof(void *));
     bin->cur = cache->base + left;
     cache->flushes++;
     cache->flushed += n;
+    return slabs * 4 > n + 3;
 }
 
-/* Takes room from a bin that has not missed lately, half of what it has. */
+/* Takes half of a bin's room. */
 static void shrink(struct hk_thread *thread, unsigned cls)
 {
     unsigned cap = thread->cache[cls].cap / 2u;
@@ -77,31 +84,45 @@ static void shrink(struct hk_thread *thread, unsigned cls)
     set_cap(thread, cls, cap);
 }
 
-/* Finds room for `more` bytes within HAKMEM_FRONT_BYTES; one round of the hand over all classes at most. */
+/* Finds room for `more` bytes: takes it from bins that miss less than a quarter as often. The hand looks at a few bins
+ * only: a bin that misses on will be here again soon. */
 static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
 {
-    size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES);
-    for (unsigned i = 0; i < HK_CLASS_COUNT && thread->bytes + more > limit; i++) {
+    size_t limit = 2 * (size_t)hk_opt(HK_OPT_FRONT_BYTES);
+    for (unsigned i = 0; i < HAND_STEPS && thread->bytes + more > limit; i++) {
         thread->hand = thread->hand % (HK_CLASS_COUNT - 1) + 1;
         struct hk_cache *victim = &thread->cache[thread->hand];
-        if (thread->hand == cls || victim->cap < 2)
-            continue;
-        if (!victim->missed)
+        if (thread->hand != cls && victim->cap >= 2 && victim->misses < thread->cache[cls].misses / 4)
             shrink(thread, thread->hand);
-        victim->missed = false;
+        victim->misses /= 2;
     }
     return thread->bytes + more <= limit;
 }
 
-/* A miss asks for twice the room, as far as the class's maximum and the thread's budget allow. */
+/* A miss asks for half as much room again, as far as the class's maximum and the thread's budget allow. */
 static void grow(struct hk_thread *thread, unsigned cls)
 {
     struct hk_cache *cache = &thread->cache[cls];
     unsigned most = (unsigned)hk_min(cache->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP));
-    unsigned cap = (unsigned)hk_min(hk_max(cache->cap * 2u, CAP_FIRST), most);
-    cache->missed = true;
+    unsigned cap = (unsigned)hk_min(hk_max(cache->cap + cache->cap / 2u, CAP_FIRST), most);
+    cache->misses += cache->misses < UINT16_MAX;
     if (cap > cache->cap && find_room(thread, cls, (cap - cache->cap) * hk_class_size(cls)))
         set_cap(thread, cls, cap);
+}
+
+/* Every few flushes: does the front hold more than it may? Then each bin gives half of what it holds. */
+static void bound(struct hk_thread *thread)
+{
+    size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES), held = 0;
+    if (++thread->flushes % BOUND_FLUSHES != 0 || thread->bytes <= limit)
+        return;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        held += hk_front_count(thread, cls) * hk_class_size(cls);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT && held > limit; cls++) {
+        unsigned half = hk_front_count(thread, cls) / 2;
+        if (half > 0)
+            flush(thread, cls, half);
+    }
 }
 
 void *hk_front_refill(struct hk_thread *thread, unsigned cls)
@@ -110,7 +131,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     struct hk_bin *bin = &thread->front->bin[cls];
     if (bin->cur == NULL)
         set_up(thread, cls);
-    cache->drained = 0;
+    cache->scattered = 0;
     grow(thread, cls);
     unsigned n = hk_max(cache->cap / 2u, 1);
     unsigned got = hk_heap_take(&thread->heap, cls, cache->base + n, n);
@@ -129,21 +150,22 @@ void hk_front_make_room(struct hk_thread *thread, unsigned cls)
     struct hk_cache *cache = &thread->cache[cls];
     if (thread->front->bin[cls].cur == NULL)
         set_up(thread, cls);
-    if (cache->drained < DRAIN_BYTES)
+    bool drain = cache->scattered >= DRAIN_FLUSHES;
+    if (!drain)
         grow(thread, cls);
     unsigned count = hk_front_count(thread, cls);
     if (count < cache->cap)
         return;
-    bool drain = cache->drained >= DRAIN_BYTES;
-    unsigned n = drain && count > 1 ? count - 1 : (count + 1) / 2;
-    if (count != 0)
-        flush(thread, cls, n);
-    cache->drained += n * hk_class_size(cls);
+    if (count != 0) {
+        bool scattered = flush(thread, cls, drain && count > 1 ? count - 1 : (count + 1) / 2);
+        cache->scattered = scattered ? (uint8_t)(cache->scattered + !drain) : 0;
+    }
     if (drain && cache->cap > CAP_DRAIN)
         set_cap(thread, cls, CAP_DRAIN);
     /* The budget gave this class nothing: one block then, so that the caller can go on. */
     if (cache->cap == 0)
         set_cap(thread, cls, 1);
+    bound(thread);
 }
 
 void hk_front_flush_all(struct hk_thread *thread)

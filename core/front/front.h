@@ -8,7 +8,8 @@
  * allocated it; ownership is settled in batches, when a bin is flushed.
  *
  * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer is
- * exact only while the program is quiet). That is why its size is bounded: HAKMEM_FRONT_BYTES for all classes together.
+ * exact only while the program is quiet). That is why its size is bounded, for all classes together: what it holds by
+ * HAKMEM_FRONT_BYTES, looked at every few flushes, and what its bins have room for by twice that, always.
  */
 #ifndef HK_FRONT_FRONT_H
 #define HK_FRONT_FRONT_H
@@ -31,7 +32,7 @@ struct hk_front {
     struct hk_thread *thread;              /* NULL before first use; HK_THREAD_ENDED after the thread's end */
 } HK_ALIGNED(HK_CACHE_LINE);
 
-extern HK_TLS struct hk_front hk_front_tls;
+extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls;
 
 /* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again. */
 #define HK_THREAD_ENDED ((struct hk_thread *)1)
@@ -41,19 +42,20 @@ struct hk_cache {
     void **base;      /* the array; base[0] is never used. NULL before the class is first used */
     uint16_t cap;     /* blocks it may hold now */
     uint16_t max;     /* and ever */
-    bool missed;      /* was empty or full since the budget's hand last passed */
-    size_t drained;   /* bytes flushed since the last refill */
+    uint16_t misses;  /* refills and flushes, halved each time the budget's hand passes */
+    uint8_t scattered; /* flushes of blocks from many slabs, in a row, since the last refill */
     uint64_t refills, flushes;
     uint64_t refilled, flushed; /* blocks moved */
 };
 
-#define HK_FRONT_SLOTS 2048u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
+#define HK_FRONT_SLOTS 2304u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
 
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
     struct hk_heap heap;
     struct hk_front *front; /* of the living thread, else NULL */
-    size_t bytes;           /* sum over classes of cap * size: the front's bound */
+    size_t bytes;           /* sum over classes of cap * size; at most twice HAKMEM_FRONT_BYTES */
+    unsigned flushes;       /* counts to the next look at what the front really holds */
     unsigned hand;          /* next class whose cap the budget looks at */
     unsigned slots_used;
     struct hk_cache cache[HK_CLASS_COUNT];

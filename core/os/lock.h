@@ -26,7 +26,7 @@ HK_SLOW_PATH void hk_lock_wake(struct hk_lock *lock);
 
 /* The thread that is inside fork and holds every lock, or 0. Other fork handlers may call malloc in it: for that thread
  * lock and unlock do nothing. Written by hk_lock_fork_begin and _end; relaxed: only that thread finds itself in it. */
-extern _Atomic uintptr_t hk_lock_forking;
+extern HK_HIDDEN _Atomic uintptr_t hk_lock_forking;
 
 static inline void hk_lock_fork_begin(void)
 {

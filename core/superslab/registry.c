@@ -3,7 +3,10 @@
 
 #include "os/os.h"
 
-struct hk_window hk_window;
+uintptr_t hk_window_base HK_ALIGNED(HK_CACHE_LINE);
+uintptr_t hk_window_slots;
+_Atomic uint8_t *hk_window_codes;
+struct hk_superslab *_Atomic *hk_window_units;
 
 static size_t committed, mapped; /* guarded by the arena lock */
 
@@ -16,10 +19,10 @@ static bool place_window(void *anchor)
     if (table == NULL)
         return false;
     uintptr_t middle = hk_align_down((uintptr_t)anchor, HK_SUPERSLAB_SIZE);
-    hk_window.base = middle > window / 2 ? middle - window / 2 : 0;
-    hk_window.codes = (_Atomic uint8_t *)table;
-    hk_window.units = (struct hk_superslab * _Atomic *)(void *)(table + codes);
-    hk_window.slots = codes;
+    hk_window_base = middle > window / 2 ? middle - window / 2 : 0;
+    hk_window_codes = (_Atomic uint8_t *)table;
+    hk_window_units = (struct hk_superslab * _Atomic *)(void *)(table + codes);
+    hk_window_slots = codes;
     mapped = codes + units;
     return true;
 }
@@ -35,26 +38,26 @@ static bool commit_part(void *start, size_t size)
 
 bool hk_registry_cover(void *ptr, size_t size)
 {
-    if (hk_window.slots == 0 && !place_window(ptr))
+    if (hk_window_slots == 0 && !place_window(ptr))
         return false;
-    uintptr_t slot = ((uintptr_t)ptr - hk_window.base) / HK_SLAB_SIZE;
+    uintptr_t slot = ((uintptr_t)ptr - hk_window_base) / HK_SLAB_SIZE;
     uintptr_t slots = size / HK_SLAB_SIZE;
-    if (slot >= hk_window.slots || slots > hk_window.slots - slot)
+    if (slot >= hk_window_slots || slots > hk_window_slots - slot)
         return false;
-    return commit_part((void *)&hk_window.codes[slot], slots) &&
-           commit_part((void *)&hk_window.units[slot / HK_SLABS], slots / HK_SLABS * sizeof(void *));
+    return commit_part((void *)&hk_window_codes[slot], slots) &&
+           commit_part((void *)&hk_window_units[slot / HK_SLABS], slots / HK_SLABS * sizeof(void *));
 }
 
 void hk_registry_set_code(void *ptr, unsigned slabs, unsigned code)
 {
-    uintptr_t slot = ((uintptr_t)ptr - hk_window.base) / HK_SLAB_SIZE;
+    uintptr_t slot = ((uintptr_t)ptr - hk_window_base) / HK_SLAB_SIZE;
     for (unsigned i = 0; i < slabs; i++)
-        hk_store_relaxed(&hk_window.codes[slot + i], (uint8_t)code); /* handed over with the slab's blocks */
+        hk_store_relaxed(&hk_window_codes[slot + i], (uint8_t)code); /* handed over with the slab's blocks */
 }
 
 void hk_registry_set_superslab(void *ptr, struct hk_superslab *ss)
 {
-    hk_store_relaxed(&hk_window.units[hk_registry_unit(ptr)], ss); /* handed over with the slab's blocks */
+    hk_store_relaxed(&hk_window_units[hk_registry_unit(ptr)], ss); /* handed over with the slab's blocks */
 }
 
 size_t hk_registry_committed(void)
@@ -64,6 +67,6 @@ size_t hk_registry_committed(void)
 
 size_t hk_registry_mapped(void *start[1])
 {
-    start[0] = (void *)hk_window.codes;
+    start[0] = (void *)hk_window_codes;
     return mapped;
 }

@@ -7,7 +7,7 @@
  * non-canonical pointer lies outside. Memory that the kernel places outside the window cannot hold slabs. Both tables are
  * one readable mapping; only what covers an arena is made writable, so untouched parts cost nothing, mlockall included.
  *
- * `hk_window` is written once, before the first block exists. Codes are written by whoever owns the slab while no block of
+ * The window is written once, before the first block exists. Codes are written by whoever owns the slab while no block of
  * it is out, so every reader that holds a block got the code with it. Unit entries are written under the pool's lock.
  * Must not know slabs (only their pointer), pools or fronts.
  */
@@ -24,14 +24,11 @@
 
 struct hk_superslab;
 
-struct hk_window {
-    uintptr_t base;                        /* first address; a multiple of 2 MiB */
-    uintptr_t slots;                       /* length in slabs; 0 before the first arena: everything is outside */
-    _Atomic uint8_t *codes;                /* per slab: 2 * class while it is owned, else 0 */
-    struct hk_superslab *_Atomic *units;   /* per 2 MiB: the SuperSlab there, or NULL */
-} HK_ALIGNED(HK_CACHE_LINE);
-
-extern struct hk_window hk_window;
+/* The window. Words of their own and not a structure: each is then one operand of one instruction. */
+extern HK_HIDDEN uintptr_t hk_window_base;  /* first address; a multiple of 2 MiB */
+extern HK_HIDDEN uintptr_t hk_window_slots; /* length in slabs; 0 before the first arena: everything is outside */
+extern HK_HIDDEN _Atomic uint8_t *hk_window_codes;              /* per slab: 2 * class while it is owned, else 0 */
+extern HK_HIDDEN struct hk_superslab *_Atomic *hk_window_units; /* per 2 MiB: the SuperSlab there, or NULL */
 
 /* The class is kept doubled: a bin has 16 bytes and an address can be scaled by 8 for nothing. */
 static inline unsigned hk_code_of_class(unsigned cls)
@@ -39,28 +36,36 @@ static inline unsigned hk_code_of_class(unsigned cls)
     return cls * 2;
 }
 
-/* Doubled class of the slab that any address lies in, or 0. */
+/* False: the address is outside the window. Else *code is the doubled class of the slab it lies in, or 0. */
+static HK_ALWAYS_INLINE bool hk_registry_lookup(const void *ptr, unsigned *code)
+{
+    uintptr_t slot = ((uintptr_t)ptr - hk_window_base) >> 16;
+    if (HK_UNLIKELY(slot >= hk_window_slots))
+        return false;
+    *code = hk_load_relaxed(&hk_window_codes[slot]); /* ordered by whatever gave the caller the block */
+    return true;
+}
+
+/* The same with 0 for an address outside. */
 static inline unsigned hk_registry_code(const void *ptr)
 {
-    uintptr_t slot = ((uintptr_t)ptr - hk_window.base) >> 16;
-    if (HK_UNLIKELY(slot >= hk_window.slots))
-        return 0;
-    return hk_load_relaxed(&hk_window.codes[slot]); /* ordered by whatever gave the caller the block */
+    unsigned code;
+    return hk_registry_lookup(ptr, &code) ? code : 0;
 }
 
 /* The SuperSlab that any address lies in, or NULL. */
 static inline struct hk_superslab *hk_registry_superslab(const void *ptr)
 {
-    uintptr_t slot = ((uintptr_t)ptr - hk_window.base) >> 16;
-    if (HK_UNLIKELY(slot >= hk_window.slots))
+    uintptr_t slot = ((uintptr_t)ptr - hk_window_base) >> 16;
+    if (HK_UNLIKELY(slot >= hk_window_slots))
         return NULL;
-    return hk_load_relaxed(&hk_window.units[slot / HK_SLABS]); /* as above */
+    return hk_load_relaxed(&hk_window_units[slot / HK_SLABS]); /* as above */
 }
 
 /* Number of the 2 MiB unit of an address inside the window. */
 static inline size_t hk_registry_unit(const void *ptr)
 {
-    return ((uintptr_t)ptr - hk_window.base) / HK_SUPERSLAB_SIZE;
+    return ((uintptr_t)ptr - hk_window_base) / HK_SUPERSLAB_SIZE;
 }
 
 /* Makes [ptr, ptr + size) registrable; the first call places the window around it. False: outside the window, or no

@@ -25,14 +25,14 @@ struct hk_class_info {
     uint16_t slabs; /* 1...4 neighbouring slabs make a span: the fewest whose tail waste is at most 6.25 % with four blocks */
 };
 
-extern const struct hk_class_info hk_class_table[HK_CLASS_COUNT];
+extern HK_HIDDEN const struct hk_class_info hk_class_table[HK_CLASS_COUNT];
 
 /* Class of (n + 15) / 16 sixteenths of a tiny size. */
-extern const uint8_t hk_tiny_class[HK_TINY_MAX / 16 + 1];
+extern HK_HIDDEN const uint8_t hk_tiny_class[HK_TINY_MAX / 16 + 1];
 
 /* A number `inv` with: offset % size == 0 exactly when (uint32_t)(offset * inv) < inv, for offsets below 64 KiB. 0 for
  * classes whose spans are longer than one slab: the test then always fails and the slow path asks exactly. */
-extern const uint32_t hk_class_inverse[HK_CLASS_COUNT];
+extern HK_HIDDEN const uint32_t hk_class_inverse[HK_CLASS_COUNT];
 
 static inline size_t hk_class_size(unsigned cls)
 {

@@ -54,7 +54,7 @@ struct arenas {
     struct arena arena[ARENAS_MAX];
 };
 
-extern struct arenas hk_arenas;
+extern HK_HIDDEN struct arenas hk_arenas;
 
 /* Bins hold exact lengths below 8 pages, then eighths of doublings. */
 static inline unsigned bin_of(uint32_t pages)
