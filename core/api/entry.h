@@ -96,4 +96,9 @@ static inline size_t hk_entry_usable_size(const void *ptr)
     return ptr == NULL ? 0 : hk_block_size(ptr, "malloc_usable_size");
 }
 
+/* A static library gives a program only the objects that something in it names. Whoever enters the allocator by any name
+ * needs the process's life (options, fork, exit) too; this is the name. */
+extern HK_HIDDEN const char hk_lifecycle_linked;
+#define HK_LINK_LIFECYCLE static const char *const hk_link_lifecycle_ __attribute__((used)) = &hk_lifecycle_linked
+
 #endif

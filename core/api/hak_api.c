@@ -10,6 +10,8 @@
 #include "hakmem/hakmem.h"
 #include "os/os.h"
 
+HK_LINK_LIFECYCLE;
+
 void *hak_malloc(size_t size)
 {
     return hk_entry_malloc(size);

@@ -2,6 +2,7 @@
  *
  * The process's life: options at start, fork, statistics at exit. Nothing here must have run before malloc works.
  */
+#include "api/entry.h"
 #include "base/options.h"
 #include "box/huge.h"
 #include "box/purge.h"
@@ -17,6 +18,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
+
+HK_HIDDEN const char hk_lifecycle_linked = 0; /* see entry.h */
 
 /* The locks inside those of the heaps, in the order of ranks (os/lock.h). */
 #define INNER_LOCKS 4u

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+HK_LINK_LIFECYCLE;
+
 /* <malloc.h> and <stdlib.h> declare these with attributes of their own; the types are theirs. */
 HK_EXPORT void *malloc(size_t size)
 {

@@ -13,6 +13,8 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
+HK_LINK_LIFECYCLE;
+
 typedef void handler(void);
 
 /* std::get_new_handler() and std::__throw_bad_alloc(); NULL where libstdc++ is not in the program. */

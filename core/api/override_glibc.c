@@ -5,6 +5,7 @@
  */
 #include "api/entry.h"
 #include "api/usage.h"
+#include "base/fmt.h"
 #include "base/options.h"
 #include "hakmem/hakmem.h"
 
@@ -20,14 +21,16 @@ HK_EXPORT struct mallinfo2 mallinfo2(void)
 {
     struct hk_usage u;
     hk_usage_read(&u);
+    size_t small = u.live - u.huge;
+    size_t free_bytes = u.slab_free + u.empty + u.run_free + u.front;
     struct mallinfo2 info = {
-        .arena = u.resident - hk_min(u.resident, u.huge),
+        .arena = small + free_bytes,
         .ordblks = u.free_blocks,
         .hblks = u.huge_blocks,
         .hblkhd = u.huge,
         .fsmblks = u.front,
-        .uordblks = u.live - u.huge,
-        .fordblks = u.slab_free + u.empty + u.run_free + u.front,
+        .uordblks = small,
+        .fordblks = free_bytes,
         .keepcost = u.empty + u.run_free,
     };
     return info;
@@ -70,9 +73,17 @@ HK_EXPORT int mallopt(int param, int value)
 
 HK_EXPORT int __libc_mallopt(int param, int value) HK_ALIAS(mallopt);
 
+/* glibc's lines; our own page is hak_stats_print. */
 HK_EXPORT void malloc_stats(void)
 {
-    hak_stats_print(2);
+    struct mallinfo2 info = mallinfo2();
+    struct hk_fmt f;
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "Arena 0:\nsystem bytes     = %10zu\nin use bytes     = %10zu\n", info.arena, info.uordblks);
+    hk_fmt(&f, "Total (incl. mmap):\nsystem bytes     = %10zu\nin use bytes     = %10zu\n", info.arena + info.hblkhd,
+           info.uordblks + info.hblkhd);
+    hk_fmt(&f, "max mmap regions = %10zu\nmax mmap bytes   = %10zu\n", info.hblks, info.hblkhd);
+    hk_fmt_end(&f);
 }
 
 /* One "heap" with what is free, then the system totals, as glibc's version 1. */

@@ -67,11 +67,12 @@ static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
     return HK_CONTAINER(heap, struct hk_thread, heap);
 }
 
-/* Blocks in a bin of a living thread. */
+/* Blocks in a bin of a thread. A record keeps its arrays when a later thread reuses it, so the bin says whether it is in
+ * use. */
 static inline unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
 {
-    const struct hk_cache *cache = &thread->cache[cls];
-    return cache->base == NULL || thread->front == NULL ? 0 : (unsigned)(thread->front->bin[cls].cur - cache->base);
+    void **cur = thread->front != NULL ? thread->front->bin[cls].cur : NULL;
+    return cur != NULL ? (unsigned)(cur - thread->cache[cls].base) : 0;
 }
 
 /* The most blocks of a class that a bin may ever hold. */
