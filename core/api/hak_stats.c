@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What the first program that used this structure knew. */
+#define VERSION_1_SIZE (offsetof(struct hak_stats, run_bytes) + sizeof(size_t))
+
 static size_t peak_mapped; /* the most that any hak_stats call has seen; racing calls may lose one of two maxima */
 
 static void fill(struct hak_stats *s, const struct hk_usage *u)
@@ -50,7 +53,7 @@ int hak_stats(struct hak_stats *stats)
 {
     struct hak_stats now = {0};
     struct hk_usage u;
-    if (stats == NULL || stats->size < offsetof(struct hak_stats, threads))
+    if (stats == NULL || stats->size < VERSION_1_SIZE)
         return -1;
     hk_usage_read(&u);
     fill(&now, &u);

@@ -106,6 +106,7 @@ static void expand(char *to, size_t size, const char *from)
 __attribute__((destructor(101))) static void finish(void)
 {
     hk_purge_allow_helper(false);
+    hk_thread_exit_fini();
     if (hk_opt(HK_OPT_STATS) == 1)
         hak_stats_print(stats_fd >= 0 ? stats_fd : 2);
     if (hk_stats_path[0] == 0)

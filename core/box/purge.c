@@ -14,7 +14,7 @@
 #define IDLE_ROUNDS 20
 
 static _Atomic uint32_t last;    /* ms of the clock at the last tick; relaxed: two ticks too close do no harm */
-static _Atomic bool allowed;     /* relaxed: written at start and exit */
+static _Atomic uint32_t allowed; /* 0 before the start and from exit on; the helper sleeps on it; relaxed */
 static _Atomic uint32_t running; /* 1 while the helper lives */
 static _Atomic uint64_t total;   /* relaxed: a statistic */
 
@@ -42,7 +42,9 @@ static void *help(void *arg)
     (void)arg;
     unsigned pause = (unsigned)hk_min(hk_max(delay() / 2, 20), 500);
     for (unsigned idle = 0; idle < IDLE_ROUNDS; idle++) {
-        hk_os_sleep_ms(pause);
+        hk_thread_sleep(&allowed, 1, pause);
+        if (hk_load_relaxed(&allowed) == 0)
+            break;
         hk_heap_sweep();
         size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP);
         if (purge(hk_os_now_ms(), delay(), keep) != 0)
@@ -51,6 +53,7 @@ static void *help(void *arg)
             break;
     }
     hk_store_release(&running, 0); /* pairs with the CAS in start_helper */
+    hk_thread_wake(&running);
     return NULL;
 }
 
@@ -58,12 +61,12 @@ static void *help(void *arg)
 static void start_helper(void)
 {
     uint32_t expected = 0;
-    if (!hk_load_relaxed(&allowed) || hk_load_relaxed(&hk_lock_forking) != 0)
+    if (hk_load_relaxed(&allowed) == 0 || hk_load_relaxed(&hk_lock_forking) != 0)
         return;
     if (!hk_cas_acquire(&running, &expected, 1)) /* pairs with the release in help */
         return;
     if (!hk_thread_start(help)) {
-        hk_store_relaxed(&allowed, false); /* refused: slow paths alone purge from now on */
+        hk_store_relaxed(&allowed, 0); /* refused: slow paths alone purge from now on */
         hk_store_release(&running, 0);
     }
 }
@@ -92,6 +95,11 @@ size_t hk_purge_now(size_t keep)
 void hk_purge_allow_helper(bool yes)
 {
     hk_store_relaxed(&allowed, yes);
+    if (yes || hk_load_relaxed(&running) == 0)
+        return;
+    /* The code may be about to be unmapped (dlclose of what links us); at exit the wait is as short as the helper's work. */
+    hk_thread_wake(&allowed);
+    hk_thread_sleep(&running, 1, 20);
 }
 
 void hk_purge_fork_child(void)

@@ -32,7 +32,7 @@ static inline void hk_purge_tick(void)
 /* Gives back all that can be, but about `keep` bytes; returns the bytes. */
 size_t hk_purge_now(size_t keep);
 
-/* Allows the helper thread (after the process has started), or forbids it (exit). */
+/* Allows the helper thread (after the process has started), or forbids it and waits a moment for its end (exit, unload). */
 void hk_purge_allow_helper(bool allowed);
 
 /* In the child of a fork: the helper did not come along. */

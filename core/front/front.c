@@ -12,10 +12,11 @@
 #define CAP_FIRST 8u
 
 /* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
- * random order. So a bin whose flushes, so many in a row without a refill between them, found their blocks scattered over
- * many slabs is in a drain: it shrinks to CAP_DRAIN and is flushed down to one block. Blocks freed in order lie together and
- * pin next to nothing. */
-#define DRAIN_FLUSHES 4u
+ * random order. So a thread whose flushes find their blocks scattered over many slabs, without refills between them, is in
+ * a drain: its bins shrink to CAP_DRAIN and are flushed down to one block. Blocks freed in order lie together and pin next
+ * to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back. */
+#define DRAIN_FLUSHES 32u
+#define REFILL_WEIGHT 4u
 #define CAP_DRAIN 6u
 
 /* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
@@ -57,11 +58,10 @@ static void set_up(struct hk_thread *thread, unsigned cls)
     bin->full16 = bin->empty16;
     bin->inverse = hk_class_inverse[cls];
     cache->cap = 0;
-    cache->scattered = 0;
 }
 
-/* Gives the oldest `n` blocks of a bin back to the slabs. Returns whether they were scattered. */
-static bool flush(struct hk_thread *thread, unsigned cls, unsigned n)
+/* Gives the oldest `n` blocks of a bin back to the slabs. */
+static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     struct hk_cache *cache = &thread->cache[cls];
     struct hk_bin *bin = &thread->front->bin[cls];
@@ -71,7 +71,8 @@ static bool flush(struct hk_thread *thread, unsigned cls, unsigned n)
     bin->cur = cache->base + left;
     cache->flushes++;
     cache->flushed += n;
-    return slabs * 4 > n + 3;
+    if (slabs * 4 > n + 3)
+        thread->scattered++;
 }
 
 /* Takes half of a bin's room. */
@@ -122,7 +123,21 @@ static void bound(struct hk_thread *thread)
         unsigned half = hk_front_count(thread, cls) / 2;
         if (half > 0)
             flush(thread, cls, half);
+        held -= half * hk_class_size(cls);
     }
+}
+
+/* Leaves every bin one block and little room. */
+static void drain_all(struct hk_thread *thread)
+{
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        unsigned count = hk_front_count(thread, cls);
+        if (count > 1)
+            flush(thread, cls, count - 1);
+        if (thread->front->bin[cls].cur != NULL && thread->cache[cls].cap > CAP_DRAIN)
+            set_cap(thread, cls, CAP_DRAIN);
+    }
+    thread->draining = true;
 }
 
 void *hk_front_refill(struct hk_thread *thread, unsigned cls)
@@ -131,7 +146,9 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     struct hk_bin *bin = &thread->front->bin[cls];
     if (bin->cur == NULL)
         set_up(thread, cls);
-    cache->scattered = 0;
+    thread->scattered = (unsigned)hk_min(thread->scattered, DRAIN_FLUSHES);
+    thread->scattered -= (unsigned)hk_min(thread->scattered, REFILL_WEIGHT);
+    thread->draining = false;
     grow(thread, cls);
     unsigned n = hk_max(cache->cap / 2u, 1);
     unsigned got = hk_heap_take(&thread->heap, cls, cache->base + n, n);
@@ -150,18 +167,15 @@ void hk_front_make_room(struct hk_thread *thread, unsigned cls)
     struct hk_cache *cache = &thread->cache[cls];
     if (thread->front->bin[cls].cur == NULL)
         set_up(thread, cls);
-    bool drain = cache->scattered >= DRAIN_FLUSHES;
-    if (!drain)
+    if (!thread->draining)
         grow(thread, cls);
     unsigned count = hk_front_count(thread, cls);
     if (count < cache->cap)
         return;
-    if (count != 0) {
-        bool scattered = flush(thread, cls, drain && count > 1 ? count - 1 : (count + 1) / 2);
-        cache->scattered = scattered ? (uint8_t)(cache->scattered + !drain) : 0;
-    }
-    if (drain && cache->cap > CAP_DRAIN)
-        set_cap(thread, cls, CAP_DRAIN);
+    if (count != 0)
+        flush(thread, cls, thread->draining && count > 1 ? count - 1 : (count + 1) / 2);
+    if (!thread->draining && thread->scattered >= DRAIN_FLUSHES)
+        drain_all(thread);
     /* The budget gave this class nothing: one block then, so that the caller can go on. */
     if (cache->cap == 0)
         set_cap(thread, cls, 1);

@@ -43,7 +43,6 @@ struct hk_cache {
     uint16_t cap;     /* blocks it may hold now */
     uint16_t max;     /* and ever */
     uint16_t misses;  /* refills and flushes, halved each time the budget's hand passes */
-    uint8_t scattered; /* flushes of blocks from many slabs, in a row, since the last refill */
     uint64_t refills, flushes;
     uint64_t refilled, flushed; /* blocks moved */
 };
@@ -55,6 +54,8 @@ struct hk_thread {
     struct hk_heap heap;
     struct hk_front *front; /* of the living thread, else NULL */
     size_t bytes;           /* sum over classes of cap * size; at most twice HAKMEM_FRONT_BYTES */
+    unsigned scattered;     /* flushes of blocks from many slabs, less refills: is the thread only freeing? */
+    bool draining;          /* it is: bins are kept nearly empty */
     unsigned flushes;       /* counts to the next look at what the front really holds */
     unsigned hand;          /* next class whose cap the budget looks at */
     unsigned slots_used;

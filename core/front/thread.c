@@ -25,6 +25,8 @@ static void detach(void *arg)
     front->thread = HK_THREAD_ENDED;
     thread->front = NULL;
     thread->bytes = 0;
+    thread->scattered = 0;
+    thread->draining = false;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         thread->cache[cls].cap = 0;
     hk_heap_end(&thread->heap);

@@ -35,9 +35,8 @@ bool hk_os_unmap(void *ptr, size_t size);
 /* Moves or resizes a mapping of hk_os_map, keeping its contents and not copying; NULL when refused, and nothing changed. */
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size);
 
-/* Hints that may be ignored: no huge pages here; leave this range out of core dumps. */
+/* A hint that may be ignored: no huge pages here. */
 void hk_os_hint_no_huge(void *ptr, size_t size);
-void hk_os_hint_no_dump(void *ptr, size_t size);
 
 /* Bytes of the range that are resident now. */
 size_t hk_os_resident(void *ptr, size_t size);
@@ -45,8 +44,6 @@ size_t hk_os_resident(void *ptr, size_t size);
 /* Milliseconds of a clock that only goes forward; coarse (about 4 ms) and cheap (5 ns). Wraps after 49 days: compare by
  * difference. */
 uint32_t hk_os_now_ms(void);
-
-void hk_os_sleep_ms(unsigned ms);
 
 /* RLIMIT_AS in bytes, SIZE_MAX when there is none. */
 size_t hk_os_address_limit(void);

@@ -87,11 +87,6 @@ void hk_os_hint_no_huge(void *ptr, size_t size)
     advise(ptr, size, MADV_NOHUGEPAGE);
 }
 
-void hk_os_hint_no_dump(void *ptr, size_t size)
-{
-    advise(ptr, size, MADV_DONTDUMP);
-}
-
 size_t hk_os_resident(void *ptr, size_t size)
 {
     unsigned char present[1024];
@@ -112,12 +107,6 @@ uint32_t hk_os_now_ms(void)
     if (clock_gettime(CLOCK_MONOTONIC_COARSE, &t) != 0)
         return 0;
     return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
-}
-
-void hk_os_sleep_ms(unsigned ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
 size_t hk_os_address_limit(void)

@@ -32,4 +32,8 @@ void hk_thread_exit_fini(void);
  * be held. */
 bool hk_thread_start(void *(*run)(void *));
 
+/* Sleeps until hk_thread_wake(word), until the word is no longer `value`, or for `ms`. */
+void hk_thread_sleep(_Atomic uint32_t *word, uint32_t value, unsigned ms);
+void hk_thread_wake(_Atomic uint32_t *word);
+
 #endif

@@ -157,13 +157,6 @@ static void cut(uint32_t ref, uint32_t place, uint32_t pages)
         link_run(place + pages, ref + length - place - pages, kind, stamp);
 }
 
-static void mark_live(uint32_t ref, uint32_t pages, enum page_kind kind)
-{
-    struct page *p = page_of(ref);
-    set_page(p + pages - 1, pages, PAGE_TAIL);
-    set_page(p, pages, kind);
-}
-
 /* Takes dirty bits away from pages that become live; true when there were none. */
 static bool clear_dirty(uint32_t ref, uint32_t pages)
 {
@@ -196,7 +189,7 @@ static uint32_t take_locked(uint32_t pages, size_t align, enum page_kind kind)
     if (!hk_arena_commit(a, (uint32_t)(page_of(place) - a->page) + pages))
         return NO_PAGE;
     cut(run, place, pages);
-    mark_live(place, pages, kind);
+    set_page(page_of(place), pages, kind);
     hk_add_relaxed(&hk_arenas.live, pages * HK_PAGE);
     return place;
 }
@@ -248,7 +241,6 @@ static void set_dirty(uint32_t ref, uint32_t pages)
 
 static void give_locked(uint32_t ref, uint32_t pages, uint32_t clean)
 {
-    set_page(page_of(ref) + pages - 1, 0, PAGE_INTERIOR);
     set_page(page_of(ref), 0, PAGE_INTERIOR);
     set_dirty(ref, pages);
     for (; clean != 0; clean &= clean - 1)
@@ -284,7 +276,7 @@ void hk_arena_give_superslab(void *ptr, uint32_t clean)
 
 static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
-    mark_live(ref, pages, PAGE_RUN);
+    set_page(page_of(ref), pages, PAGE_RUN);
     give_locked(ref + pages, have - pages, 0);
 }
 
@@ -299,8 +291,7 @@ static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
         return false;
     cut(ref + have, ref + have, pages - have);
     clear_dirty(ref + have, pages - have);
-    set_page(page_of(ref) + have - 1, 0, PAGE_INTERIOR);
-    mark_live(ref, pages, PAGE_RUN);
+    set_page(page_of(ref), pages, PAGE_RUN);
     hk_add_relaxed(&hk_arenas.live, (pages - have) * HK_PAGE);
     return true;
 }
@@ -330,8 +321,7 @@ static struct hk_run describe(uint32_t ref, const void *ptr)
     while (kind_of(page_of(ref) - back) == PAGE_INTERIOR && (ref & (((uint32_t)1 << PAGE_BITS) - 1)) > back)
         back++;
     struct page *p = page_of(ref) - back;
-    if (kind_of(p) == PAGE_TAIL || kind_of(p) == PAGE_FREE_TAIL) {
-        HK_ASSERT(back == 0);
+    if (kind_of(p) == PAGE_FREE_TAIL) {
         back = pages_of(p) - 1;
         p = page_of(ref) - back;
     }

@@ -15,8 +15,7 @@
 #define BINS 168u
 
 enum page_kind {
-    PAGE_INTERIOR = 0,   /* neither first nor last page of a run */
-    PAGE_TAIL,           /* last page of a live run of more than one page */
+    PAGE_INTERIOR = 0,   /* not the first page of a run, nor the last of a free one */
     PAGE_RUN,            /* first page of a live run */
     PAGE_SUPERSLAB,      /* first page of a SuperSlab */
     PAGE_PURGING,        /* first page of a run that the purge has taken out for a moment */
@@ -25,7 +24,7 @@ enum page_kind {
     PAGE_FREE_TAIL,      /* last page of a free run of more than one page */
 };
 
-/* Only the first and last page of a run have a record; all others are zero. */
+/* Only the first page of a run, and the last of a free one, have a record; all others are zero. */
 struct page {
     uint32_t word;       /* pages << 4 | kind */
     uint32_t next, prev; /* first page of a free run: neighbours in its bin; prev is NO_PAGE at the front */

@@ -51,7 +51,7 @@ static void take_out(struct batch *b, uint32_t ref)
     struct page *p = page_of(ref);
     uint32_t pages = pages_of(p);
     hk_arena_unlink(ref);
-    set_page(p + pages - 1, pages, PAGE_TAIL);
+    set_page(p + pages - 1, 0, PAGE_INTERIOR);
     set_page(p, pages, PAGE_PURGING);
     b->run[b->runs++] = ref;
     list_ranges(b, ref, pages);
@@ -96,7 +96,6 @@ static void put_back(struct batch *b, uint32_t now)
     for (unsigned i = 0; i < b->runs; i++) {
         struct page *p = page_of(b->run[i]);
         uint32_t pages = pages_of(p);
-        set_page(p + pages - 1, 0, PAGE_INTERIOR);
         set_page(p, 0, PAGE_INTERIOR);
         hk_arena_insert(b->run[i], pages, now);
     }
@@ -136,7 +135,7 @@ static bool check_arena(struct arena *a, size_t *dirty, size_t *live)
         struct page *p = &a->page[at];
         uint32_t pages = pages_of(p);
         bool is_free = kind_of(p) == PAGE_FREE || kind_of(p) == PAGE_FREE_CLEAN;
-        if (pages == 0 || pages > a->pages - at || pages_of(p + pages - 1) != pages || (is_free && free_before))
+        if (pages == 0 || pages > a->pages - at || (is_free && (free_before || pages_of(p + pages - 1) != pages)))
             return false;
         size_t bits = 0;
         for (size_t i = hk_bits_find(a->dirty, at, at + pages, true); i < at + pages;

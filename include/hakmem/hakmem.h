@@ -120,7 +120,7 @@ struct hak_stats {
     size_t run_bytes;        /* part of live_bytes that lies in page runs */
 };
 
-/* Fills *stats; 0, or -1 when stats is NULL or its size field is too small for the fields up to `version`. Takes every
+/* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Takes every
  * heap's lock in turn: milliseconds in a large program. */
 HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
 
