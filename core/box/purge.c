@@ -7,8 +7,8 @@
 
 #include <errno.h>
 
-/* A helper is worth starting for so much; less stays within what an idle process may keep. */
-#define HELPER_BYTES (12 * HK_MIB)
+/* A helper is worth starting for so much beyond HAKMEM_MIN_KEEP; less stays within what an idle process may keep. */
+#define HELPER_BYTES (11 * HK_MIB)
 
 /* The helper ends after so many rounds in which nothing could be given back. */
 #define IDLE_ROUNDS 20
@@ -76,11 +76,12 @@ void hk_purge_tick_slow(void)
     int saved = errno;
     uint32_t now = hk_os_now_ms();
     uint32_t before = hk_load_relaxed(&last);
+    size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP);
     if (now - before >= delay() / 2) {
         hk_store_relaxed(&last, now);
-        purge(now, delay(), (size_t)hk_opt(HK_OPT_MIN_KEEP));
+        purge(now, delay(), keep);
     }
-    if (hk_purge_free_bytes() > HELPER_BYTES && hk_load_relaxed(&running) == 0)
+    if (hk_purge_free_bytes() > keep + HELPER_BYTES && hk_load_relaxed(&running) == 0)
         start_helper();
     errno = saved;
 }
