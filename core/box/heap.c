@@ -19,6 +19,12 @@ static void set_partial(struct hk_heap *heap, struct hk_slab *slab)
     hk_list_push(&heap->cls[slab->cls].partial, &slab->node);
 }
 
+void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab)
+{
+    heap->slabs -= slab->slabs;
+    hk_pool_release(slab);
+}
+
 /* After blocks came back to a slab: a FULL one is PARTIAL again, an EMPTY one goes to the pool (no heap keeps it: any class
  * of any thread may need it), but the active one starts again from its first block. */
 static void settle(struct hk_heap *heap, struct hk_slab *slab)
@@ -28,7 +34,7 @@ static void settle(struct hk_heap *heap, struct hk_slab *slab)
         if (slab->state == HK_SLAB_ACTIVE)
             return;
         hk_list_remove(&slab->node);
-        hk_pool_release(slab);
+        hk_heap_release_locked(heap, slab);
     } else if (slab->state == HK_SLAB_FULL) {
         hk_list_remove(&slab->node);
         set_partial(heap, slab);
@@ -98,10 +104,13 @@ static struct hk_slab *adopt(struct hk_heap *heap, unsigned cls)
     if (slab != NULL) {
         hk_list_remove(&slab->node);
         hk_slab_set_owner(slab, &heap->owner);
+        hk_orphan_heap.slabs -= slab->slabs;
     }
     hk_unlock(&hk_orphan_heap.lock);
-    if (slab != NULL)
+    if (slab != NULL) {
+        heap->slabs += slab->slabs;
         hk_pool_count_partial(cls);
+    }
     return slab;
 }
 
@@ -128,8 +137,10 @@ static bool next_active(struct hk_heap *heap, unsigned cls, bool grow, struct hk
     /* The collect may have given the active slab itself blocks. */
     if (slab == NULL && c->active != NULL && !hk_slab_is_exhausted(c->active))
         return true;
-    if (slab == NULL && grow)
+    if (slab == NULL && grow) {
         slab = hk_pool_acquire(cls, &heap->owner);
+        heap->slabs += slab != NULL ? slab->slabs : 0;
+    }
     if (slab == NULL)
         return false;
     if (c->active != NULL)
@@ -264,6 +275,26 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
     if (HK_UNLIKELY(c.owners != 0))
         collect_for(&c);
     return slabs;
+}
+
+bool hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab)
+{
+    struct hk_heap_class *c = &heap->cls[slab->cls];
+    struct hk_slab *active = c->active;
+    bool empty = false;
+    hk_list_remove(&slab->node);
+    slab->state = HK_SLAB_ACTIVE;
+    c->active = slab;
+    if (active == NULL)
+        return false;
+    empty = active->used == 0;
+    if (empty)
+        hk_heap_release_locked(heap, active);
+    else if (hk_slab_is_exhausted(active))
+        set_full(heap, active);
+    else
+        set_partial(heap, active);
+    return empty;
 }
 
 /* ---- check ---- */

@@ -26,6 +26,7 @@ struct hk_heap {
     struct hk_node all;    /* in the list of all records, for ever */
     struct hk_heap *next_free; /* in the list of records without a thread; the registry lock's */
     uint64_t refills, flushes; /* batches taken and given */
+    size_t slabs;              /* owned; read without the lock by its own thread's front */
     struct hk_heap_class cls[HK_CLASS_COUNT];
 };
 
@@ -44,6 +45,40 @@ void hk_heap_end(struct hk_heap *heap);
 /* Takes 1...n blocks of a class: the first to top[0], the next to top[-1], downwards. Returns their number; 0: no memory. A
  * batch that has begun is not completed by growing. */
 unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
+
+/* One block, for classes that have no front; NULL: hk_heap_take knows more. Inline, as is the next one, because these are
+ * the whole path of a Mid block. */
+static inline void *hk_heap_take_one(struct hk_heap *heap, unsigned cls)
+{
+    hk_lock(&heap->lock);
+    struct hk_slab *active = heap->cls[cls].active;
+    void *block = HK_LIKELY(active != NULL) ? hk_slab_pop(active) : NULL;
+    hk_unlock(&heap->lock);
+    return block;
+}
+
+/* Makes a slab that is PARTIAL or FULL the active one. Returns whether the one before was EMPTY and went to the pool. */
+bool hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab);
+
+/* Gives one block of a slab back; *emptied tells whether a slab went to the pool. False: not a slab of this heap, and nothing
+ * happened. The slab becomes the active one: the block that was freed last is handed out first, while it is in the
+ * processor's caches and its pages are in use. (With few blocks to a slab, choosing the fullest slab instead touches every
+ * block in turn.) */
+static inline bool hk_heap_give_one(struct hk_heap *heap, struct hk_superslab *ss, struct hk_slab *slab, void *block,
+                                    bool *emptied)
+{
+    *emptied = false;
+    hk_lock(&heap->lock);
+    bool mine = hk_slab_is_owned(ss, slab, &heap->owner);
+    if (HK_LIKELY(mine)) {
+        hk_slab_put(slab, block);
+        slab->used--;
+        if (slab->state != HK_SLAB_ACTIVE)
+            *emptied = hk_heap_activate_locked(heap, slab);
+    }
+    hk_unlock(&heap->lock);
+    return mine;
+}
 
 /* Takes one block that is known to be zero, or NULL (then take any and clear it). */
 void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls);

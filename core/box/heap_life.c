@@ -33,14 +33,16 @@ struct hk_heap *hk_heap_reuse(void)
 }
 
 /* Hands one slab on: EMPTY to the pool, else to the orphan heap, whose lock is held inside ours. */
-static void hand_on(struct hk_slab *slab)
+static void hand_on(struct hk_heap *heap, struct hk_slab *slab)
 {
     if (slab->used == 0) {
         hk_slab_reset(slab);
-        hk_pool_release(slab);
+        hk_heap_release_locked(heap, slab);
         return;
     }
+    heap->slabs -= slab->slabs;
     hk_lock(&hk_orphan_heap.lock);
+    hk_orphan_heap.slabs += slab->slabs;
     hk_slab_set_owner(slab, &hk_orphan_heap.owner);
     bool full = hk_slab_is_exhausted(slab);
     slab->state = full ? HK_SLAB_FULL : HK_SLAB_PARTIAL;
@@ -48,10 +50,10 @@ static void hand_on(struct hk_slab *slab)
     hk_unlock(&hk_orphan_heap.lock);
 }
 
-static void hand_on_list(struct hk_list *list)
+static void hand_on_list(struct hk_heap *heap, struct hk_list *list)
 {
     for (struct hk_node *node; (node = hk_list_pop(list)) != NULL;)
-        hand_on(HK_CONTAINER(node, struct hk_slab, node));
+        hand_on(heap, HK_CONTAINER(node, struct hk_slab, node));
 }
 
 /* All slabs leave the heap, which is GONE already. */
@@ -59,11 +61,11 @@ static void abandon(struct hk_heap *heap)
 {
     hk_lock(&heap->lock);
     struct hk_slab *strays = hk_heap_collect_locked(heap);
-    hand_on_list(&heap->full);
+    hand_on_list(heap, &heap->full);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        hand_on_list(&heap->cls[cls].partial);
+        hand_on_list(heap, &heap->cls[cls].partial);
         if (heap->cls[cls].active != NULL)
-            hand_on(heap->cls[cls].active);
+            hand_on(heap, heap->cls[cls].active);
         heap->cls[cls].active = NULL;
     }
     hk_unlock(&heap->lock);
@@ -107,7 +109,7 @@ static void sweep_one(void *ctx, struct hk_heap *heap)
         struct hk_slab *active = heap->cls[cls].active;
         if (active != NULL && active->used == 0) {
             hk_slab_reset(active);
-            hk_pool_release(active);
+            hk_heap_release_locked(heap, active);
             heap->cls[cls].active = NULL;
         }
     }

@@ -8,15 +8,11 @@
 #define IDLE_KEEP 1u
 
 struct pool hk_pool;
+_Atomic size_t hk_pool_empty_slabs;
 
 struct hk_lock *hk_pool_lock(void)
 {
     return &hk_pool.lock;
-}
-
-size_t hk_pool_empty_bytes(void)
-{
-    return hk_load_relaxed(&hk_pool.empty_slabs) * HK_SLAB_SIZE;
 }
 
 /* ---- sets of units ---- */
@@ -74,11 +70,12 @@ void hk_pool_unindex(struct hk_superslab *ss)
 
 /* ---- acquire ---- */
 
-static struct hk_superslab *find_span(unsigned slabs, unsigned *index, enum hk_pool_stage *stage)
+static struct hk_superslab *find_span(unsigned cls, unsigned *index, enum hk_pool_stage *stage)
 {
+    unsigned slabs = hk_class_slabs(cls);
     struct hk_superslab *ss;
     *stage = HK_STAGE_EMPTY;
-    if ((ss = hk_pool_take_empty(slabs, index)) != NULL)
+    if ((ss = hk_pool_take_empty(cls, index)) != NULL)
         return ss;
     *stage = HK_STAGE_UNUSED;
     if ((ss = hk_pool_take_unused(slabs, index)) != NULL)
@@ -92,8 +89,9 @@ static bool claim(struct hk_superslab *ss, unsigned index, unsigned slabs)
 {
     uint32_t mask = hk_mask32(index, slabs);
     bool zero = (ss->unused_mask & mask) == mask;
+    hk_pool_forget(ss, ss->empty_mask & mask);
     hk_pool.idle -= is_idle(ss);
-    hk_sub_relaxed(&hk_pool.empty_slabs, (size_t)__builtin_popcount(ss->empty_mask & mask));
+    hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(ss->empty_mask & mask));
     ss->empty_mask &= ~mask;
     ss->unused_mask &= ~mask;
     hk_pool_index(ss);
@@ -106,7 +104,7 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
     enum hk_pool_stage stage;
     struct hk_slab *slab = NULL;
     hk_lock(&hk_pool.lock);
-    struct hk_superslab *ss = find_span(slabs, &index, &stage);
+    struct hk_superslab *ss = find_span(cls, &index, &stage);
     if (ss != NULL) {
         bool zero = claim(ss, index, slabs);
         hk_pool.served[stage][cls]++;
@@ -131,8 +129,9 @@ void hk_pool_release(struct hk_slab *slab)
     slab->state = HK_SLAB_FREE;
     for (unsigned i = 0; i < slab->slabs; i++)
         ss->since[slab->index + i] = now;
-    hk_add_relaxed(&hk_pool.empty_slabs, slab->slabs);
+    hk_add_relaxed(&hk_pool_empty_slabs, slab->slabs);
     ss->empty_mask |= mask;
+    hk_list_push(&hk_pool.same[slab->cls], &slab->node);
     if (is_idle(ss) && hk_pool.idle >= IDLE_KEEP) {
         hk_pool_give_superslab(ss);
     } else {
@@ -145,7 +144,8 @@ void hk_pool_release(struct hk_slab *slab)
 void hk_pool_give_superslab(struct hk_superslab *ss)
 {
     hk_pool_unindex(ss);
-    hk_sub_relaxed(&hk_pool.empty_slabs, (size_t)__builtin_popcount(ss->empty_mask));
+    hk_pool_forget(ss, ss->empty_mask);
+    hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(ss->empty_mask));
     hk_registry_set_superslab(ss->base, NULL);
     hk_list_remove(&ss->list);
     hk_list_push(&hk_pool.records, &ss->list);
@@ -226,7 +226,7 @@ bool hk_pool_check(void)
         empty += (size_t)__builtin_popcount(of_node(node)->empty_mask);
         idle += is_idle(of_node(node));
     }
-    ok = ok && empty == hk_load_relaxed(&hk_pool.empty_slabs) && idle == hk_pool.idle;
+    ok = ok && empty == hk_load_relaxed(&hk_pool_empty_slabs) && idle == hk_pool.idle;
     hk_unlock(&hk_pool.lock);
     return ok;
 }

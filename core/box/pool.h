@@ -28,8 +28,13 @@ size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t keep);
 /* Gives every SuperSlab without an owned slab back to the SSArena. */
 void hk_pool_trim(void);
 
-/* Bytes in EMPTY slabs: resident, nothing lives in them. A hint when read without the lock. */
-size_t hk_pool_empty_bytes(void);
+/* EMPTY slabs: resident, nothing lives in them. Relaxed: changed under the lock, a hint when read without it. */
+extern HK_HIDDEN _Atomic size_t hk_pool_empty_slabs;
+
+static inline size_t hk_pool_empty_bytes(void)
+{
+    return hk_load_relaxed(&hk_pool_empty_slabs) * HK_SLAB_SIZE;
+}
 
 /* Counts an acquisition that the heap box served from a partial slab. */
 void hk_pool_count_partial(unsigned cls);

@@ -1,22 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
- * First stage: EMPTY slabs, of any class, lowest address first. And their purge: an EMPTY slab whose pages were given back
- * is UNUSED again.
+ * First stage: EMPTY slabs. Of those that last held the same class the latest one, as its blocks start where they did and
+ * no page is touched that was not touched before; else of any class the one at the lowest address, so that high SuperSlabs
+ * become idle. And their purge: an EMPTY slab whose pages were given back is UNUSED again.
  */
 #include "base/options.h"
 #include "box/pool_priv.h"
 #include "os/os.h"
 
-struct hk_superslab *hk_pool_take_empty(unsigned slabs, unsigned *index)
+struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index)
 {
     if (hk_opt(HK_OPT_SS_EMPTY_REUSE) == 0)
         return NULL;
+    struct hk_node *node = hk_pool.same[cls].first;
+    if (node != NULL) {
+        struct hk_slab *slab = HK_CONTAINER(node, struct hk_slab, node);
+        *index = slab->index;
+        return hk_slab_superslab(slab);
+    }
+    unsigned slabs = hk_class_slabs(cls);
     size_t unit = hk_unit_set_first(&hk_pool.empty[slabs - 1]);
     if (unit == HK_UNITS_MAX)
         return NULL;
     struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[unit]); /* written under the lock we hold */
     *index = hk_find_run32(ss->empty_mask, slabs);
     return ss;
+}
+
+void hk_pool_forget(struct hk_superslab *ss, uint32_t mask)
+{
+    for (; mask != 0; mask &= mask - 1) {
+        struct hk_slab *slab = &ss->slab[hk_lowest(mask)];
+        struct hk_slab *head = slab - slab->head;
+        if (head->state == HK_SLAB_FREE && head->node.at != NULL)
+            hk_list_remove(&head->node);
+    }
 }
 
 /* EMPTY slabs of a SuperSlab that have been so for delay_ms. */
@@ -49,9 +67,10 @@ static uint32_t purge_slabs(struct hk_superslab *ss, uint32_t mask)
 /* Takes the slabs to purge out of the masks. Meanwhile they count as owned, so nobody takes their SuperSlab away. */
 static void hold(struct hk_superslab *ss, uint32_t mask)
 {
+    hk_pool_forget(ss, mask);
     hk_pool.idle -= is_idle(ss);
     ss->empty_mask &= ~mask;
-    hk_sub_relaxed(&hk_pool.empty_slabs, (size_t)__builtin_popcount(mask));
+    hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(mask));
     hk_pool_index(ss);
 }
 
@@ -61,7 +80,7 @@ static void put_back(struct hk_superslab *ss, uint32_t mask, uint32_t zero, uint
     ss->empty_mask |= mask & ~zero;
     for (uint32_t left = mask & ~zero; left != 0; left &= left - 1)
         ss->since[hk_lowest(left)] = now; /* refused: asked again after another delay */
-    hk_add_relaxed(&hk_pool.empty_slabs, (size_t)__builtin_popcount(mask & ~zero));
+    hk_add_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(mask & ~zero));
     hk_pool.idle += is_idle(ss);
     hk_pool_index(ss);
 }

@@ -27,7 +27,7 @@ struct hk_superslab *hk_pool_take_new(unsigned slabs, unsigned *index)
     hk_superslab_init(ss, base);
     ss->empty_mask = ~clean;
     ss->unused_mask = clean;
-    hk_add_relaxed(&hk_pool.empty_slabs, (size_t)__builtin_popcount(~clean)); /* a hint; changed under the lock */
+    hk_add_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(~clean)); /* a hint; changed under the lock */
     hk_pool.idle++;
     hk_list_push(&hk_pool.all, &ss->list);
     hk_registry_set_superslab(base, ss);

@@ -18,8 +18,8 @@ struct pool {
     struct hk_lock lock;
     struct hk_list all;         /* SuperSlabs in use */
     struct hk_list records;     /* records of SuperSlabs that went back */
+    struct hk_list same[HK_CLASS_COUNT]; /* EMPTY spans by the class they last held, latest first */
     unsigned idle;              /* SuperSlabs without an owned slab */
-    _Atomic size_t empty_slabs; /* relaxed: changed under the lock, read as a hint */
     uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT];
     struct unit_set empty[HK_SPAN_MAX];  /* [n - 1]: has n neighbouring EMPTY slabs */
     struct unit_set usable[HK_SPAN_MAX]; /* the same for EMPTY or UNUSED ones */
@@ -36,6 +36,9 @@ void hk_pool_index(struct hk_superslab *ss);
 /* Takes it out of all sets. */
 void hk_pool_unindex(struct hk_superslab *ss);
 
+/* Takes every span that the slabs of `mask` are part of out of its class's list. */
+void hk_pool_forget(struct hk_superslab *ss, uint32_t mask);
+
 /* Gives an idle SuperSlab back to the SSArena. */
 void hk_pool_give_superslab(struct hk_superslab *ss);
 
@@ -45,7 +48,7 @@ static inline bool is_idle(const struct hk_superslab *ss)
 }
 
 /* The stages: the SuperSlab and the first slab of a free span, or NULL. */
-struct hk_superslab *hk_pool_take_empty(unsigned slabs, unsigned *index);
+struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index);
 struct hk_superslab *hk_pool_take_unused(unsigned slabs, unsigned *index);
 struct hk_superslab *hk_pool_take_new(unsigned slabs, unsigned *index);
 

@@ -21,6 +21,7 @@
 
 /* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
 #define HAND_STEPS 3u
+#define ASK_MISSES 8u
 #define BOUND_FLUSHES 16u
 
 HK_TLS struct hk_front hk_front_tls __attribute__((used)); /* named in HK_TLS_PTR's assembly */
@@ -31,7 +32,12 @@ unsigned hk_front_max(unsigned cls)
     size_t size = hk_class_size(cls);
     if (cls <= HK_TINY_LAST)
         return (unsigned)hk_min(hk_max(32768 / size, 16), 64);
-    return (unsigned)hk_min(hk_max(32768 / size, 1), 8);
+    return 8;
+}
+
+size_t hk_front_limit(const struct hk_thread *thread)
+{
+    return hk_max((size_t)hk_opt(HK_OPT_FRONT_BYTES), thread->heap.slabs * (HK_SLAB_SIZE / 8));
 }
 
 static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)
@@ -89,7 +95,7 @@ static void shrink(struct hk_thread *thread, unsigned cls)
  * only: a bin that misses on will be here again soon. */
 static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
 {
-    size_t limit = 2 * (size_t)hk_opt(HK_OPT_FRONT_BYTES);
+    size_t limit = 2 * hk_front_limit(thread);
     for (unsigned i = 0; i < HAND_STEPS && thread->bytes + more > limit; i++) {
         thread->hand = thread->hand % (HK_CLASS_COUNT - 1) + 1;
         struct hk_cache *victim = &thread->cache[thread->hand];
@@ -100,21 +106,26 @@ static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
     return thread->bytes + more <= limit;
 }
 
-/* A miss asks for half as much room again, as far as the class's maximum and the thread's budget allow. */
-static void grow(struct hk_thread *thread, unsigned cls)
+/* A miss asks for half as much room again, as far as the class's maximum and the thread's budget allow. Where the budget is
+ * used up it asks only now and then. */
+void hk_front_missed(struct hk_thread *thread, unsigned cls)
 {
     struct hk_cache *cache = &thread->cache[cls];
-    unsigned most = (unsigned)hk_min(cache->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP));
-    unsigned cap = (unsigned)hk_min(hk_max(cache->cap + cache->cap / 2u, CAP_FIRST), most);
+    size_t size = hk_class_size(cls);
     cache->misses += cache->misses < UINT16_MAX;
-    if (cap > cache->cap && find_room(thread, cls, (cap - cache->cap) * hk_class_size(cls)))
+    if (thread->draining || (thread->bytes + size > 2 * hk_front_limit(thread) && cache->misses % ASK_MISSES != 0))
+        return;
+    unsigned most = (unsigned)hk_min(cache->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP));
+    unsigned first = cls <= HK_TINY_LAST ? CAP_FIRST : 2;
+    unsigned cap = (unsigned)hk_min(hk_max(cache->cap + (cache->cap + 1u) / 2, first), most);
+    if (cap > cache->cap && find_room(thread, cls, (cap - cache->cap) * size))
         set_cap(thread, cls, cap);
 }
 
 /* Every few flushes: does the front hold more than it may? Then each bin gives half of what it holds. */
 static void bound(struct hk_thread *thread)
 {
-    size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES), held = 0;
+    size_t limit = hk_front_limit(thread), held = 0;
     if (++thread->flushes % BOUND_FLUSHES != 0 || thread->bytes <= limit)
         return;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
@@ -149,7 +160,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     thread->scattered = (unsigned)hk_min(thread->scattered, DRAIN_FLUSHES);
     thread->scattered -= (unsigned)hk_min(thread->scattered, REFILL_WEIGHT);
     thread->draining = false;
-    grow(thread, cls);
+    hk_front_missed(thread, cls);
     unsigned n = hk_max(cache->cap / 2u, 1);
     unsigned got = hk_heap_take(&thread->heap, cls, cache->base + n, n);
     if (got == 0)
@@ -167,8 +178,7 @@ void hk_front_make_room(struct hk_thread *thread, unsigned cls)
     struct hk_cache *cache = &thread->cache[cls];
     if (thread->front->bin[cls].cur == NULL)
         set_up(thread, cls);
-    if (!thread->draining)
-        grow(thread, cls);
+    hk_front_missed(thread, cls);
     unsigned count = hk_front_count(thread, cls);
     if (count < cache->cap)
         return;
@@ -176,9 +186,6 @@ void hk_front_make_room(struct hk_thread *thread, unsigned cls)
         flush(thread, cls, thread->draining && count > 1 ? count - 1 : (count + 1) / 2);
     if (!thread->draining && thread->scattered >= DRAIN_FLUSHES)
         drain_all(thread);
-    /* The budget gave this class nothing: one block then, so that the caller can go on. */
-    if (cache->cap == 0)
-        set_cap(thread, cls, 1);
     bound(thread);
 }
 

@@ -8,8 +8,10 @@
  * allocated it; ownership is settled in batches, when a bin is flushed.
  *
  * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer is
- * exact only while the program is quiet). That is why its size is bounded, for all classes together: what it holds by
- * HAKMEM_FRONT_BYTES, looked at every few flushes, and what its bins have room for by twice that, always.
+ * exact only while the program is quiet). That is why its size is bounded, for all classes together:
+ * what it holds by HAKMEM_FRONT_BYTES or an eighth of the slabs that the thread owns, whichever is more (a thread with a large
+ * heap of large blocks would else miss all the time), looked at every few flushes; what its bins have room for by twice that,
+ * always.
  */
 #ifndef HK_FRONT_FRONT_H
 #define HK_FRONT_FRONT_H
@@ -47,13 +49,13 @@ struct hk_cache {
     uint64_t refilled, flushed; /* blocks moved */
 };
 
-#define HK_FRONT_SLOTS 2304u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
+#define HK_FRONT_SLOTS 2400u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
 
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
     struct hk_heap heap;
     struct hk_front *front; /* of the living thread, else NULL */
-    size_t bytes;           /* sum over classes of cap * size; at most twice HAKMEM_FRONT_BYTES */
+    size_t bytes;           /* sum over classes of cap * size; at most twice hk_front_limit */
     unsigned scattered;     /* flushes of blocks from many slabs, less refills: is the thread only freeing? */
     bool draining;          /* it is: bins are kept nearly empty */
     unsigned flushes;       /* counts to the next look at what the front really holds */
@@ -79,6 +81,15 @@ static inline unsigned hk_front_count(const struct hk_thread *thread, unsigned c
 /* The most blocks of a class that a bin may ever hold. */
 unsigned hk_front_max(unsigned cls);
 
+/* Bytes that the front may hold. */
+size_t hk_front_limit(const struct hk_thread *thread);
+
+/* A class that the budget gives no bin worth having: its blocks go straight to and from the slabs. */
+static inline bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
+{
+    return thread->cache[cls].cap < 2;
+}
+
 /* This thread's record, made on first use; NULL: no memory, or the thread has ended. May come back to malloc. */
 HK_SLOW_PATH struct hk_thread *hk_front_attach(void);
 
@@ -95,7 +106,10 @@ void hk_front_flush_all(struct hk_thread *thread);
 /* Fills an empty bin and returns one block of it, or NULL: no memory. */
 void *hk_front_refill(struct hk_thread *thread, unsigned cls);
 
-/* Makes room in a bin, which may be one that was never used. */
+/* Makes room in a full bin, which may be one that was never used; it may end up bypassed. */
 void hk_front_make_room(struct hk_thread *thread, unsigned cls);
+
+/* Counts a miss of a bin, and now and then asks for more room. */
+void hk_front_missed(struct hk_thread *thread, unsigned cls);
 
 #endif

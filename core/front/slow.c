@@ -60,9 +60,28 @@ static void *malloc_missed(size_t size)
     return ptr;
 }
 
+/* The bin of a Mid class is empty. */
+static void *mid_missed(size_t size)
+{
+    struct hk_thread *thread = hk_front_thread();
+    unsigned cls = hk_class_of_mid(size);
+    if (thread == NULL || !hk_front_is_bypassed(thread, cls))
+        return malloc_missed(size);
+    uintptr_t *block = hk_heap_take_one(&thread->heap, cls);
+    if (HK_UNLIKELY(block == NULL))
+        return malloc_missed(size);
+    block[1] = 0;
+    return block;
+}
+
+static void *not_tiny(size_t size)
+{
+    return size <= HK_MID_MAX ? mid_missed(size) : malloc_missed(size);
+}
+
 void *hk_malloc_slow(size_t size)
 {
-    return size <= HK_TINY_MAX ? malloc_missed(size) : hk_malloc_mid(size, malloc_missed);
+    return size <= HK_TINY_MAX ? malloc_missed(size) : hk_malloc_mid(size, not_tiny);
 }
 
 /* Virgin memory is zero already and stays untouched. */
@@ -138,22 +157,27 @@ static HK_SLOW_PATH void report_unknown(const void *ptr, const char *verb)
     }
 }
 
+/* No start of a block, or a free one. The code of ptr is not 0. */
+static HK_SLOW_PATH void report_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb)
+{
+    size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));
+    const char *start = (const char *)ptr - offset % slab->block_size;
+    if (hk_slab_is_block(slab, ptr))
+        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, slab->block_size);
+    else if (offset / slab->block_size >= slab->capacity)
+        hk_misuse(HK_MISUSE_INVALID, verb, ptr, NULL, 0);
+    else
+        hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, start, slab->block_size);
+}
+
 /* The slab of a live block; NULL after a message. The code of ptr is not 0. */
-static struct hk_slab *slab_of_live(const void *ptr, const char *verb)
+static inline struct hk_slab *slab_of_live(const void *ptr, const char *verb)
 {
     struct hk_slab *slab = hk_slab_of(ptr);
-    if (HK_UNLIKELY(!hk_slab_is_block(slab, ptr))) {
-        size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));
-        bool tail = offset / slab->block_size >= slab->capacity;
-        const char *start = (const char *)ptr - offset % slab->block_size;
-        hk_misuse(tail ? HK_MISUSE_INVALID : HK_MISUSE_INTERIOR, verb, ptr, start, slab->block_size);
-        return NULL;
-    }
-    if (HK_UNLIKELY(((const uintptr_t *)ptr)[1] == hk_free_mark(ptr))) {
-        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, slab->block_size);
-        return NULL;
-    }
-    return slab;
+    if (HK_LIKELY(hk_slab_is_block(slab, ptr) && ((const uintptr_t *)ptr)[1] != hk_free_mark(ptr)))
+        return slab;
+    report_in_slab(ptr, slab, verb);
+    return NULL;
 }
 
 size_t hk_block_size(const void *ptr, const char *verb)
@@ -179,39 +203,57 @@ static void free_large(void *ptr)
     errno = saved;
 }
 
-/* Puts a checked block into this thread's front, or where there is none, straight back. */
-static void give_block(void *ptr, unsigned cls)
+/* Puts a checked and marked block straight into its slab. */
+static inline void put_in_slab(struct hk_heap *heap, struct hk_slab *slab, void *ptr)
+{
+    bool emptied;
+    if (HK_UNLIKELY(!hk_heap_give_one(heap, hk_slab_superslab(slab), slab, ptr, &emptied)))
+        hk_heap_give(heap, &ptr, 1);
+    if (HK_UNLIKELY(emptied))
+        hk_purge_tick();
+}
+
+/* Puts a checked and marked block into this thread's front, whose bin may be full or not there yet. */
+static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
 {
     struct hk_thread *thread = hk_front_thread();
+    unsigned cls = slab->cls;
+    int saved = errno;
     if (thread == NULL)
         thread = hk_front_attach();
-    ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
-    if (thread == NULL) {
-        hk_heap_give(&hk_orphan_heap, &ptr, 1);
-        return;
-    }
     struct hk_bin *bin = &hk_front_tls.bin[cls];
-    if ((uint16_t)(uintptr_t)bin->cur == bin->full16)
+    if (thread != NULL && (uint16_t)(uintptr_t)bin->cur == bin->full16)
         hk_front_make_room(thread, cls);
-    bin->cur[1] = ptr;
-    bin->cur++;
+    if (thread == NULL || hk_front_is_bypassed(thread, cls)) {
+        put_in_slab(thread != NULL ? &thread->heap : &hk_orphan_heap, slab, ptr);
+    } else {
+        bin->cur[1] = ptr;
+        bin->cur++;
+    }
+    hk_purge_tick();
+    errno = saved;
 }
 
 void hk_free_slow(void *ptr)
 {
     if (ptr == NULL)
         return;
-    unsigned code = hk_registry_code(ptr);
-    if (code == 0) {
+    if (hk_registry_code(ptr) == 0) {
         free_large(ptr);
         return;
     }
-    if (slab_of_live(ptr, "free") == NULL)
+    struct hk_slab *slab = slab_of_live(ptr, "free");
+    if (HK_UNLIKELY(slab == NULL))
         return;
-    int saved = errno;
-    give_block(ptr, code / 2);
-    hk_purge_tick();
-    errno = saved;
+    ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
+    /* Spans of several slabs fail the fast path's test of block starts: their bin may well have room. */
+    struct hk_bin *bin = &hk_front_tls.bin[slab->cls];
+    if (bin->inverse == 0 && (uint16_t)(uintptr_t)bin->cur != bin->full16) {
+        bin->cur[1] = ptr;
+        bin->cur++;
+        return;
+    }
+    put_in_front(slab, ptr);
 }
 
 /* ---- realloc ---- */

@@ -34,6 +34,9 @@ extern HK_HIDDEN const uint8_t hk_tiny_class[HK_TINY_MAX / 16 + 1];
  * classes whose spans are longer than one slab: the test then always fails and the slow path asks exactly. */
 extern HK_HIDDEN const uint32_t hk_class_inverse[HK_CLASS_COUNT];
 
+/* ceil(2^64 / size): the same test for spans of any length, with 64-bit arithmetic. */
+extern HK_HIDDEN const uint64_t hk_class_inverse64[HK_CLASS_COUNT];
+
 static inline size_t hk_class_size(unsigned cls)
 {
     return hk_class_table[cls].size;
@@ -48,6 +51,12 @@ static inline unsigned hk_class_slabs(unsigned cls)
 static inline unsigned hk_class_capacity(unsigned cls)
 {
     return (unsigned)(hk_class_slabs(cls) * HK_SLAB_SIZE / hk_class_size(cls));
+}
+
+/* Is a block of the class at that offset from the start of its span? (The offset's range is the caller's business.) */
+static inline bool hk_class_divides(unsigned cls, size_t offset)
+{
+    return offset * hk_class_inverse64[cls] < hk_class_inverse64[cls];
 }
 
 /* n in 1025...32768 */

@@ -12,8 +12,10 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
     ss->base = base;
     ss->empty_mask = 0;
     ss->unused_mask = UINT32_MAX;
-    for (unsigned i = 0; i < HK_SLABS; i++)
+    for (unsigned i = 0; i < HK_SLABS; i++) {
         ss->slab[i].index = (uint8_t)i;
+        ss->slab[i].base = base + i * HK_SLAB_SIZE;
+    }
 }
 
 struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned cls, bool zero)
@@ -34,24 +36,19 @@ struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned c
     return slab;
 }
 
-/* A link that leaves the span was overwritten after its block was freed; the rest of the list is lost. */
-HK_SLOW_PATH static void *broken_list(struct hk_slab *slab)
+void hk_slab_broken_list(const struct hk_slab *slab)
 {
-    hk_misuse(HK_MISUSE_CORRUPT, "malloc", hk_slab_base(slab), NULL, slab->block_size);
-    return NULL;
+    hk_misuse(HK_MISUSE_CORRUPT, "malloc", slab->base, NULL, slab->block_size);
+    __builtin_unreachable(); /* a broken list ends the process whatever HAKMEM_MISUSE says */
 }
 
 static unsigned take_listed(struct hk_slab *slab, void **top, unsigned n)
 {
-    uintptr_t base = (uintptr_t)hk_slab_base(slab);
-    uintptr_t length = slab->slabs * HK_SLAB_SIZE;
     unsigned got = 0;
     void *block = slab->free;
     while (block != NULL && got < n) {
-        if (HK_UNLIKELY((uintptr_t)block - base >= length || (uintptr_t)block % HK_BLOCK_MIN != 0)) {
-            block = broken_list(slab);
-            break;
-        }
+        if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block)))
+            hk_slab_broken_list(slab);
         top[-(ptrdiff_t)got] = block;
         got++;
         block = *(void **)block;

@@ -37,6 +37,7 @@ struct hk_slab {
     uint8_t index;       /* of this slab in its SuperSlab; constant */
     uint8_t head;        /* how many slabs before this one the span starts */
     bool zero;           /* the blocks above `carved` are known to be zero */
+    char *base;          /* first byte of the slab; constant while its SuperSlab is registered */
     struct hk_node node; /* in the owner's partial or full list */
 
     /* any thread; a line of its own, so that pushes do not take the owner's line away */
@@ -70,7 +71,7 @@ static inline struct hk_superslab *hk_slab_superslab(const struct hk_slab *slab)
 
 static inline char *hk_slab_base(const struct hk_slab *slab)
 {
-    return hk_slab_superslab(slab)->base + slab->index * HK_SLAB_SIZE;
+    return slab->base;
 }
 
 /* Changes while nobody holds its old owner's lock are seen with the remote protocol's re-check (box/remote.h). */
@@ -82,6 +83,12 @@ static inline struct hk_owner *hk_slab_owner(const struct hk_slab *slab)
 static inline void hk_slab_set_owner(struct hk_slab *slab, struct hk_owner *owner)
 {
     hk_store_release(&hk_slab_superslab(slab)->owner[slab->index], owner); /* pairs with hk_slab_owner */
+}
+
+/* Is `owner` the owner of the slab in this SuperSlab? The caller holds that owner's lock, so a yes stays true. */
+static inline bool hk_slab_is_owned(const struct hk_superslab *ss, const struct hk_slab *slab, const struct hk_owner *owner)
+{
+    return hk_load_relaxed(&ss->owner[slab->index]) == owner;
 }
 
 /* No block left for the owner to take. */
@@ -111,6 +118,28 @@ static inline void hk_slab_reset(struct hk_slab *slab)
  * in small classes, where it touches no page that is not about to be used. Owner's lock. */
 unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n);
 
+/* A link that leaves the span was overwritten after its block was freed: a message, and the process ends. */
+_Noreturn HK_SLOW_PATH void hk_slab_broken_list(const struct hk_slab *slab);
+
+/* Could `block` be one of the span's? Enough to never hand out memory outside the heap. */
+static inline bool hk_slab_link_is_sane(const struct hk_slab *slab, const void *block)
+{
+    return (size_t)((const char *)block - slab->base) < slab->slabs * HK_SLAB_SIZE && (uintptr_t)block % HK_BLOCK_MIN == 0;
+}
+
+/* The first block of the list, or NULL when it is empty (there may be others yet: hk_slab_take). Owner's lock. */
+static inline void *hk_slab_pop(struct hk_slab *slab)
+{
+    void *block = slab->free;
+    if (block == NULL)
+        return NULL;
+    if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block)))
+        hk_slab_broken_list(slab);
+    slab->free = *(void **)block;
+    slab->used++;
+    return block;
+}
+
 /* Takes one block that is known to be zero, or NULL. Owner's lock. */
 void *hk_slab_take_zero(struct hk_slab *slab);
 
@@ -137,7 +166,7 @@ static inline uintptr_t hk_free_mark(const void *block)
 static inline bool hk_slab_is_block(const struct hk_slab *slab, const void *ptr)
 {
     size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));
-    return offset % slab->block_size == 0 && offset / slab->block_size < slab->capacity;
+    return hk_class_divides(slab->cls, offset) && offset < (size_t)slab->capacity * slab->block_size;
 }
 
 /* Checks every invariant of a slab that the header states; owner's lock. For HK_EXPENSIVE and tests. */

@@ -13,15 +13,11 @@
 #define LOOK 16
 
 struct arenas hk_arenas;
+_Atomic size_t hk_arena_dirty_pages;
 
 struct hk_lock *hk_arena_lock(void)
 {
     return &hk_arenas.lock;
-}
-
-size_t hk_arena_dirty(void)
-{
-    return hk_load_relaxed(&hk_arenas.dirty) * HK_PAGE;
 }
 
 size_t hk_arena_mapped(void)
@@ -163,7 +159,7 @@ static bool clear_dirty(uint32_t ref, uint32_t pages)
     struct arena *a = arena_of(ref);
     size_t dirty = hk_bits_clear(a->dirty, (size_t)(page_of(ref) - a->page), pages);
     if (dirty != 0)
-        hk_sub_relaxed(&hk_arenas.dirty, dirty); /* a hint; changed under the lock */
+        hk_sub_relaxed(&hk_arena_dirty_pages, dirty); /* a hint; changed under the lock */
     return dirty == 0;
 }
 
@@ -236,7 +232,7 @@ static void set_dirty(uint32_t ref, uint32_t pages)
 {
     struct arena *a = arena_of(ref);
     size_t before = hk_bits_set(a->dirty, (size_t)(page_of(ref) - a->page), pages);
-    hk_add_relaxed(&hk_arenas.dirty, pages - before); /* as in clear_dirty */
+    hk_add_relaxed(&hk_arena_dirty_pages, pages - before); /* as in clear_dirty */
 }
 
 static void give_locked(uint32_t ref, uint32_t pages, uint32_t clean)

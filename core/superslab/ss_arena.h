@@ -59,8 +59,13 @@ struct hk_run hk_arena_find(const void *ptr);
  * given back. */
 size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t keep);
 
-/* Resident bytes in free runs, as far as known; read without order by the purge box. */
-size_t hk_arena_dirty(void);
+/* Pages of free runs that may be resident. Relaxed: changed under the lock, a hint when read without it. */
+extern HK_HIDDEN _Atomic size_t hk_arena_dirty_pages;
+
+static inline size_t hk_arena_dirty(void)
+{
+    return hk_load_relaxed(&hk_arena_dirty_pages) * HK_PAGE;
+}
 
 /* Bytes reserved, and bytes in live runs (SuperSlabs included). */
 size_t hk_arena_mapped(void);

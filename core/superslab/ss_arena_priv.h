@@ -47,7 +47,6 @@ struct arenas {
     size_t mapped;                /* bytes reserved */
     _Atomic size_t live;          /* bytes in live runs; relaxed: a statistic and the limit's estimate */
     _Atomic size_t charged;       /* bytes outside that count against the limit; relaxed as above */
-    _Atomic size_t dirty;         /* dirty pages in free runs; relaxed: read as a hint */
     uint64_t filled[(BINS + 63) / 64]; /* bins that are not empty */
     uint32_t bin[BINS];           /* first run; valid where `filled` is set */
     struct arena arena[ARENAS_MAX];

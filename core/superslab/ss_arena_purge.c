@@ -91,7 +91,7 @@ static void put_back(struct batch *b, uint32_t now)
         if (!b->range[i].done)
             continue;
         size_t was = hk_bits_clear(a->dirty, (size_t)(page_of(b->range[i].ref) - a->page), b->range[i].pages);
-        hk_sub_relaxed(&hk_arenas.dirty, was); /* a hint; changed under the lock */
+        hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
     }
     for (unsigned i = 0; i < b->runs; i++) {
         struct page *p = page_of(b->run[i]);
@@ -158,7 +158,7 @@ bool hk_arena_check(void)
     hk_lock(&hk_arenas.lock);
     for (uint32_t i = 0; i < hk_arenas.count; i++)
         ok = check_arena(&hk_arenas.arena[i], &dirty, &live) && ok;
-    ok = ok && dirty == hk_load_relaxed(&hk_arenas.dirty) && live == hk_load_relaxed(&hk_arenas.live);
+    ok = ok && dirty == hk_load_relaxed(&hk_arena_dirty_pages) && live == hk_load_relaxed(&hk_arenas.live);
     hk_unlock(&hk_arenas.lock);
     return ok;
 }

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * out_of_memory THREADS: the address space is limited a little above what is in use, in several steps. Allocation goes
+ * on until it is refused: NULL and ENOMEM, every block whole, and after all is freed it works again, for other sizes
+ * too.
+ */
+#include "check.h"
+#include "death.h"
+#include "pattern.h"
+#include "proc.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+enum { MOST_THREADS = 4, REFUSALS = 20 };
+
+/* Every block starts with this; the rest is a pattern. */
+struct block {
+    struct block *next;
+    size_t size;
+    uint64_t seed;
+};
+
+struct mix {
+    size_t least, most;
+};
+
+static const struct mix small = {32, 2000}, middle = {1024, 65536}, large = {100000, 2000000};
+
+static int threads;
+static size_t step;
+
+/* The first and last bytes of what is behind the header; all of every page in between would only cost time. */
+static size_t filled(size_t size)
+{
+    return size - sizeof(struct block) < 512 ? size - sizeof(struct block) : 512;
+}
+
+static void check_block(const struct block *block)
+{
+    const unsigned char *bytes = (const unsigned char *)(block + 1);
+    CHECKF(pattern_check(bytes, filled(block->size), block->seed) == filled(block->size), "a block is damaged");
+    CHECKF(((const unsigned char *)block)[block->size - 1] == (unsigned char)block->seed ||
+               block->size - sizeof(*block) <= 512,
+           "the end of a block is damaged");
+}
+
+static struct block *make(size_t size, uint64_t *random)
+{
+    errno = 0;
+    struct block *block = random_below(random, 4) ? malloc(size) : calloc(1, size);
+    CHECKF(block || errno == ENOMEM, "refused with errno %d", errno);
+    if (!block)
+        return NULL;
+    block->size = size;
+    block->seed = random_next(random);
+    ((unsigned char *)block)[size - 1] = (unsigned char)block->seed;
+    pattern_fill(block + 1, filled(size), block->seed);
+    return block;
+}
+
+/* Growing a block that cannot grow leaves it alone. */
+static void try_to_grow(struct block *block)
+{
+    uint64_t seed = block->seed;
+    size_t size = block->size;
+    errno = 0;
+    struct block *grown = realloc(block, size + GIB);
+    CHECKF(!grown && errno == ENOMEM, "a gigabyte was given, or refused with errno %d", errno);
+    CHECK(block->seed == seed && block->size == size);
+    check_block(block);
+}
+
+static size_t fill_until_refused(struct mix mix, uint64_t seed)
+{
+    struct block *list = NULL;
+    size_t bytes = 0;
+    for (int refused = 0; refused < REFUSALS;) {
+        struct block *block = make(mix.least + random_below(&seed, mix.most - mix.least), &seed);
+        if (!block) {
+            refused++;
+            if (list)
+                try_to_grow(list);
+            continue;
+        }
+        block->next = list;
+        list = block;
+        bytes += block->size;
+        CHECKF(bytes < 2 * GIB, "the limit is not felt");
+    }
+    void *aligned = &list;
+    CHECK(posix_memalign(&aligned, 4096, GIB) == ENOMEM && aligned == (void *)&list);
+    errno = 0;
+    CHECK(!memalign(65536, GIB) && errno == ENOMEM);
+    for (const struct block *block = list; block; block = block->next)
+        check_block(block);
+    while (list) {
+        struct block *next = list->next;
+        errno = 0;
+        free(list);
+        CHECK(errno == 0);
+        list = next;
+    }
+    return bytes;
+}
+
+static pthread_barrier_t limit_is_set;
+
+static void *filler(void *argument)
+{
+    pthread_barrier_wait(&limit_is_set);
+    for (int i = 0; i < 3; i++)
+        fill_until_refused(i == 1 ? middle : small, (uint64_t)(uintptr_t)argument + (uint64_t)i);
+    return NULL;
+}
+
+static void *nothing(void *argument)
+{
+    free(malloc(100));
+    return argument;
+}
+
+static void one_step(void *argument)
+{
+    (void)argument;
+    alarm(100);
+    pthread_t ids[MOST_THREADS], late;
+    CHECK(pthread_barrier_init(&limit_is_set, NULL, (unsigned)threads + 1) == 0);
+    for (int i = 0; i < threads; i++)
+        CHECK(pthread_create(&ids[i], NULL, filler, (void *)(uintptr_t)(i + 1)) == 0);
+    proc_sleep_ms(20); /* the threads have their stacks */
+    size_t limit = proc_status_bytes(0, "VmSize:") + step;
+    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
+    pthread_barrier_wait(&limit_is_set);
+
+    size_t first = fill_until_refused(small, 100);
+    size_t other = fill_until_refused(middle, 200);
+    size_t third = fill_until_refused(large, 300);
+    for (int i = 0; i < threads; i++)
+        CHECK(pthread_join(ids[i], NULL) == 0);
+    size_t again = fill_until_refused(small, 400);
+    CHECKF(again > 0, "nothing can be allocated after all was freed");
+
+    /* A thread may be refused its stack; its allocator's part must not crash. */
+    int error = pthread_create(&late, NULL, nothing, NULL);
+    CHECK(error == 0 || error == EAGAIN || error == ENOMEM);
+    CHECK(error || pthread_join(late, NULL) == 0);
+
+    check_note("%zu MiB of room, %d threads: small %zu, Mid %zu, large %zu, small again %zu KiB", step / MIB, threads,
+               first / KIB, other / KIB, third / KIB, again / KIB);
+    if (threads)
+        return; /* who got how much depends on the others */
+    CHECK(again >= first / 4 * 3);
+    if (step < 64 * MIB)
+        return;
+    CHECKF(first >= step / 2, "less than half of the room was used");
+    CHECKF(other >= first / 2 && third >= first / 2, "freed memory does not serve other sizes");
+}
+
+int main(int count, char **arguments)
+{
+    static const size_t steps[] = {4, 8, 12, 16, 24, 32, 64, 128};
+    threads = count > 1 ? atoi(arguments[1]) : 0;
+    CHECK(threads >= 0 && threads <= MOST_THREADS);
+    free(malloc(1));
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        static struct death death;
+        step = steps[i] * MIB;
+        death_run(&death, one_step, NULL);
+        CHECKF(WIFEXITED(death.status) && WEXITSTATUS(death.status) == 0, "%zu MiB: %s\n%s", steps[i],
+               death_describe(&death), death.text);
+    }
+    return 0;
+}

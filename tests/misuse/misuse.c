@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * misuse CASE [SIZE]: does one wrong thing in a child process and checks that it ends with exactly one line on stderr,
+ * of the right form and naming the right address, and SIGABRT. `misuse list` prints the cases.
+ */
+#include "misuse.h"
+
+#include "check.h"
+#include "death.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+const struct entries *e;
+struct expected *expected;
+
+static const struct misuse *const all_misuses[] = {invalid_misuses, double_misuses, other_misuses};
+
+void expect(unsigned says, const char *verb, const void *pointer)
+{
+    expected->says = says;
+    expected->verb = verb;
+    expected->pointer = (uintptr_t)pointer;
+}
+
+void expect_block(unsigned says, const char *verb, const void *pointer, const void *block, size_t block_size)
+{
+    expect(says, verb, pointer);
+    expected->block = (uintptr_t)block;
+    expected->block_size = block_size;
+}
+
+void *take(size_t size)
+{
+    unsigned char *block = e->malloc(size);
+    CHECK(block);
+    block[0] = block[size - 1] = 1;
+    return block;
+}
+
+void in_a_thread(void *(*body)(void *), void *argument)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, body, argument) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+/* Whether text begins with the line, up to its '\n'. With ANY_BLOCK only what stands before the block counts. */
+static int is_line(const char *text, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    return strncmp(text, line, strlen(line)) == 0;
+}
+
+static int one_of_the_forms(const char *text)
+{
+    const struct expected *x = expected;
+    int loose = (x->says & ANY_BLOCK) != 0;
+    char tail[128];
+
+    snprintf(tail, sizeof(tail), loose ? "" : "%zu-byte block)\n", x->block_size);
+    if (x->says & SAYS_DOUBLE && (is_line(text, "hakmem: double %s of 0x%" PRIxPTR " (%s", x->verb, x->pointer, tail) ||
+                                  is_line(text, "hakmem: double free of 0x%" PRIxPTR " (%s", x->pointer, tail)))
+        return 1;
+    if (x->says & SAYS_DOUBLE &&
+        is_line(text, "hakmem: %s of the free block 0x%" PRIxPTR " (%s", x->verb, x->pointer, tail))
+        return 1;
+    /* What was a page run or a mapping has joined its neighbours, and its size is not known any more. */
+    if (x->says & SAYS_DOUBLE && x->block_size > 32768 &&
+        (is_line(text, "hakmem: double free of 0x%" PRIxPTR "\n", x->pointer) ||
+         is_line(text, "hakmem: %s of the free block 0x%" PRIxPTR "\n", x->verb, x->pointer)))
+        return 1;
+    if (x->says & SAYS_INVALID &&
+        is_line(text, "hakmem: %s of an invalid pointer 0x%" PRIxPTR " (not a block of this allocator)\n", x->verb,
+                x->pointer))
+        return 1;
+    snprintf(tail, sizeof(tail), loose ? "" : "%zu-byte block at 0x%" PRIxPTR ")\n", x->block_size, x->block);
+    if (x->says & SAYS_INTERIOR &&
+        is_line(text, "hakmem: %s of an interior pointer 0x%" PRIxPTR " (inside the %s", x->verb, x->pointer, tail))
+        return 1;
+    return x->says & SAYS_CORRUPT && is_line(text, "hakmem: corrupted free list in the ") &&
+           strstr(text, " slab at 0x") && strstr(text, " (write after free)\n");
+}
+
+struct job {
+    const struct misuse *misuse;
+    size_t size;
+};
+
+static void run_in_child(void *argument)
+{
+    struct job *job = argument;
+    job->misuse->body(job->size);
+}
+
+static int run(const struct misuse *misuse, size_t size)
+{
+    static struct death death;
+    struct job job = {misuse, size};
+    death_run(&death, run_in_child, &job);
+
+    int ended = WIFEXITED(death.status) && WEXITSTATUS(death.status) == 0;
+    int aborted = WIFSIGNALED(death.status) && WTERMSIG(death.status) == SIGABRT;
+    if (WIFEXITED(death.status) && WEXITSTATUS(death.status) == TEST_SKIPPED)
+        return TEST_SKIPPED;
+    if (expected->says & MAY_GO_ON && ended && death.lines == 0)
+        return 0;
+    if (expected->lines && ended && death.lines == expected->lines)
+        return 0;
+    if (!expected->lines && aborted && death.lines == 1 && one_of_the_forms(death.text))
+        return 0;
+    printf("%s %zu: ended with %s and %u lines on stderr; pointer %#" PRIxPTR ", block %#" PRIxPTR " of %zu bytes, "
+           "forms %#x\n%s",
+           misuse->name, size, death_describe(&death), death.lines, expected->pointer, expected->block,
+           expected->block_size, expected->says, death.text);
+    return 1;
+}
+
+int main(int count, char **arguments)
+{
+    CHECKF(count >= 2, "usage: misuse CASE [SIZE] | list");
+    const char *name = arguments[1];
+    size_t size = count > 2 ? strtoull(arguments[2], NULL, 10) : 64;
+    expected = mmap(NULL, sizeof(*expected), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(expected != MAP_FAILED);
+    e = entries_get();
+    for (size_t group = 0; group < sizeof(all_misuses) / sizeof(all_misuses[0]); group++) {
+        for (const struct misuse *misuse = all_misuses[group]; misuse->name; misuse++) {
+            if (!strcmp(name, "list"))
+                puts(misuse->name);
+            else if (!strcmp(name, misuse->name))
+                return run(misuse, size);
+        }
+    }
+    return strcmp(name, "list") != 0;
+}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""What `hakmem run` promises, whether it is the script of a checkout or the installed command. A test module makes a
+class of both this and unittest.TestCase (through tap.Case) that sets `hakmem` to the command."""
+import os
+import shutil
+import signal
+import subprocess
+
+
+class Running:
+    hakmem = None
+
+    def run_on(self, *command, options=(), **more):
+        return self.call(self.hakmem, "run", *options, "--", *command, **more)
+
+    def compile(self, text, *options):
+        path = os.path.join(self.dir, "program")
+        cc = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang-14") or self.skipTest("no C compiler")
+        subprocess.run([cc, "-x", "c", "-", "-o", path, *options], input=text, text=True, check=True)
+        return path
+
+    def one_line(self, text, *words):
+        self.assertEqual(text.count("\n"), 1, text)
+        self.assertTrue(text.startswith("hakmem: "), text)
+        for word in words:
+            self.assertIn(word, text)
+
+    def test_command_has_the_library(self):
+        status, out, err = self.run_on("cat", "/proc/self/maps")
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("libhakmem.so", out)
+
+    def test_children_have_the_library(self):
+        _, out, _ = self.run_on("sh", "-c", "cat /proc/self/maps; :")
+        self.assertIn("libhakmem.so", out)
+
+    def test_nothing_else_has_the_library(self):
+        strace = shutil.which("strace") or self.skipTest("strace is not installed")
+        log = os.path.join(self.dir, "trace")
+        status, _, err = self.call(strace, "-f", "-qq", "-e", "trace=execve,openat", "-o", log,
+                                   self.hakmem, "run", "--", "expr", "3", "+", "4")
+        if status != 0:
+            self.skipTest(f"strace does not work here: {err.strip()[:80]}")
+        program = {}
+        loaded = set()
+        with open(log, encoding="utf-8") as trace:
+            for line in trace:
+                pid = line.split()[0]
+                if "execve(" in line and line.rstrip().endswith("= 0"):
+                    program[pid] = os.path.basename(line.split('"')[1])
+                elif "libhakmem" in line and "ENOENT" not in line:
+                    loaded.add(program.get(pid, "?"))
+        self.assertEqual(loaded, {"expr"})
+
+    def test_streams_and_status(self):
+        status, out, err = self.run_on("sh", "-c", "cat; echo two >&2; exit 7", stdin="one\n")
+        self.assertEqual((status, out, err), (7, "one\n", "two\n"))
+
+    def test_the_process_becomes_command(self):
+        process = self.start(self.hakmem, "run", "--", "sh", "-c", "echo $$; exec sleep 60")
+        self.addCleanup(process.communicate)
+        self.assertEqual(int(process.stdout.readline()), process.pid)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=30), -signal.SIGTERM)
+
+    def test_arguments_arrive_as_given(self):
+        args = ["", "a b", "*", "--stats", "--", "-x", "new\nline", "$HOME", "`id`"]
+        _, out, _ = self.run_on("printf", "[%s]", *args)
+        self.assertEqual(out, "".join(f"[{a}]" for a in args))
+
+    def test_the_two_dashes_may_be_left_out(self):
+        self.assertEqual(self.call(self.hakmem, "run", "echo", "--stats"), (0, "--stats\n", ""))
+
+    def test_environment_and_folder_arrive_as_given(self):
+        env = {"top": "1", "dir": "2", "path": "3", "library": "4", "IFS": "x", "LC_ALL": "C", "PWD": "/usr"}
+        _, plain, _ = self.call("bash", "-c", "exec env", env=env, cwd="/usr")
+        _, out, _ = self.run_on("env", env=env, cwd="/usr")
+        extra = ("LD_PRELOAD=", "_=", "SHLVL=")
+        plain, out = (sorted(x for x in text.splitlines() if not x.startswith(extra)) for text in (plain, out))
+        self.assertEqual(plain, out)
+        self.assertEqual(self.run_on("pwd", cwd="/usr")[1], "/usr\n")
+
+    def test_a_preload_is_kept_behind_ours(self):
+        other = next((p for p in ("/lib/x86_64-linux-gnu/libm.so.6", "/lib/aarch64-linux-gnu/libm.so.6",
+                                  "/lib64/libm.so.6") if os.path.exists(p)), None) or self.skipTest("no libm found")
+        _, out, err = self.run_on("sh", "-c", "echo $LD_PRELOAD; cat /proc/self/maps", env={"LD_PRELOAD": other})
+        first, second = out.splitlines()[0].split(":")
+        self.assertIn("libhakmem", first)
+        self.assertEqual(second, other)
+        self.assertEqual(err, "")
+        self.assertIn("libm.so.6", out[out.index("\n"):])
+
+    def test_stats(self):
+        status, out, err = self.run_on("echo", "hi", options=["--stats"])
+        self.assertEqual((status, out), (0, "hi\n"))
+        self.assertIn("hakmem", err)
+        self.assertGreater(err.count("\n"), 5)
+
+    def test_missing_command(self):
+        for command in ("no-such-command", "/no/such/command", "./no-such-command"):
+            status, out, err = self.run_on(command)
+            self.assertEqual((status, out), (127, ""))
+            self.one_line(err, command)
+
+    def test_command_that_cannot_run(self):
+        for command in (self.write("data", "text", 0o644), "/usr"):
+            status, _, err = self.run_on(command)
+            self.assertEqual(status, 126)
+            self.one_line(err, command)
+
+    def test_scripts(self):
+        self.assertEqual(self.run_on(self.write("with", "#!/bin/sh\necho $1\n"), "x"), (0, "x\n", ""))
+        status, out, err = self.run_on(self.write("without", "cat /proc/$$/maps; echo $1\n"), "x")
+        self.assertEqual((status, err, out.splitlines()[-1]), (0, "", "x"))
+        self.assertIn("libhakmem", out)
+        status, _, err = self.run_on(self.write("odd", "#!/no/interpreter -x\n"))
+        self.assertEqual(status, 127)
+        self.one_line(err, "/no/interpreter")
+
+    def test_static_program(self):
+        source = '#include <unistd.h>\nint main(void) { return write(1, "out\\n", 4) + 1; }\n'
+        program = self.compile(source, "-static")
+        status, out, err = self.run_on(program)
+        self.assertEqual((status, out), (5, "out\n"))
+        self.one_line(err, "warning", program, "static")
+
+    def test_set_uid_program(self):
+        program = shutil.copy(shutil.which("true"), os.path.join(self.dir, "program"))
+        os.chmod(program, 0o4755)
+        status, out, err = self.run_on(program)
+        self.assertEqual((status, out), (0, ""))
+        self.one_line(err, "warning", program, "set-uid")
+
+    def test_program_with_capabilities(self):
+        setcap = shutil.which("setcap", path="/usr/sbin:/sbin") or self.skipTest("setcap is not installed")
+        program = shutil.copy(shutil.which("true"), os.path.join(self.dir, "program"))
+        if subprocess.run([setcap, "cap_net_raw+ep", program], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("file capabilities cannot be set here")
+        status, _, err = self.run_on(program)
+        self.assertEqual(status, 0)
+        self.one_line(err, "warning", program, "capabilities")
+
+    def test_usage(self):
+        for arguments in ((), ("run",), ("run", "--"), ("run", "--nonsense", "--", "ls"), ("nonsense",)):
+            status, out, err = self.call(self.hakmem, *arguments)
+            self.assertEqual((status, out), (125, ""), arguments)
+            self.assertIn("hakmem", err)
+        status, out, err = self.call(self.hakmem, "--help")
+        self.assertEqual((status, err), (0, ""))
+        self.assertLessEqual(len(out.splitlines()), 24)
+        self.assertLessEqual(max(map(len, out.splitlines())), 80)

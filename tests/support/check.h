@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Checks for test programs that are no cmocka programs: a failed check prints one line and ends the process with
+ * status 1. Nothing here allocates, so it works in constructors, after fork and when memory has run out.
+ */
+#ifndef HK_TEST_CHECK_H
+#define HK_TEST_CHECK_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TEST_SKIPPED 77
+
+/* Prints "FILE:LINE: TEXT" to stderr and ends the whole process with status 1. */
+__attribute__((noreturn, format(printf, 3, 4))) void check_failed(const char *file, int line, const char *format, ...);
+
+/* Prints why the test cannot run here and ends the process with status 77. */
+__attribute__((noreturn, format(printf, 1, 2))) void check_skip(const char *format, ...);
+
+/* One line on stdout without stdio. */
+__attribute__((format(printf, 1, 2))) void check_note(const char *format, ...);
+
+/* Ends the process by SIGALRM with one line on stderr when it still runs after that many seconds: a hang is a failure.
+ */
+void check_watchdog(unsigned seconds);
+
+#define CHECK(cond)                                                  \
+    do {                                                             \
+        if (!(cond))                                                 \
+            check_failed(__FILE__, __LINE__, "not true: %s", #cond); \
+    } while (0)
+
+#define CHECKF(cond, ...)                                  \
+    do {                                                   \
+        if (!(cond))                                       \
+            check_failed(__FILE__, __LINE__, __VA_ARGS__); \
+    } while (0)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

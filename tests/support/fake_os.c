@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "fake_os.h"
+
+#include "base/atomic.h"
+#include "os/os.h"
+
+#include <sys/mman.h>
+
+#define HOST_PAGE ((size_t)4096)
+
+/* One plan per kind, and one for all kinds together. */
+static struct {
+    _Atomic uint64_t calls;
+    _Atomic int64_t countdown; /* the call that brings it from 1 to 0 is refused */
+    bool armed, lasting;
+} plans[FAKE_KINDS + 1];
+
+static _Atomic uint64_t misaligned, failures;
+static _Atomic uint32_t clock_ms = 1000000;
+static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SIZE_MAX;
+static void *place_next;
+static struct fake_purge purges[FAKE_PURGES];
+static _Atomic size_t purge_count;
+
+void fake_os_recover(void)
+{
+    for (unsigned kind = 0; kind <= FAKE_KINDS; kind++)
+        plans[kind].armed = false;
+}
+
+void fake_os_reset(void)
+{
+    fake_os_recover();
+    for (unsigned kind = 0; kind <= FAKE_KINDS; kind++)
+        plans[kind].calls = 0;
+    misaligned = failures = 0;
+    page_size = HOST_PAGE;
+    address_limit = cgroup_limit = SIZE_MAX;
+    place_next = NULL;
+    purge_count = 0;
+}
+
+uint64_t fake_os_count(enum fake_call kind)
+{
+    return plans[kind].calls;
+}
+
+uint64_t fake_os_misaligned(void)
+{
+    return misaligned;
+}
+
+uint64_t fake_os_failures(void)
+{
+    return failures;
+}
+
+static void plan(enum fake_call kind, unsigned n, bool lasting)
+{
+    plans[kind].countdown = n;
+    plans[kind].lasting = lasting;
+    plans[kind].armed = true;
+}
+
+void fake_os_fail_nth(enum fake_call kind, unsigned n)
+{
+    plan(kind, n, false);
+}
+
+void fake_os_fail_from(enum fake_call kind, unsigned n)
+{
+    plan(kind, n, true);
+}
+
+void fake_os_travel(uint32_t ms)
+{
+    clock_ms += ms;
+}
+
+void fake_os_set_page_size(size_t size)
+{
+    page_size = size;
+}
+
+void fake_os_set_address_limit(size_t size)
+{
+    address_limit = size;
+}
+
+void fake_os_set_cgroup_limit(size_t size)
+{
+    cgroup_limit = size;
+}
+
+void fake_os_place_next(void *ptr)
+{
+    place_next = ptr;
+}
+
+size_t fake_os_purges(void)
+{
+    return purge_count < FAKE_PURGES ? purge_count : FAKE_PURGES;
+}
+
+struct fake_purge fake_os_purge(size_t i)
+{
+    return purges[i];
+}
+
+bool fake_os_was_purged(const void *ptr)
+{
+    for (size_t i = 0; i < fake_os_purges(); i++) {
+        if ((size_t)((const char *)ptr - purges[i].start) < purges[i].size)
+            return true;
+    }
+    return false;
+}
+
+/* ---- the box ---- */
+
+static bool planned(enum fake_call kind)
+{
+    plans[kind].calls++;
+    if (!plans[kind].armed)
+        return false;
+    int64_t left = atomic_fetch_sub(&plans[kind].countdown, 1);
+    return left == 1 || (left < 1 && plans[kind].lasting);
+}
+
+/* Counts the call; true when it is to be refused. */
+static bool refused(enum fake_call kind)
+{
+    bool alone = planned(kind), any = kind != FAKE_HINT && planned(FAKE_ANY);
+    if (alone || any)
+        failures++;
+    return alone || any;
+}
+
+/* The header asks for whole pages. Kernels refuse another address, and round such a length up to whole pages, as is done
+ * here: a purge then takes the neighbour's bytes too. */
+static bool crooked(const void *ptr, size_t *size)
+{
+    bool bad = (uintptr_t)ptr % page_size != 0;
+    misaligned += bad || *size % page_size != 0 || *size == 0;
+    *size = hk_align_up(*size, page_size);
+    return bad;
+}
+
+static void *map_at(void *where, size_t size, int protection)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (where != NULL ? MAP_FIXED_NOREPLACE : 0);
+    void *p = mmap(where, size, protection, flags, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Starts at a multiple of the page size in force, whatever the host's is. */
+static void *map_paged(size_t size, int protection)
+{
+    size = hk_align_up(size, page_size);
+    if (page_size == HOST_PAGE)
+        return map_at(NULL, size, protection);
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    char *p = map_at(NULL, size + page_size, protection);
+    if (p == NULL)
+        return NULL;
+    char *start = (char *)hk_align_up((uintptr_t)p, page_size);
+    if (start > p)
+        munmap(p, (size_t)(start - p));
+    munmap(start + size, (size_t)(p + page_size - start));
+    return start;
+}
+
+size_t hk_os_page_size(void)
+{
+    return page_size;
+}
+
+void *hk_os_reserve(size_t size)
+{
+    if (refused(FAKE_RESERVE))
+        return NULL;
+    void *where = place_next;
+    place_next = NULL;
+    return where != NULL ? map_at(where, size, PROT_NONE) : map_paged(size, PROT_NONE);
+}
+
+void *hk_os_reserve_readable(size_t size)
+{
+    return refused(FAKE_RESERVE_READABLE) ? NULL : map_paged(size, PROT_READ);
+}
+
+void *hk_os_map(size_t size)
+{
+    return refused(FAKE_MAP) ? NULL : map_paged(size, PROT_READ | PROT_WRITE);
+}
+
+bool hk_os_commit(void *ptr, size_t size)
+{
+    return !refused(FAKE_COMMIT) && !crooked(ptr, &size) && mprotect(ptr, size, PROT_READ | PROT_WRITE) == 0;
+}
+
+bool hk_os_purge(void *ptr, size_t size)
+{
+    if (refused(FAKE_PURGE) || crooked(ptr, &size) || madvise(ptr, size, MADV_DONTNEED) != 0)
+        return false;
+    size_t i = purge_count++;
+    if (i < FAKE_PURGES)
+        purges[i] = (struct fake_purge){ptr, size};
+    return true;
+}
+
+bool hk_os_unmap(void *ptr, size_t size)
+{
+    return !refused(FAKE_UNMAP) && !crooked(ptr, &size) && munmap(ptr, size) == 0;
+}
+
+void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
+{
+    if (refused(FAKE_REMAP) || crooked(ptr, &old_size) || crooked(ptr, &new_size))
+        return NULL;
+    void *p = mremap(ptr, old_size, new_size, MREMAP_MAYMOVE);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void hk_os_hint_no_huge(void *ptr, size_t size)
+{
+    (void)ptr;
+    (void)size;
+    refused(FAKE_HINT);
+}
+
+size_t hk_os_resident(void *ptr, size_t size)
+{
+    size_t total = 0;
+    for (size_t done = 0; done < size; done += HOST_PAGE) {
+        unsigned char present = 0;
+        if (mincore((char *)ptr + done, HOST_PAGE, &present) == 0)
+            total += (present & 1) * HOST_PAGE;
+    }
+    return total;
+}
+
+uint32_t hk_os_now_ms(void)
+{
+    return clock_ms;
+}
+
+size_t hk_os_address_limit(void)
+{
+    return address_limit;
+}
+
+size_t hk_os_cgroup_limit(void)
+{
+    return cgroup_limit;
+}
+
+uint64_t hk_os_calls(void)
+{
+    return plans[FAKE_ANY].calls + plans[FAKE_HINT].calls;
+}

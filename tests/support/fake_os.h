@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fake_os: the os box (core/os/os.h) for unit tests. Memory is real; everything else is as the test says: which call is
+ * refused, what time it is, how large a page is, which limits there are. Linked as an object, so that the library's own
+ * os_linux.o is never asked for.
+ *
+ * Calls may come from any thread; the test sets things up while nobody else runs.
+ */
+#ifndef HK_TEST_FAKE_OS_H
+#define HK_TEST_FAKE_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum fake_call {
+    FAKE_RESERVE,
+    FAKE_RESERVE_READABLE,
+    FAKE_MAP,
+    FAKE_COMMIT,
+    FAKE_PURGE,
+    FAKE_UNMAP,
+    FAKE_REMAP,
+    FAKE_HINT, /* cannot fail and is no part of FAKE_ANY */
+    FAKE_KINDS,
+    FAKE_ANY = FAKE_KINDS,
+};
+
+/* Nothing fails, counters are zero, the log is empty, 4 KiB pages, no limits. Time goes on from where it was, and memory
+ * stays. */
+void fake_os_reset(void);
+
+/* Calls of a kind since the last reset, refused ones included. */
+uint64_t fake_os_count(enum fake_call kind);
+
+/* Calls whose address or length is no multiple of a page. As a kernel with such pages does, a wrong address is refused and
+ * a wrong length rounded up. */
+uint64_t fake_os_misaligned(void);
+
+/* The n-th call of the kind from now on (1: the next one) is refused: that one alone, or all from there on. */
+void fake_os_fail_nth(enum fake_call kind, unsigned n);
+void fake_os_fail_from(enum fake_call kind, unsigned n);
+
+/* Calls refused on request since the last reset. */
+uint64_t fake_os_failures(void);
+
+/* Nothing is refused any more. */
+void fake_os_recover(void);
+
+/* The clock moves only by this. */
+void fake_os_travel(uint32_t ms);
+
+/* 4, 16 or 64 KiB. Before the first call that asks for memory. */
+void fake_os_set_page_size(size_t size);
+
+/* hk_os_address_limit and hk_os_cgroup_limit; SIZE_MAX is none. */
+void fake_os_set_address_limit(size_t size);
+void fake_os_set_cgroup_limit(size_t size);
+
+/* The next reservation without access is made there, if the range is free. */
+void fake_os_place_next(void *ptr);
+
+/* What was purged with success since the last reset, oldest first; the log holds FAKE_PURGES entries. */
+#define FAKE_PURGES 1024u
+
+struct fake_purge {
+    char *start;
+    size_t size;
+};
+
+size_t fake_os_purges(void);
+struct fake_purge fake_os_purge(size_t i);
+
+/* The address lies in a range of the log. */
+bool fake_os_was_purged(const void *ptr);
+
+#endif
