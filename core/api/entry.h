@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * entry: the bodies of the public entries, inline: hak_api.c gives them their hak_ names, override.c those of the C library,
- * override_cxx.c those of C++. Each name has its own copy of the fast path, so none costs a jump more than another.
+ * entry: the bodies of the public entries, inline: hak_api.c gives them their hak_ names, override.c those of the C
+ * library, override_cxx.c those of C++. Each name has its own copy of the fast path, so none costs a jump more than
+ * another.
  *
  * Any thread; no lock is held. Rules for odd inputs: include/hakmem/hakmem.h.
  */
@@ -96,8 +97,8 @@ static inline size_t hk_entry_usable_size(const void *ptr)
     return ptr == NULL ? 0 : hk_block_size(ptr, "malloc_usable_size");
 }
 
-/* A static library gives a program only the objects that something in it names. Whoever enters the allocator by any name
- * needs the process's life (options, fork, exit) too; this is the name. */
+/* A static library gives a program only the objects that something in it names. Whoever enters the allocator by any
+ * name needs the process's life (options, fork, exit) too; this is the name. */
 extern HK_HIDDEN const char hk_lifecycle_linked;
 #define HK_LINK_LIFECYCLE static const char *const hk_link_lifecycle_ __attribute__((used)) = &hk_lifecycle_linked
 

@@ -105,8 +105,8 @@ static void print_stages(struct hk_fmt *f, const struct hak_stats *s)
     hk_fmt(f, " slabs taken from the shared pool: %zu\n", (size_t)all);
     hk_fmt(f, "  partial %zu (%zu %%), EMPTY %zu (%zu %%), UNUSED %zu (%zu %%), new SuperSlab %zu (%zu %%)\n",
            (size_t)s->acquired_partial, (size_t)(s->acquired_partial * 100 / some), (size_t)s->acquired_empty,
-           (size_t)(s->acquired_empty * 100 / some), (size_t)s->acquired_unused, (size_t)(s->acquired_unused * 100 / some),
-           (size_t)s->acquired_new, (size_t)(s->acquired_new * 100 / some));
+           (size_t)(s->acquired_empty * 100 / some), (size_t)s->acquired_unused,
+           (size_t)(s->acquired_unused * 100 / some), (size_t)s->acquired_new, (size_t)(s->acquired_new * 100 / some));
     hk_fmt(f, " fronts: %zu refills, %zu flushes, %zu remote chains; %u threads; %zu system calls for memory\n",
            (size_t)s->refills, (size_t)s->flushes, (size_t)s->remote_chains, s->threads, (size_t)s->os_calls);
 }
@@ -149,10 +149,11 @@ static void json_classes(struct hk_fmt *f, const struct hk_usage *u)
         const struct hk_class_usage *c = &u->cls[cls];
         if (c->slabs == 0 && c->refills == 0)
             continue;
-        hk_fmt(f, "%s\n    {\"block_bytes\": %zu, \"slabs\": %zu, \"used\": %zu, \"front\": %zu, \"remote\": %zu, ", comma,
-               hk_class_size(cls), c->slabs, c->used, c->front, c->remote);
-        hk_fmt(f, "\"carved\": %zu, \"resident_bytes\": %zu, \"refills\": %zu, \"flushes\": %zu, \"refilled\": %zu, "
-                  "\"flushed\": %zu,\n     \"acquired\": [%zu, %zu, %zu, %zu]}",
+        hk_fmt(f, "%s\n    {\"block_bytes\": %zu, \"slabs\": %zu, \"used\": %zu, \"front\": %zu, \"remote\": %zu, ",
+               comma, hk_class_size(cls), c->slabs, c->used, c->front, c->remote);
+        hk_fmt(f,
+               "\"carved\": %zu, \"resident_bytes\": %zu, \"refills\": %zu, \"flushes\": %zu, \"refilled\": %zu, "
+               "\"flushed\": %zu,\n     \"acquired\": [%zu, %zu, %zu, %zu]}",
                c->carved, c->resident, (size_t)c->refills, (size_t)c->flushes, (size_t)c->refilled, (size_t)c->flushed,
                (size_t)hk_pool_stage_count(HK_STAGE_PARTIAL, cls), (size_t)hk_pool_stage_count(HK_STAGE_EMPTY, cls),
                (size_t)hk_pool_stage_count(HK_STAGE_UNUSED, cls), (size_t)hk_pool_stage_count(HK_STAGE_NEW, cls));
@@ -168,7 +169,8 @@ int hak_stats_json(int fd)
     hk_usage_read(&u);
     fill(&s, &u);
     hk_fmt_start(&f, fd);
-    hk_fmt(&f, "{\n  \"version\": %u,\n  \"hakmem\": \"%s\",\n  \"pid\": %d,\n", s.version, hak_version(), (int)getpid());
+    hk_fmt(&f, "{\n  \"version\": %u,\n  \"hakmem\": \"%s\",\n  \"pid\": %d,\n", s.version, hak_version(),
+           (int)getpid());
 #define NUMBER(name) hk_fmt(&f, "  \"" #name "\": %zu,\n", (size_t)s.name)
     NUMBER(threads);
     NUMBER(live_bytes);

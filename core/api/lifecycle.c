@@ -78,7 +78,8 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
         errno = saved;
     }
     hk_purge_allow_helper(true);
-    /* Many programs close stderr before they end (coreutils do): for them the page goes to a copy, kept only when asked. */
+    /* Many programs close stderr before they end (coreutils do): for them the page goes to a copy, kept only when
+     * asked. */
     if (hk_opt(HK_OPT_STATS) == 1)
         stats_fd = fcntl(2, F_DUPFD_CLOEXEC, 100);
 }

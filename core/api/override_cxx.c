@@ -3,9 +3,9 @@
  * C++'s operators new and delete, by their mangled names (Itanium ABI, size_t = unsigned long). Left out with
  * -Doverride=false.
  *
- * A failing new calls the program's new_handler until there is none, then throws std::bad_alloc (nothrow: returns NULL). We
- * do not link libstdc++: its functions are weak references, and where libstdc++ came only with a plugin they are looked up
- * when they are needed. This object has unwind tables, so that the exception passes through it.
+ * A failing new calls the program's new_handler until there is none, then throws std::bad_alloc (nothrow: returns
+ * NULL). We do not link libstdc++: its functions are weak references, and where libstdc++ came only with a plugin they
+ * are looked up when they are needed. This object has unwind tables, so that the exception passes through it.
  */
 #include "api/entry.h"
 #include "base/fmt.h"
@@ -21,7 +21,8 @@ typedef void handler(void);
 extern HK_WEAK handler *_ZSt15get_new_handlerv(void);
 extern HK_WEAK _Noreturn void _ZSt17__throw_bad_allocv(void);
 
-/* Failure paths only: dlopen may allocate, but a little memory is there even when a large block is not. NULL: not found. */
+/* Failure paths only: dlopen may allocate, but a little memory is there even when a large block is not. NULL: not
+ * found. */
 static void *find_in_runtime(const char *name)
 {
     void *lib = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
@@ -69,8 +70,8 @@ static HK_SLOW_PATH void *new_slow(size_t size, size_t align)
     }
 }
 
-/* A new_handler may throw, and the nothrow forms must catch that, which C cannot: libstdc++'s own ones do it around a call
- * of our throwing operator. */
+/* A new_handler may throw, and the nothrow forms must catch that, which C cannot: libstdc++'s own ones do it around a
+ * call of our throwing operator. */
 static HK_SLOW_PATH void *new_nothrow_slow(size_t size, size_t align)
 {
     static const char tag = 0; /* std::nothrow: nobody looks at it */
@@ -109,12 +110,14 @@ static void *new_aligned_nothrow(size_t size, size_t align)
     return HK_LIKELY(ptr != NULL) ? ptr : new_nothrow_slow(size, align);
 }
 
-#define NEW(name, ...) HK_EXPORT void *name(__VA_ARGS__); HK_EXPORT void *name(__VA_ARGS__)
-#define DELETE(name, ...)                                                                                              \
-    HK_EXPORT void name(__VA_ARGS__);                                                                                  \
-    HK_EXPORT void name(__VA_ARGS__)                                                                                   \
-    {                                                                                                                  \
-        hk_free_fast(ptr);                                                                                             \
+#define NEW(name, ...)                 \
+    HK_EXPORT void *name(__VA_ARGS__); \
+    HK_EXPORT void *name(__VA_ARGS__)
+#define DELETE(name, ...)             \
+    HK_EXPORT void name(__VA_ARGS__); \
+    HK_EXPORT void name(__VA_ARGS__)  \
+    {                                 \
+        hk_free_fast(ptr);            \
     }
 
 NEW(_Znwm, size_t size)

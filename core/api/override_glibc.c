@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * glibc's questions and switches: mallinfo, mallopt, malloc_trim, malloc_stats, malloc_info, with true figures in glibc's
- * form. Left out with -Doverride=false.
+ * glibc's questions and switches: mallinfo, mallopt, malloc_trim, malloc_stats, malloc_info, with true figures in
+ * glibc's form. Left out with -Doverride=false.
  */
 #include "api/entry.h"
 #include "api/usage.h"
@@ -60,8 +60,8 @@ HK_EXPORT struct mallinfo mallinfo(void)
 
 HK_EXPORT struct mallinfo __libc_mallinfo(void) __attribute__((alias("mallinfo")));
 
-/* M_TRIM_THRESHOLD is what may stay free; the thresholds and counts of glibc's own machinery have no counterpart and are
- * accepted, M_PERTURB too (a test on the fast path is not worth it). Unknown parameters: 1, as glibc. */
+/* M_TRIM_THRESHOLD is what may stay free; the thresholds and counts of glibc's own machinery have no counterpart and
+ * are accepted, M_PERTURB too (a test on the fast path is not worth it). Unknown parameters: 1, as glibc. */
 HK_EXPORT int mallopt(int param, int value)
 {
     if (param == M_TRIM_THRESHOLD && value >= 0)
@@ -97,14 +97,16 @@ HK_EXPORT int malloc_info(int options, FILE *file)
     fprintf(file, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n</sizes>\n");
     fprintf(file, "<total type=\"fast\" count=\"%zu\" size=\"%zu\"/>\n", u.front_blocks, u.front);
     fprintf(file, "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n", u.free_blocks, free_bytes);
-    fprintf(file, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", u.resident, u.mapped);
-    fprintf(file, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n</heap>\n", u.mapped,
+    fprintf(file, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", u.resident,
             u.mapped);
+    fprintf(file, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n</heap>\n",
+            u.mapped, u.mapped);
     fprintf(file, "<total type=\"fast\" count=\"%zu\" size=\"%zu\"/>\n", u.front_blocks, u.front);
     fprintf(file, "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n", u.free_blocks, free_bytes);
     fprintf(file, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n", u.huge_blocks, u.huge);
-    fprintf(file, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", u.resident, u.mapped);
-    fprintf(file, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n</malloc>\n", u.mapped,
+    fprintf(file, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", u.resident,
             u.mapped);
+    fprintf(file, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n</malloc>\n",
+            u.mapped, u.mapped);
     return 0;
 }

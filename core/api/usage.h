@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * usage: where the memory is, worked out on request by walking all boxes. The one source of every statistic that is printed
- * or returned.
+ * usage: where the memory is, worked out on request by walking all boxes. The one source of every statistic that is
+ * printed or returned.
  *
- * Any thread that holds no lock; takes each box's lock in turn, so figures of a busy program belong to slightly different
- * moments. Allocates nothing.
+ * Any thread that holds no lock; takes each box's lock in turn, so figures of a busy program belong to slightly
+ * different moments. Allocates nothing.
  */
 #ifndef HK_API_USAGE_H
 #define HK_API_USAGE_H
@@ -12,12 +12,12 @@
 #include "box/pool.h"
 
 struct hk_class_usage {
-    size_t slabs;     /* owned by heaps */
-    size_t used;      /* blocks outside slabs, fronts and chains included */
-    size_t front;     /* blocks in fronts */
-    size_t remote;    /* blocks in chains that wait for their owner */
-    size_t carved;    /* blocks ever handed out by the present slabs */
-    size_t resident;  /* bytes */
+    size_t slabs;    /* owned by heaps */
+    size_t used;     /* blocks outside slabs, fronts and chains included */
+    size_t front;    /* blocks in fronts */
+    size_t remote;   /* blocks in chains that wait for their owner */
+    size_t carved;   /* blocks ever handed out by the present slabs */
+    size_t resident; /* bytes */
     uint64_t refills, flushes, refilled, flushed;
 };
 
@@ -28,8 +28,8 @@ struct hk_usage {
     /* resident bytes; these add up to `resident` */
     size_t live_resident, front, slab_free, empty, run_free, metadata;
     size_t resident;
-    size_t front_blocks;      /* in fronts and chains */
-    size_t free_blocks;       /* carved and free in slabs */
+    size_t front_blocks; /* in fronts and chains */
+    size_t free_blocks;  /* carved and free in slabs */
     size_t mapped;
     size_t superslabs, threads;
     uint64_t refills, flushes;

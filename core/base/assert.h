@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * assert: three kinds of wrong. HK_ASSERT is an error of ours, compiled in with -Dcheck=fast or full. HK_EXPENSIVE walks
- * structures, with full only. hk_misuse is the program's error and always there.
+ * assert: three kinds of wrong. HK_ASSERT is an error of ours, compiled in with -Dcheck=fast or full. HK_EXPENSIVE
+ * walks structures, with full only. hk_misuse is the program's error and always there.
  *
  * Any thread, any time; prints without an allocation. Knows options and fmt.
  */
@@ -23,8 +23,8 @@ enum hk_misuse {
     HK_MISUSE_CORRUPT,     /* a free block's link was overwritten; `ptr` is the slab */
 };
 
-/* Prints the one line and aborts; with HAKMEM_MISUSE=warn it returns and the caller ignores the call. `verb` is the entry
- * that was called ("free"), `size` the block's bytes where they are known. */
+/* Prints the one line and aborts; with HAKMEM_MISUSE=warn it returns and the caller ignores the call. `verb` is the
+ * entry that was called ("free"), `size` the block's bytes where they are known. */
 HK_SLOW_PATH void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
 
 #endif

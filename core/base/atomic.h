@@ -20,12 +20,13 @@
 #define hk_swap_release(p, v) atomic_exchange_explicit(p, v, memory_order_release)
 
 /* May fail for no reason: for loops. On failure *expected is what was found. */
-#define hk_cas_weak_release(p, expected, v)                                                                            \
+#define hk_cas_weak_release(p, expected, v) \
     atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_release, memory_order_relaxed)
-#define hk_cas_acquire(p, expected, v)                                                                                 \
+#define hk_cas_acquire(p, expected, v) \
     atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acquire, memory_order_relaxed)
 
-/* A store before it in program order is seen by all before any load after it: for "I raise my flag, then look at yours". */
+/* A store before it in program order is seen by all before any load after it: for "I raise my flag, then look at
+ * yours". */
 #define hk_fence_full() atomic_thread_fence(memory_order_seq_cst)
 
 #endif

@@ -57,6 +57,14 @@ static inline unsigned hk_find_run32(uint32_t mask, unsigned run)
     return mask == 0 ? 32 : hk_lowest(mask);
 }
 
+/* The highest such position, or 32. */
+static inline unsigned hk_find_last_run32(uint32_t mask, unsigned run)
+{
+    for (unsigned have = 1; have < run && mask != 0; have++)
+        mask &= mask >> 1;
+    return mask == 0 ? 32 : hk_log2(mask);
+}
+
 /* `run` (1...32) set bits from position `first` on. */
 static inline uint32_t hk_mask32(unsigned first, unsigned run)
 {

@@ -17,7 +17,8 @@
 #define HK_CACHE_LINE 64
 #define HK_ALIGNED(n) __attribute__((aligned(n)))
 
-/* A function that the two fast paths may tail-call: out of line and away from them, so that they need no stack frame. */
+/* A function that the two fast paths may tail-call: out of line and away from them, so that they need no stack frame.
+ */
 #define HK_SLOW_PATH __attribute__((noinline, cold))
 #define HK_NOINLINE __attribute__((noinline))
 #define HK_ALWAYS_INLINE inline __attribute__((always_inline))
@@ -28,7 +29,11 @@
 /* Symbols that leave the library; all others are hidden by -fvisibility=hidden. */
 #define HK_EXPORT __attribute__((visibility("default")))
 #define HK_WEAK __attribute__((weak))
+#if defined(__clang__)
+#define HK_ALIAS(name) __attribute__((alias(#name)))
+#else
 #define HK_ALIAS(name) __attribute__((alias(#name), copy(name)))
+#endif
 
 /* Thread-local data that malloc reads: at a fixed distance from the thread pointer, so that no access calls the loader
  * (and with it malloc). */
@@ -62,11 +67,11 @@ static inline void hk_pause(void)
  * type. (Saves one instruction on each fast path; callgrind, hot pair of 64 bytes.) */
 #if defined(__x86_64__) && defined(__SEG_FS)
 #define HK_TLS_SPACE __seg_fs
-#define HK_TLS_PTR(type, var)                                                                                          \
-    __extension__({                                                                                                    \
-        uintptr_t hk_offset_;                                                                                          \
-        __asm__("movq " #var "@gottpoff(%%rip), %0" : "=r"(hk_offset_));                                               \
-        (type HK_TLS_SPACE *)hk_offset_;                                                                               \
+#define HK_TLS_PTR(type, var)                                            \
+    __extension__({                                                      \
+        uintptr_t hk_offset_;                                            \
+        __asm__("movq " #var "@gottpoff(%%rip), %0" : "=r"(hk_offset_)); \
+        (type HK_TLS_SPACE *)hk_offset_;                                 \
     })
 /* Moves a pointer in memory by a constant number of bytes: one instruction, where gcc 12 makes two of it. */
 #define HK_MOVE_PTR(lvalue, bytes) __asm__("addq %1, %0" : "+m"(lvalue) : "i"(bytes) : "cc")

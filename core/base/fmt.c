@@ -78,7 +78,9 @@ static const char *parse(const char *p, struct spec *s)
 
 static uint64_t take_unsigned(const struct spec *s, va_list *args)
 {
-    return s->longs == 0 ? va_arg(*args, unsigned) : s->longs == 1 ? va_arg(*args, size_t) : va_arg(*args, unsigned long long);
+    return s->longs == 0   ? va_arg(*args, unsigned)
+           : s->longs == 1 ? va_arg(*args, size_t)
+                           : va_arg(*args, unsigned long long);
 }
 
 static int64_t take_signed(const struct spec *s, va_list *args)

@@ -18,7 +18,8 @@ struct hk_fmt {
 
 void hk_fmt_start(struct hk_fmt *f, int fd);
 
-/* printf's subset: %s %d %u %zu %lu %lld %llu %x %zx %p %c %% with width, '-' and '0'. %p prints 0x and hexadecimal digits. */
+/* printf's subset: %s %d %u %zu %lu %lld %llu %x %zx %p %c %% with width, '-' and '0'. %p prints 0x and hexadecimal
+ * digits. */
 void hk_fmt(struct hk_fmt *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Writes what waits. False when any write has failed. */

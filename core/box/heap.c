@@ -25,8 +25,8 @@ void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab)
     hk_pool_release(slab);
 }
 
-/* After blocks came back to a slab: a FULL one is PARTIAL again, an EMPTY one goes to the pool (no heap keeps it: any class
- * of any thread may need it), but the active one starts again from its first block. */
+/* After blocks came back to a slab: a FULL one is PARTIAL again, an EMPTY one goes to the pool (no heap keeps it: any
+ * class of any thread may need it), but the active one starts again from its first block. */
 static void settle(struct hk_heap *heap, struct hk_slab *slab)
 {
     if (slab->used == 0) {
@@ -52,7 +52,8 @@ void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab)
     settle(heap, slab);
 }
 
-/* Merges all woken slabs of this heap. Slabs that belong to somebody else by now are returned, linked through wake_next. */
+/* Merges all woken slabs of this heap. Slabs that belong to somebody else by now are returned, linked through
+ * wake_next. */
 struct hk_slab *hk_heap_collect_locked(struct hk_heap *heap)
 {
     struct hk_slab *strays = NULL;

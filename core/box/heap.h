@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap: a thread's owner-side state: the slabs it owns, per class one active, some partial, the rest full. Fronts get their
- * blocks from here in batches and give them back in batches, whoever owns them.
+ * heap: a thread's owner-side state: the slabs it owns, per class one active, some partial, the rest full. Fronts get
+ * their blocks from here in batches and give them back in batches, whoever owns them.
  *
  * Everything in a heap is guarded by its lock, taken by its own thread once per batch and by others (purge, fork,
- * statistics, a thread in need) when they work on it. Records are never unmapped. One more heap, the orphan heap, has no
- * thread: it owns the slabs of threads that ended until somebody who needs that class adopts them, and serves threads that
- * are past their end. Must not know fronts.
+ * statistics, a thread in need) when they work on it. Records are never unmapped. One more heap, the orphan heap, has
+ * no thread: it owns the slabs of threads that ended until somebody who needs that class adopts them, and serves
+ * threads that are past their end. Must not know fronts.
  */
 #ifndef HK_BOX_HEAP_H
 #define HK_BOX_HEAP_H
@@ -22,8 +22,8 @@ struct hk_heap_class {
 struct hk_heap {
     struct hk_owner owner; /* first: an owner's heap is found by its address */
     struct hk_lock lock;
-    struct hk_list full;   /* slabs of any class without a free block */
-    struct hk_node all;    /* in the list of all records, for ever */
+    struct hk_list full;       /* slabs of any class without a free block */
+    struct hk_node all;        /* in the list of all records, for ever */
     struct hk_heap *next_free; /* in the list of records without a thread; the registry lock's */
     uint64_t refills, flushes; /* batches taken and given */
     size_t slabs;              /* owned; read without the lock by its own thread's front */
@@ -38,16 +38,16 @@ void hk_heap_begin(struct hk_heap *heap);
 /* A record whose thread has ended, or NULL. */
 struct hk_heap *hk_heap_reuse(void);
 
-/* The thread of this heap ends, its front is empty: EMPTY slabs go to the pool, the others to the orphan heap, the record
- * to hk_heap_reuse. */
+/* The thread of this heap ends, its front is empty: EMPTY slabs go to the pool, the others to the orphan heap, the
+ * record to hk_heap_reuse. */
 void hk_heap_end(struct hk_heap *heap);
 
-/* Takes 1...n blocks of a class: the first to top[0], the next to top[-1], downwards. Returns their number; 0: no memory. A
- * batch that has begun is not completed by growing. */
+/* Takes 1...n blocks of a class: the first to top[0], the next to top[-1], downwards. Returns their number; 0: no
+ * memory. A batch that has begun is not completed by growing. */
 unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
 
-/* One block, for classes that have no front; NULL: hk_heap_take knows more. Inline, as is the next one, because these are
- * the whole path of a Mid block. */
+/* One block, for classes that have no front; NULL: hk_heap_take knows more. Inline, as is the next one, because these
+ * are the whole path of a Mid block. */
 static inline void *hk_heap_take_one(struct hk_heap *heap, unsigned cls)
 {
     hk_lock(&heap->lock);
@@ -57,13 +57,14 @@ static inline void *hk_heap_take_one(struct hk_heap *heap, unsigned cls)
     return block;
 }
 
-/* Makes a slab that is PARTIAL or FULL the active one. Returns whether the one before was EMPTY and went to the pool. */
+/* Makes a slab that is PARTIAL or FULL the active one. Returns whether the one before was EMPTY and went to the pool.
+ */
 bool hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab);
 
-/* Gives one block of a slab back; *emptied tells whether a slab went to the pool. False: not a slab of this heap, and nothing
- * happened. The slab becomes the active one: the block that was freed last is handed out first, while it is in the
- * processor's caches and its pages are in use. (With few blocks to a slab, choosing the fullest slab instead touches every
- * block in turn.) */
+/* Gives one block of a slab back; *emptied tells whether a slab went to the pool. False: not a slab of this heap, and
+ * nothing happened. The slab becomes the active one: the block that was freed last is handed out first, while it is in
+ * the processor's caches and its pages are in use. (With few blocks to a slab, choosing the fullest slab instead
+ * touches every block in turn.) */
 static inline bool hk_heap_give_one(struct hk_heap *heap, struct hk_superslab *ss, struct hk_slab *slab, void *block,
                                     bool *emptied)
 {
@@ -83,8 +84,8 @@ static inline bool hk_heap_give_one(struct hk_heap *heap, struct hk_superslab *s
 /* Takes one block that is known to be zero, or NULL (then take any and clear it). */
 void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls);
 
-/* Gives n blocks of any slabs back: own ones to their slabs, others in chains to their owners. Returns how often one block
- * lay in another slab than the block before it: how scattered they were. */
+/* Gives n blocks of any slabs back: own ones to their slabs, others in chains to their owners. Returns how often one
+ * block lay in another slab than the block before it: how scattered they were. */
 unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n);
 
 /* Works on every heap on behalf of threads that may be asleep: collects what others pushed, and retires slabs that have

@@ -7,8 +7,8 @@
 
 #include "box/heap.h"
 
-/* Heaps of the parent whose threads do not exist in this child of a fork, still to be moved to the orphan heap; relaxed: a
- * child starts with one thread, and later ones may come a little late. */
+/* Heaps of the parent whose threads do not exist in this child of a fork, still to be moved to the orphan heap;
+ * relaxed: a child starts with one thread, and later ones may come a little late. */
 extern HK_HIDDEN _Atomic bool hk_heap_forked;
 
 static inline bool hk_heap_forked_pending(void)

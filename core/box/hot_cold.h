@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * hot_cold: is a slab densely (hot) or sparsely (cold) used? Pure functions, for slow paths only: the fullest slab is used
- * first, so that sparse ones drain and become EMPTY. Knows slabs; must not know who asks.
+ * hot_cold: is a slab densely (hot) or sparsely (cold) used? Pure functions, for slow paths only: the fullest slab is
+ * used first, so that sparse ones drain and become EMPTY. Knows slabs; must not know who asks.
  */
 #ifndef HK_BOX_HOT_COLD_H
 #define HK_BOX_HOT_COLD_H

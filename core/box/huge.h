@@ -10,7 +10,8 @@
 #include "base/bits.h"
 #include "os/lock.h"
 
-/* A zero block of at least `size` bytes at a multiple of `align` (a power of two); NULL: no memory or over the limit. */
+/* A zero block of at least `size` bytes at a multiple of `align` (a power of two); NULL: no memory or over the limit.
+ */
 void *hk_huge_alloc(size_t size, size_t align);
 
 /* False: ptr is not the start of a huge block, and nothing happened. */

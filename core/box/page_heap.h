@@ -13,8 +13,8 @@
 
 #define HK_RUN_MAX (HK_RUN_PAGES_MAX * HK_PAGE)
 
-/* A block of at least `size` bytes (up to PTRDIFF_MAX) at a multiple of `align` (a power of two up to PTRDIFF_MAX); *zero
- * tells whether it is known to be zero. NULL: no memory or over the limit. */
+/* A block of at least `size` bytes (up to PTRDIFF_MAX) at a multiple of `align` (a power of two up to PTRDIFF_MAX);
+ * *zero tells whether it is known to be zero. NULL: no memory or over the limit. */
 void *hk_page_heap_alloc(size_t size, size_t align, bool *zero);
 
 /* False: ptr is not the start of a live block of this box, and nothing happened. */
@@ -23,8 +23,8 @@ bool hk_page_heap_free(void *ptr);
 /* Usable bytes; 0: as above. */
 size_t hk_page_heap_size(const void *ptr);
 
-/* Makes the block hold `size` bytes without copying it in memory: in place, or by moving its mapping. NULL: that cannot be
- * done (then allocate, copy, free). Sizes that belong to another box are refused too. */
+/* Makes the block hold `size` bytes without copying it in memory: in place, or by moving its mapping. NULL: that cannot
+ * be done (then allocate, copy, free). Sizes that belong to another box are refused too. */
 void *hk_page_heap_resize(void *ptr, size_t size);
 
 #endif

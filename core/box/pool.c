@@ -4,7 +4,8 @@
 #include "os/os.h"
 #include "superslab/ss_arena.h"
 
-/* SuperSlabs without an owned slab that stay: one, so that a thread that comes and goes does not move 2 MiB each time. */
+/* SuperSlabs without an owned slab that stay: one, so that a thread that comes and goes does not move 2 MiB each time.
+ */
 #define IDLE_KEEP 1u
 
 struct pool hk_pool;
@@ -72,16 +73,15 @@ void hk_pool_unindex(struct hk_superslab *ss)
 
 static struct hk_superslab *find_span(unsigned cls, unsigned *index, enum hk_pool_stage *stage)
 {
-    unsigned slabs = hk_class_slabs(cls);
     struct hk_superslab *ss;
     *stage = HK_STAGE_EMPTY;
     if ((ss = hk_pool_take_empty(cls, index)) != NULL)
         return ss;
     *stage = HK_STAGE_UNUSED;
-    if ((ss = hk_pool_take_unused(slabs, index)) != NULL)
+    if ((ss = hk_pool_take_unused(cls, index)) != NULL)
         return ss;
     *stage = HK_STAGE_NEW;
-    return hk_pool_take_new(slabs, index);
+    return hk_pool_take_new(cls, index);
 }
 
 /* Moves a span out of the masks; true when all of it is known to be zero. */
@@ -91,6 +91,7 @@ static bool claim(struct hk_superslab *ss, unsigned index, unsigned slabs)
     bool zero = (ss->unused_mask & mask) == mask;
     hk_pool_forget(ss, ss->empty_mask & mask);
     hk_pool.idle -= is_idle(ss);
+    hk_pool.owned += slabs;
     hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(ss->empty_mask & mask));
     ss->empty_mask &= ~mask;
     ss->unused_mask &= ~mask;
@@ -129,6 +130,7 @@ void hk_pool_release(struct hk_slab *slab)
     slab->state = HK_SLAB_FREE;
     for (unsigned i = 0; i < slab->slabs; i++)
         ss->since[slab->index + i] = now;
+    hk_pool.owned -= slab->slabs;
     hk_add_relaxed(&hk_pool_empty_slabs, slab->slabs);
     ss->empty_mask |= mask;
     hk_list_push(&hk_pool.same[slab->cls], &slab->node);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * pool: the shared pool of slabs without an owner. A slab is taken in stages, each counted: an EMPTY one of any class
- * (lowest address first: its pages are resident, a fault costs 800 hot malloc/free pairs), then an UNUSED one, then one of
- * a new SuperSlab. The stage before these, adopting a partial slab of a thread that ended, is the heap box's.
+ * (lowest address first: its pages are resident, a fault costs 800 hot malloc/free pairs), then an UNUSED one, then one
+ * of a new SuperSlab. The stage before these, adopting a partial slab of a thread that ended, is the heap box's.
  *
- * One lock, rank pool. A SuperSlab without any owned slab goes back to the SSArena when another such one is there already.
- * Must not know heaps or fronts.
+ * One lock, rank pool. A SuperSlab without any owned slab goes back to the SSArena when another such one is there
+ * already. Must not know heaps or fronts.
  */
 #ifndef HK_BOX_POOL_H
 #define HK_BOX_POOL_H
@@ -21,8 +21,8 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner);
 /* Takes back a span with used == 0 and nothing in its remote word. The caller's heap no longer lists it. */
 void hk_pool_release(struct hk_slab *slab);
 
-/* Purges slabs that have been EMPTY for delay_ms at `now`, until at most `keep` bytes of EMPTY slabs are left; returns the
- * bytes given back. With trim, SuperSlabs without an owned slab go back to the SSArena. */
+/* Purges slabs that have been EMPTY for delay_ms at `now`, until at most `keep` bytes of EMPTY slabs are left; returns
+ * the bytes given back. With trim, SuperSlabs without an owned slab go back to the SSArena. */
 size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t keep);
 
 /* Gives every SuperSlab without an owned slab back to the SSArena. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * First stage: EMPTY slabs. Of those that last held the same class the latest one, as its blocks start where they did and
- * no page is touched that was not touched before; else of any class the one at the lowest address, so that high SuperSlabs
- * become idle. And their purge: an EMPTY slab whose pages were given back is UNUSED again.
+ * First stage: EMPTY slabs. For a Mid class the one that held the same class last: its blocks start where they did, so
+ * that no page is touched that was not touched before. Else, and always for tiny classes, whose blocks lie in all pages
+ * anyway, and where more slabs are EMPTY than in use, the one at the lowest address: so that classes share what is
+ * resident and high SuperSlabs become idle. And their purge: an EMPTY slab whose pages were given back is UNUSED again.
  */
 #include "base/options.h"
 #include "box/pool_priv.h"
@@ -13,17 +14,16 @@ struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index)
     if (hk_opt(HK_OPT_SS_EMPTY_REUSE) == 0)
         return NULL;
     struct hk_node *node = hk_pool.same[cls].first;
-    if (node != NULL) {
+    if (cls > HK_TINY_LAST && node != NULL && hk_load_relaxed(&hk_pool_empty_slabs) <= hk_pool.owned) {
         struct hk_slab *slab = HK_CONTAINER(node, struct hk_slab, node);
         *index = slab->index;
         return hk_slab_superslab(slab);
     }
-    unsigned slabs = hk_class_slabs(cls);
-    size_t unit = hk_unit_set_first(&hk_pool.empty[slabs - 1]);
+    size_t unit = hk_unit_set_first(&hk_pool.empty[hk_class_slabs(cls) - 1]);
     if (unit == HK_UNITS_MAX)
         return NULL;
     struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[unit]); /* written under the lock we hold */
-    *index = hk_find_run32(ss->empty_mask, slabs);
+    *index = hk_pool_place(ss->empty_mask, cls);
     return ss;
 }
 
@@ -49,7 +49,8 @@ static uint32_t due(const struct hk_superslab *ss, uint32_t now, uint32_t delay_
     return mask;
 }
 
-/* Purges the slabs of `mask`, neighbours in one call; returns those that are zero now. They are in no mask meanwhile. */
+/* Purges the slabs of `mask`, neighbours in one call; returns those that are zero now. They are in no mask meanwhile.
+ */
 static uint32_t purge_slabs(struct hk_superslab *ss, uint32_t mask)
 {
     uint32_t done = 0;

@@ -12,9 +12,8 @@ static struct hk_superslab *new_record(void)
     return node ? HK_CONTAINER(node, struct hk_superslab, list) : hk_meta_alloc(sizeof(struct hk_superslab));
 }
 
-struct hk_superslab *hk_pool_take_new(unsigned slabs, unsigned *index)
+struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index)
 {
-    (void)slabs; /* any span fits */
     uint32_t clean;
     char *base = hk_arena_take_superslab(&clean);
     if (base == NULL)
@@ -32,6 +31,6 @@ struct hk_superslab *hk_pool_take_new(unsigned slabs, unsigned *index)
     hk_list_push(&hk_pool.all, &ss->list);
     hk_registry_set_superslab(base, ss);
     hk_pool_index(ss);
-    *index = 0;
+    *index = hk_pool_place(UINT32_MAX, cls);
     return ss;
 }

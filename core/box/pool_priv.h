@@ -16,10 +16,11 @@ struct unit_set {
 
 struct pool {
     struct hk_lock lock;
-    struct hk_list all;         /* SuperSlabs in use */
-    struct hk_list records;     /* records of SuperSlabs that went back */
+    struct hk_list all;                  /* SuperSlabs in use */
+    struct hk_list records;              /* records of SuperSlabs that went back */
     struct hk_list same[HK_CLASS_COUNT]; /* EMPTY spans by the class they last held, latest first */
-    unsigned idle;              /* SuperSlabs without an owned slab */
+    unsigned idle;                       /* SuperSlabs without an owned slab */
+    size_t owned;                        /* slabs that heaps own */
     uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT];
     struct unit_set empty[HK_SPAN_MAX];  /* [n - 1]: has n neighbouring EMPTY slabs */
     struct unit_set usable[HK_SPAN_MAX]; /* the same for EMPTY or UNUSED ones */
@@ -47,9 +48,17 @@ static inline bool is_idle(const struct hk_superslab *ss)
     return (ss->empty_mask | ss->unused_mask) == UINT32_MAX;
 }
 
+/* Where in a mask a span for the class is taken: tiny classes from below, Mid ones from above, so that slabs of which
+ * tiny classes touch a few pages are not those that Mid blocks touch all over. HK_SLABS: there is none. */
+static inline unsigned hk_pool_place(uint32_t mask, unsigned cls)
+{
+    unsigned slabs = hk_class_slabs(cls);
+    return cls <= HK_TINY_LAST ? hk_find_run32(mask, slabs) : hk_find_last_run32(mask, slabs);
+}
+
 /* The stages: the SuperSlab and the first slab of a free span, or NULL. */
 struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index);
-struct hk_superslab *hk_pool_take_unused(unsigned slabs, unsigned *index);
-struct hk_superslab *hk_pool_take_new(unsigned slabs, unsigned *index);
+struct hk_superslab *hk_pool_take_unused(unsigned cls, unsigned *index);
+struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index);
 
 #endif

@@ -98,7 +98,8 @@ void hk_purge_allow_helper(bool yes)
     hk_store_relaxed(&allowed, yes);
     if (yes || hk_load_relaxed(&running) == 0)
         return;
-    /* The code may be about to be unmapped (dlclose of what links us); at exit the wait is as short as the helper's work. */
+    /* The code may be about to be unmapped (dlclose of what links us); at exit the wait is as short as the helper's
+     * work. */
     hk_thread_wake(&allowed);
     hk_thread_sleep(&running, 1, 20);
 }

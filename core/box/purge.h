@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * purge: when free memory goes back to the system. EMPTY slabs and free runs that nobody reused for HAKMEM_PURGE_DELAY_MS
- * are purged beyond HAKMEM_MIN_KEEP bytes: by slow paths as the program runs, and, when a lot is free, by a helper thread,
- * so that a program which goes to sleep gives back too. The helper starts only when there is more than 12 MiB to give back
- * and ends when that is done: a program that frees little stays single-threaded.
+ * purge: when free memory goes back to the system. EMPTY slabs and free runs that nobody reused for
+ * HAKMEM_PURGE_DELAY_MS are purged beyond HAKMEM_MIN_KEEP bytes: by slow paths as the program runs, and, when a lot is
+ * free, by a helper thread, so that a program which goes to sleep gives back too. The helper starts only when there is
+ * more than 12 MiB to give back and ends when that is done: a program that frees little stays single-threaded.
  *
  * Any thread that holds no lock of ours. Knows heaps, pool and SSArena; must not know fronts.
  */
@@ -32,7 +32,8 @@ static inline void hk_purge_tick(void)
 /* Gives back all that can be, but about `keep` bytes; returns the bytes. */
 size_t hk_purge_now(size_t keep);
 
-/* Allows the helper thread (after the process has started), or forbids it and waits a moment for its end (exit, unload). */
+/* Allows the helper thread (after the process has started), or forbids it and waits a moment for its end (exit,
+ * unload). */
 void hk_purge_allow_helper(bool allowed);
 
 /* In the child of a fork: the helper did not come along. */

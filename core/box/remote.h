@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * remote: how a thread gives blocks back to a slab that another heap owns: it links them to a chain and pushes the chain
- * onto the slab's remote word with one CAS; who makes the word nonzero also pushes the slab onto its owner's wake stack.
+ * remote: how a thread gives blocks back to a slab that another heap owns: it links them to a chain and pushes the
+ * chain onto the slab's remote word with one CAS; who makes the word nonzero also pushes the slab onto its owner's wake
+ * stack.
  *
  * Protocol. The remote word is the only authority.
  *  - Word nonzero <=> the slab is on one wake stack, or its pusher is about to put it there, or its collector has just
  *    taken it off. So a slab is on at most one stack, once.
- *  - Only who took the slab off a wake stack takes the chain (hk_remote_take), and holds the lock of the heap that owns the
- *    slab while it does. A slab that meanwhile belongs to somebody else is forwarded by the collector.
+ *  - Only who took the slab off a wake stack takes the chain (hk_remote_take), and holds the lock of the heap that owns
+ * the slab while it does. A slab that meanwhile belongs to somebody else is forwarded by the collector.
  *  - Blocks in a chain count as used: a slab with a nonzero word is never EMPTY and never recycled.
- *  - After pushing, the pusher looks at the owner's state; a heap whose thread has ended sets that state before it looks at
- *    its stack for the last time. One of the two sees the other (two full fences), so no chain is left behind.
+ *  - After pushing, the pusher looks at the owner's state; a heap whose thread has ended sets that state before it
+ * looks at its stack for the last time. One of the two sees the other (two full fences), so no chain is left behind.
  *  - Owners are never unmapped.
  *
  * Pushes need no lock. Must not know heaps: an owner is its mailbox.
@@ -27,9 +28,10 @@ enum hk_owner_state {
 };
 
 struct hk_owner {
-    _Atomic uintptr_t wake;  /* first slab of the wake stack, linked through wake_next */
-    _Atomic uint32_t queued; /* slabs pushed since the last collect; relaxed: tells pushers that the owner may be asleep */
-    _Atomic uint32_t state;  /* enum hk_owner_state */
+    _Atomic uintptr_t wake; /* first slab of the wake stack, linked through wake_next */
+    _Atomic uint32_t
+        queued; /* slabs pushed since the last collect; relaxed: tells pushers that the owner may be asleep */
+    _Atomic uint32_t state; /* enum hk_owner_state */
 } HK_ALIGNED(HK_CACHE_LINE);
 
 /* Blocks of one slab on their way back to it, linked through their first words. */
@@ -54,8 +56,8 @@ static inline bool hk_remote_has_woken(struct hk_owner *owner)
     return hk_load_relaxed(&owner->wake) != 0; /* a hint: take_woken decides */
 }
 
-/* Takes the chain of a slab that was just taken off a wake stack; *count is its length. The lock of the heap that owns the
- * slab. */
+/* Takes the chain of a slab that was just taken off a wake stack; *count is its length. The lock of the heap that owns
+ * the slab. */
 void *hk_remote_take(struct hk_slab *slab, unsigned *count);
 
 /* Blocks that wait in the word; for statistics. */

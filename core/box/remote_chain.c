@@ -46,7 +46,7 @@ struct hk_slab *hk_remote_take_woken(struct hk_owner *owner)
 {
     if (!hk_remote_has_woken(owner))
         return NULL;
-    hk_store_relaxed(&owner->queued, 0);                             /* a hint */
+    hk_store_relaxed(&owner->queued, 0);                       /* a hint */
     return (struct hk_slab *)hk_swap_acquire(&owner->wake, 0); /* pairs with hk_remote_wake */
 }
 

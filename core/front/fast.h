@@ -5,10 +5,10 @@
  *   malloc(n): the bin of n's class; the newest block, unless the bin is empty.
  *   free(p):   the bin of the class of p's slab; p becomes its newest block, unless the bin is full.
  *
- * No lock, no atomic, no counter, no call. Three checks stop wrong frees: class 0 (not ours, or the slab is EMPTY), a start
- * that is no multiple of the block size from its slab, and the mark that a free block carries in its second word. What they
- * cannot see: a block freed twice whose second word the program overwrote in between, and a stale pointer to a block that
- * was handed out again.
+ * No lock, no atomic, no counter, no call. Three checks stop wrong frees: class 0 (not ours, or the slab is EMPTY), a
+ * start that is no multiple of the block size from its slab, and the mark that a free block carries in its second word.
+ * What they cannot see: a block freed twice whose second word the program overwrote in between, and a stale pointer to
+ * a block that was handed out again.
  *
  * 14 + 23 instructions (gcc 12 -O2, x86-64); tests/lint/fastpath counts them.
  */
@@ -27,7 +27,8 @@ static HK_ALWAYS_INLINE void *hk_malloc_fast(size_t size, hk_slow_malloc *slow)
         return slow(size);
     struct hk_front HK_TLS_SPACE *front = HK_TLS_PTR(struct hk_front, hk_front_tls);
     unsigned code = front->code_of[(size + 15) / 16];
-    struct hk_bin HK_TLS_SPACE *bin = (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (size_t)8);
+    struct hk_bin HK_TLS_SPACE *bin =
+        (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (size_t)8);
     void **cur = bin->cur;
     if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->empty16))
         return slow(size);
@@ -60,7 +61,8 @@ static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
         hk_free_slow(ptr);
         return;
     }
-    struct hk_bin HK_TLS_SPACE *bin = (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (size_t)8);
+    struct hk_bin HK_TLS_SPACE *bin =
+        (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (size_t)8);
     void **cur = bin->cur;
     if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->full16)) {
         hk_free_slow(ptr);

@@ -12,9 +12,9 @@
 #define CAP_FIRST 8u
 
 /* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
- * random order. So a thread whose flushes find their blocks scattered over many slabs, without refills between them, is in
- * a drain: its bins shrink to CAP_DRAIN and are flushed down to one block. Blocks freed in order lie together and pin next
- * to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back. */
+ * random order. So a thread whose flushes find their blocks scattered over many slabs, without refills between them, is
+ * in a drain: its bins shrink to CAP_DRAIN and are flushed down to one block. Blocks freed in order lie together and
+ * pin next to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back. */
 #define DRAIN_FLUSHES 32u
 #define REFILL_WEIGHT 4u
 #define CAP_DRAIN 6u
@@ -26,7 +26,8 @@
 
 HK_TLS struct hk_front hk_front_tls __attribute__((used)); /* named in HK_TLS_PTR's assembly */
 
-/* A bin that is half full misses after (cap / 2)^2 operations of its class on the average, so room pays quadratically. */
+/* A bin that is half full misses after (cap / 2)^2 operations of its class on the average, so room pays quadratically.
+ */
 unsigned hk_front_max(unsigned cls)
 {
     size_t size = hk_class_size(cls);
@@ -106,8 +107,8 @@ static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
     return thread->bytes + more <= limit;
 }
 
-/* A miss asks for half as much room again, as far as the class's maximum and the thread's budget allow. Where the budget is
- * used up it asks only now and then. */
+/* A miss asks for half as much room again, as far as the class's maximum and the thread's budget allow. Where the
+ * budget is used up it asks only now and then. */
 void hk_front_missed(struct hk_thread *thread, unsigned cls)
 {
     struct hk_cache *cache = &thread->cache[cls];

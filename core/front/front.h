@@ -3,15 +3,15 @@
  * front (v2): per thread and class an array of ready blocks, last in first out.
  *
  * A bin has 16 bytes, four to a cache line. A zeroed bin is both empty and full, so that the first malloc and the first
- * free of a thread take the slow path without an "is it initialised" test. Class 0 is a bin that stays zero: NULL, foreign
- * pointers, page runs and huge blocks leave free() through the branch of a full bin. A thread keeps what it frees, whoever
- * allocated it; ownership is settled in batches, when a bin is flushed.
+ * free of a thread take the slow path without an "is it initialised" test. Class 0 is a bin that stays zero: NULL,
+ * foreign pointers, page runs and huge blocks leave free() through the branch of a full bin. A thread keeps what it
+ * frees, whoever allocated it; ownership is settled in batches, when a bin is flushed.
  *
- * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer is
- * exact only while the program is quiet). That is why its size is bounded, for all classes together:
- * what it holds by HAKMEM_FRONT_BYTES or an eighth of the slabs that the thread owns, whichever is more (a thread with a large
- * heap of large blocks would else miss all the time), looked at every few flushes; what its bins have room for by twice that,
- * always.
+ * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer
+ * is exact only while the program is quiet). That is why its size is bounded, for all classes together: what it holds
+ * by HAKMEM_FRONT_BYTES or an eighth of the slabs that the thread owns, whichever is more (a thread with a large heap
+ * of large blocks would else miss all the time), looked at every few flushes; what its bins have room for by twice
+ * that, always.
  */
 #ifndef HK_FRONT_FRONT_H
 #define HK_FRONT_FRONT_H
@@ -21,7 +21,8 @@
 struct hk_bin {
     void **cur;       /* the newest block is *cur; base is "none" */
     uint16_t empty16; /* low 16 bits of cur when the bin is empty */
-    uint16_t full16;  /* low 16 bits of cur when the bin is full; arrays are shorter than 64 KiB, so equality is enough */
+    uint16_t
+        full16; /* low 16 bits of cur when the bin is full; arrays are shorter than 64 KiB, so equality is enough */
     uint32_t inverse; /* hk_class_inverse: block starts are told from interior pointers by it */
 };
 
@@ -36,15 +37,16 @@ struct hk_front {
 
 extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls;
 
-/* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again. */
+/* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again.
+ */
 #define HK_THREAD_ENDED ((struct hk_thread *)1)
 
 /* What slow paths know about a bin. */
 struct hk_cache {
-    void **base;      /* the array; base[0] is never used. NULL before the class is first used */
-    uint16_t cap;     /* blocks it may hold now */
-    uint16_t max;     /* and ever */
-    uint16_t misses;  /* refills and flushes, halved each time the budget's hand passes */
+    void **base;     /* the array; base[0] is never used. NULL before the class is first used */
+    uint16_t cap;    /* blocks it may hold now */
+    uint16_t max;    /* and ever */
+    uint16_t misses; /* refills and flushes, halved each time the budget's hand passes */
     uint64_t refills, flushes;
     uint64_t refilled, flushed; /* blocks moved */
 };
@@ -70,8 +72,8 @@ static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
     return HK_CONTAINER(heap, struct hk_thread, heap);
 }
 
-/* Blocks in a bin of a thread. A record keeps its arrays when a later thread reuses it, so the bin says whether it is in
- * use. */
+/* Blocks in a bin of a thread. A record keeps its arrays when a later thread reuses it, so the bin says whether it is
+ * in use. */
 static inline unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
 {
     void **cur = thread->front != NULL ? thread->front->bin[cls].cur : NULL;

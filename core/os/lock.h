@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * lock: a mutex of one word that sleeps in the kernel, spins at most briefly (with two cores a preempted spinner wastes a
- * whole time slice), and knows who holds it. A zeroed lock is free.
+ * lock: a mutex of one word that sleeps in the kernel, spins at most briefly (with two cores a preempted spinner wastes
+ * a whole time slice), and knows who holds it. A zeroed lock is free.
  *
  * Lock ranks, outer to inner; a thread takes a lock only while it holds none of the same or an inner rank:
  *   start < heap < orphan heap < pool < arena < huge < meta
@@ -78,7 +78,8 @@ static inline bool hk_lock_is_mine(struct hk_lock *lock)
     return hk_load_relaxed(&lock->holder) == hk_thread_self();
 }
 
-/* fork's prepare: a lock that this very thread held when a signal handler interrupted it and called fork stays with it. */
+/* fork's prepare: a lock that this very thread held when a signal handler interrupted it and called fork stays with it.
+ */
 static inline void hk_lock_for_fork(struct hk_lock *lock)
 {
     if (!hk_lock_is_mine(lock))

@@ -26,13 +26,15 @@ void *hk_os_map(size_t size);
 /* Makes a part of a reservation readable and writable. Page-aligned. */
 bool hk_os_commit(void *ptr, size_t size);
 
-/* Gives the pages back; they read as zero from then on. False (mlock, seccomp): nothing may be assumed of the contents. */
+/* Gives the pages back; they read as zero from then on. False (mlock, seccomp): nothing may be assumed of the contents.
+ */
 bool hk_os_purge(void *ptr, size_t size);
 
 /* False when refused (too many mappings): the range is then still there. */
 bool hk_os_unmap(void *ptr, size_t size);
 
-/* Moves or resizes a mapping of hk_os_map, keeping its contents and not copying; NULL when refused, and nothing changed. */
+/* Moves or resizes a mapping of hk_os_map, keeping its contents and not copying; NULL when refused, and nothing
+ * changed. */
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size);
 
 /* A hint that may be ignored: no huge pages here. */
@@ -48,7 +50,8 @@ uint32_t hk_os_now_ms(void);
 /* RLIMIT_AS in bytes, SIZE_MAX when there is none. */
 size_t hk_os_address_limit(void);
 
-/* The memory limit of this process's cgroup in bytes, SIZE_MAX when there is none. Reads /sys; opens and closes files. */
+/* The memory limit of this process's cgroup in bytes, SIZE_MAX when there is none. Reads /sys; opens and closes files.
+ */
 size_t hk_os_cgroup_limit(void);
 
 /* System calls made so far to manage memory. */

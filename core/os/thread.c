@@ -40,7 +40,8 @@ bool hk_thread_start(void *(*run)(void *))
         return false;
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, 64 * 1024);
-    /* pthread_sigmask and not the system call: that would block the signal by which glibc runs setuid in all threads. */
+    /* pthread_sigmask and not the system call: that would block the signal by which glibc runs setuid in all threads.
+     */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&thread, &attr, run, NULL);

@@ -28,8 +28,8 @@ void hk_thread_watch(void *arg);
 /* Gives the key back (the library is being unloaded). */
 void hk_thread_exit_fini(void);
 
-/* Starts a detached thread with all signals blocked and a small stack; false when refused. Allocates; no lock of ours may
- * be held. */
+/* Starts a detached thread with all signals blocked and a small stack; false when refused. Allocates; no lock of ours
+ * may be held. */
 bool hk_thread_start(void *(*run)(void *));
 
 /* Sleeps until hk_thread_wake(word), until the word is no longer `value`, or for `ms`. */

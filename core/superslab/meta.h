@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * meta: memory for the allocator's own records, away from the user's. Records are zero, aligned to a cache line and never
- * given back (their users keep free lists), so a stale pointer to one always points to a record of its kind.
+ * meta: memory for the allocator's own records, away from the user's. Records are zero, aligned to a cache line and
+ * never given back (their users keep free lists), so a stale pointer to one always points to a record of its kind.
  *
  * Own lock, rank meta, the innermost. Knows os and base; must not know what the records are.
  */

@@ -2,14 +2,15 @@
  *
  * registry: address -> size class in seven instructions, address -> SuperSlab on slow paths.
  *
- * One window of address space around the first SSArena (1 TiB; 64 GiB where RLIMIT_AS is set) is described by one byte per
- * 64 KiB slab and one pointer per 2 MiB unit. Addresses outside the window, never-covered ones and NULL have class 0; a
- * non-canonical pointer lies outside. Memory that the kernel places outside the window cannot hold slabs. Both tables are
- * one readable mapping; only what covers an arena is made writable, so untouched parts cost nothing, mlockall included.
+ * One window of address space around the first SSArena (1 TiB; 64 GiB where RLIMIT_AS is set) is described by one byte
+ * per 64 KiB slab and one pointer per 2 MiB unit. Addresses outside the window, never-covered ones and NULL have class
+ * 0; a non-canonical pointer lies outside. Memory that the kernel places outside the window cannot hold slabs. Both
+ * tables are one readable mapping; only what covers an arena is made writable, so untouched parts cost nothing,
+ * mlockall included.
  *
- * The window is written once, before the first block exists. Codes are written by whoever owns the slab while no block of
- * it is out, so every reader that holds a block got the code with it. Unit entries are written under the pool's lock.
- * Must not know slabs (only their pointer), pools or fronts.
+ * The window is written once, before the first block exists. Codes are written by whoever owns the slab while no block
+ * of it is out, so every reader that holds a block got the code with it. Unit entries are written under the pool's
+ * lock. Must not know slabs (only their pointer), pools or fronts.
  */
 #ifndef HK_SUPERSLAB_REGISTRY_H
 #define HK_SUPERSLAB_REGISTRY_H

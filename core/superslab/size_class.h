@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * size_class: which sizes share a block size, and how blocks of a class lie in their slab. Constants and pure functions.
+ * size_class: which sizes share a block size, and how blocks of a class lie in their slab. Constants and pure
+ * functions.
  *
  * Classes 1..32 are tiny (16...1024 bytes: steps of 16 to 256, 32 to 512, 64 to 1024; eight groups C0...C7 of four
- * classes), 33..72 are Mid (eight per doubling up to 32 KiB). Class 0 is "no class": NULL, foreign pointers, page runs and
- * huge blocks have it. Mean waste for uniform sizes up to 1000 bytes: 4.3 %. Knows base only.
+ * classes), 33..72 are Mid (eight per doubling up to 32 KiB). Class 0 is "no class": NULL, foreign pointers, page runs
+ * and huge blocks have it. Mean waste for uniform sizes up to 1000 bytes: 4.3 %. Knows base only.
  */
 #ifndef HK_SUPERSLAB_SIZE_CLASS_H
 #define HK_SUPERSLAB_SIZE_CLASS_H
@@ -22,7 +23,8 @@
 
 struct hk_class_info {
     uint16_t size;  /* bytes of a block */
-    uint16_t slabs; /* 1...4 neighbouring slabs make a span: the fewest whose tail waste is at most 6.25 % with four blocks */
+    uint16_t slabs; /* 1...4 neighbouring slabs make a span: the fewest whose tail waste is at most 6.25 % with four
+                       blocks */
 };
 
 extern HK_HIDDEN const struct hk_class_info hk_class_table[HK_CLASS_COUNT];
@@ -72,7 +74,8 @@ static inline unsigned hk_class_of(size_t n)
     return n <= HK_TINY_MAX ? hk_tiny_class[(n + 15) / 16] : hk_class_of_mid(n);
 }
 
-/* The smallest class whose blocks hold n bytes and all start at multiples of `align` (a power of two up to 4096), or 0. */
+/* The smallest class whose blocks hold n bytes and all start at multiples of `align` (a power of two up to 4096), or 0.
+ */
 unsigned hk_class_of_aligned(size_t n, size_t align);
 
 #endif

@@ -129,6 +129,6 @@ static unsigned list_length(const struct hk_slab *slab, const void *block)
 bool hk_slab_check(const struct hk_slab *slab)
 {
     unsigned listed = list_length(slab, slab->free) + list_length(slab, slab->spare);
-    return slab->carved <= slab->capacity && slab->used + listed == slab->carved &&
-           slab->head == 0 && slab->capacity == hk_class_capacity(slab->cls);
+    return slab->carved <= slab->capacity && slab->used + listed == slab->carved && slab->head == 0 &&
+           slab->capacity == hk_class_capacity(slab->cls);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * slab: the records of a SuperSlab and its 32 slabs, and the two things an owner does with a slab: take blocks, give blocks.
+ * slab: the records of a SuperSlab and its 32 slabs, and the two things an owner does with a slab: take blocks, give
+ * blocks.
  *
- * A slab's owner-side fields are guarded by the lock of the heap that owns it; a slab in the shared pool is guarded by the
- * pool's lock. Records lie in metadata memory, away from the blocks, and are never unmapped. Must not know heaps, pools or
- * fronts: an owner is an opaque pointer.
+ * A slab's owner-side fields are guarded by the lock of the heap that owns it; a slab in the shared pool is guarded by
+ * the pool's lock. Records lie in metadata memory, away from the blocks, and are never unmapped. Must not know heaps,
+ * pools or fronts: an owner is an opaque pointer.
  */
 #ifndef HK_SUPERSLAB_SLAB_H
 #define HK_SUPERSLAB_SLAB_H
@@ -46,11 +47,11 @@ struct hk_slab {
 };
 
 struct hk_superslab {
-    char *base;           /* constant while registered */
-    uint32_t empty_mask;  /* EMPTY slabs: touched, nothing lives in them. Pool's lock */
-    uint32_t unused_mask; /* UNUSED slabs: known to be zero. Pool's lock */
-    uint32_t node;        /* NUMA node, or 0 */
-    struct hk_node list;  /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
+    char *base;               /* constant while registered */
+    uint32_t empty_mask;      /* EMPTY slabs: touched, nothing lives in them. Pool's lock */
+    uint32_t unused_mask;     /* UNUSED slabs: known to be zero. Pool's lock */
+    uint32_t node;            /* NUMA node, or 0 */
+    struct hk_node list;      /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
     uint32_t since[HK_SLABS]; /* ms of the clock when a slab became EMPTY. Pool's lock */
     struct hk_owner *_Atomic owner[HK_SLABS]; /* read by every flush; written when a slab changes hands */
     struct hk_slab slab[HK_SLABS];
@@ -86,7 +87,8 @@ static inline void hk_slab_set_owner(struct hk_slab *slab, struct hk_owner *owne
 }
 
 /* Is `owner` the owner of the slab in this SuperSlab? The caller holds that owner's lock, so a yes stays true. */
-static inline bool hk_slab_is_owned(const struct hk_superslab *ss, const struct hk_slab *slab, const struct hk_owner *owner)
+static inline bool hk_slab_is_owned(const struct hk_superslab *ss, const struct hk_slab *slab,
+                                    const struct hk_owner *owner)
 {
     return hk_load_relaxed(&ss->owner[slab->index]) == owner;
 }
@@ -100,11 +102,12 @@ static inline bool hk_slab_is_exhausted(const struct hk_slab *slab)
 /* Prepares the records of a SuperSlab at `base`, all slabs UNUSED. */
 void hk_superslab_init(struct hk_superslab *ss, char *base);
 
-/* Makes slabs [index, index + span of cls) a span of the class, without any block out. The caller has just taken them from
- * the pool. */
+/* Makes slabs [index, index + span of cls) a span of the class, without any block out. The caller has just taken them
+ * from the pool. */
 struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned cls, bool zero);
 
-/* Forgets every free block of a slab with used == 0: it is carved anew from its start, which is faster than its list. */
+/* Forgets every free block of a slab with used == 0: it is carved anew from its start, which is faster than its list.
+ */
 static inline void hk_slab_reset(struct hk_slab *slab)
 {
     slab->free = NULL;
@@ -114,8 +117,8 @@ static inline void hk_slab_reset(struct hk_slab *slab)
 }
 
 /* Takes up to n blocks: the first to top[0], the next to top[-1], and so on downwards; returns their number. Lowest
- * addresses first where the memory is virgin. Blocks of the list carry the mark of a free block, virgin ones get it only
- * in small classes, where it touches no page that is not about to be used. Owner's lock. */
+ * addresses first where the memory is virgin. Blocks of the list carry the mark of a free block, virgin ones get it
+ * only in small classes, where it touches no page that is not about to be used. Owner's lock. */
 unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n);
 
 /* A link that leaves the span was overwritten after its block was freed: a message, and the process ends. */
@@ -124,7 +127,8 @@ _Noreturn HK_SLOW_PATH void hk_slab_broken_list(const struct hk_slab *slab);
 /* Could `block` be one of the span's? Enough to never hand out memory outside the heap. */
 static inline bool hk_slab_link_is_sane(const struct hk_slab *slab, const void *block)
 {
-    return (size_t)((const char *)block - slab->base) < slab->slabs * HK_SLAB_SIZE && (uintptr_t)block % HK_BLOCK_MIN == 0;
+    return (size_t)((const char *)block - slab->base) < slab->slabs * HK_SLAB_SIZE &&
+           (uintptr_t)block % HK_BLOCK_MIN == 0;
 }
 
 /* The first block of the list, or NULL when it is empty (there may be others yet: hk_slab_take). Owner's lock. */
@@ -150,12 +154,14 @@ static inline void hk_slab_put(struct hk_slab *slab, void *block)
     slab->free = block;
 }
 
-/* Puts a chain of `n` linked blocks back and counts it. Walks the chain only when both lists are in use. Owner's lock. */
+/* Puts a chain of `n` linked blocks back and counts it. Walks the chain only when both lists are in use. Owner's lock.
+ */
 void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n);
 
 /* ---- the mark of a free block: in its second word while it is free, cleared when it is handed out ---- */
 
-#define HK_FREE_MARK 0x35a7c96bu /* odd and far beyond any block, so that no address a program would store equals it */
+#define HK_FREE_MARK 0x35a7c96bu /* odd and far beyond any block, so that no address a program would store equals it \
+                                  */
 
 static inline uintptr_t hk_free_mark(const void *block)
 {

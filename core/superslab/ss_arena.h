@@ -4,12 +4,12 @@
  * length for the page heap.
  *
  * An arena is one reservation without access; memory is committed from its low end in growing steps. Every page has a
- * 16-byte record outside the memory itself; free neighbours are always merged. Free runs are found by size in bins of an
- * eighth of a doubling (the smallest that fits, most recently freed first), so dirty holes are used before virgin memory.
- * One bit per page tells whether it may be resident ("dirty"); a run without dirty pages is known to be zero.
+ * 16-byte record outside the memory itself; free neighbours are always merged. Free runs are found by size in bins of
+ * an eighth of a doubling (the smallest that fits, most recently freed first), so dirty holes are used before virgin
+ * memory. One bit per page tells whether it may be resident ("dirty"); a run without dirty pages is known to be zero.
  *
- * One lock, rank arena; no system call that gives memory back is made under it. Must not know slabs, pools or who uses a
- * run.
+ * One lock, rank arena; no system call that gives memory back is made under it. Must not know slabs, pools or who uses
+ * a run.
  */
 #ifndef HK_SUPERSLAB_SS_ARENA_H
 #define HK_SUPERSLAB_SS_ARENA_H
@@ -21,11 +21,11 @@
 #define HK_RUN_PAGES_MAX ((size_t)8192) /* 32 MiB: the longest run the page heap asks for */
 
 enum hk_run_kind {
-    HK_RUN_NONE,     /* not in an arena */
-    HK_RUN_LIVE,     /* the start of a live run */
-    HK_RUN_FREED,    /* in a free run */
+    HK_RUN_NONE,      /* not in an arena */
+    HK_RUN_LIVE,      /* the start of a live run */
+    HK_RUN_FREED,     /* in a free run */
     HK_RUN_SUPERSLAB, /* in a SuperSlab */
-    HK_RUN_INTERIOR, /* inside a live run */
+    HK_RUN_INTERIOR,  /* inside a live run */
 };
 
 struct hk_run {
@@ -34,15 +34,15 @@ struct hk_run {
     size_t pages; /* its length */
 };
 
-/* A run of `pages` whose start is a multiple of `align` bytes (a power of two, a page to 2 MiB); *zero tells whether its
- * contents are known to be zero. NULL: no memory, or HAKMEM_MEMORY_LIMIT. */
+/* A run of `pages` whose start is a multiple of `align` bytes (a power of two, a page to 2 MiB); *zero tells whether
+ * its contents are known to be zero. NULL: no memory, or HAKMEM_MEMORY_LIMIT. */
 void *hk_arena_take(size_t pages, size_t align, bool *zero);
 
 /* Gives a run back; it counts as dirty. False, and nothing changed, when ptr is not the start of a live run. */
 bool hk_arena_give(void *ptr);
 
-/* A SuperSlab: 2 MiB at a multiple of 2 MiB. Its slabs (64 KiB each) in `clean` are known to be zero, the others count as
- * dirty; on the way back too. */
+/* A SuperSlab: 2 MiB at a multiple of 2 MiB. Its slabs (64 KiB each) in `clean` are known to be zero, the others count
+ * as dirty; on the way back too. */
 void *hk_arena_take_superslab(uint32_t *clean);
 void hk_arena_give_superslab(void *ptr, uint32_t clean);
 
@@ -55,8 +55,8 @@ bool hk_arena_resize(void *ptr, size_t pages);
 /* What lies at an address. */
 struct hk_run hk_arena_find(const void *ptr);
 
-/* Purges free runs that have been free for delay_ms at `now`, until at most `keep` dirty bytes are left; returns the bytes
- * given back. */
+/* Purges free runs that have been free for delay_ms at `now`, until at most `keep` dirty bytes are left; returns the
+ * bytes given back. */
 size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t keep);
 
 /* Pages of free runs that may be resident. Relaxed: changed under the lock, a hint when read without it. */
@@ -71,12 +71,13 @@ static inline size_t hk_arena_dirty(void)
 size_t hk_arena_mapped(void);
 size_t hk_arena_live(void);
 
-/* Accounts memory outside the arenas (huge blocks) against HAKMEM_MEMORY_LIMIT; false: over the limit, nothing charged. */
+/* Accounts memory outside the arenas (huge blocks) against HAKMEM_MEMORY_LIMIT; false: over the limit, nothing charged.
+ */
 bool hk_arena_charge(size_t bytes);
 void hk_arena_uncharge(size_t bytes);
 
-/* Calls `visit` under the lock for every run (live: HK_RUN_LIVE, free: HK_RUN_FREED, SuperSlab: HK_RUN_SUPERSLAB), and for
- * the page records of every arena (HK_RUN_NONE). */
+/* Calls `visit` under the lock for every run (live: HK_RUN_LIVE, free: HK_RUN_FREED, SuperSlab: HK_RUN_SUPERSLAB), and
+ * for the page records of every arena (HK_RUN_NONE). */
 void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
 
 struct hk_lock *hk_arena_lock(void);

@@ -17,8 +17,8 @@ static size_t records_size(size_t pages)
     return hk_align_up(pages * sizeof(struct page) + (pages + 63) / 64 * 8, hk_os_page_size());
 }
 
-/* Doubling from 64 MiB to 1 GiB, then a sixteenth of what there is: few mappings at every size of the heap. Under RLIMIT_AS
- * an eighth of it, so that the program has room. */
+/* Doubling from 64 MiB to 1 GiB, then a sixteenth of what there is: few mappings at every size of the heap. Under
+ * RLIMIT_AS an eighth of it, so that the program has room. */
 static size_t next_size(size_t need)
 {
     size_t size = ARENA_FIRST;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * ss_arena_priv: what the files of the ss_arena box share; included by ss_arena*.c only. All of it is guarded by the arena
- * lock.
+ * ss_arena_priv: what the files of the ss_arena box share; included by ss_arena*.c only. All of it is guarded by the
+ * arena lock.
  */
 #ifndef HK_SUPERSLAB_SS_ARENA_PRIV_H
 #define HK_SUPERSLAB_SS_ARENA_PRIV_H
@@ -15,13 +15,13 @@
 #define BINS 168u
 
 enum page_kind {
-    PAGE_INTERIOR = 0,   /* not the first page of a run, nor the last of a free one */
-    PAGE_RUN,            /* first page of a live run */
-    PAGE_SUPERSLAB,      /* first page of a SuperSlab */
-    PAGE_PURGING,        /* first page of a run that the purge has taken out for a moment */
-    PAGE_FREE,           /* first page of a free run: may have dirty pages */
-    PAGE_FREE_CLEAN,     /* first page of a free run without dirty pages */
-    PAGE_FREE_TAIL,      /* last page of a free run of more than one page */
+    PAGE_INTERIOR = 0, /* not the first page of a run, nor the last of a free one */
+    PAGE_RUN,          /* first page of a live run */
+    PAGE_SUPERSLAB,    /* first page of a SuperSlab */
+    PAGE_PURGING,      /* first page of a run that the purge has taken out for a moment */
+    PAGE_FREE,         /* first page of a free run: may have dirty pages */
+    PAGE_FREE_CLEAN,   /* first page of a free run without dirty pages */
+    PAGE_FREE_TAIL,    /* last page of a free run of more than one page */
 };
 
 /* Only the first page of a run, and the last of a free one, have a record; all others are zero. */
@@ -32,23 +32,23 @@ struct page {
 };
 
 struct arena {
-    char *base;       /* of page 0; a multiple of 2 MiB */
-    uint32_t pages;   /* a multiple of 512 */
-    uint32_t ready;   /* pages below are committed */
-    uint32_t step;    /* pages to commit next time */
+    char *base;     /* of page 0; a multiple of 2 MiB */
+    uint32_t pages; /* a multiple of 512 */
+    uint32_t ready; /* pages below are committed */
+    uint32_t step;  /* pages to commit next time */
     struct page *page;
-    uint64_t *dirty;  /* one bit per page; clear in live runs */
-    size_t mapped;    /* bytes of the reservation */
+    uint64_t *dirty; /* one bit per page; clear in live runs */
+    size_t mapped;   /* bytes of the reservation */
 };
 
 struct arenas {
     struct hk_lock lock;
     uint32_t count;
-    size_t mapped;                /* bytes reserved */
-    _Atomic size_t live;          /* bytes in live runs; relaxed: a statistic and the limit's estimate */
-    _Atomic size_t charged;       /* bytes outside that count against the limit; relaxed as above */
+    size_t mapped;                     /* bytes reserved */
+    _Atomic size_t live;               /* bytes in live runs; relaxed: a statistic and the limit's estimate */
+    _Atomic size_t charged;            /* bytes outside that count against the limit; relaxed as above */
     uint64_t filled[(BINS + 63) / 64]; /* bins that are not empty */
-    uint32_t bin[BINS];           /* first run; valid where `filled` is set */
+    uint32_t bin[BINS];                /* first run; valid where `filled` is set */
     struct arena arena[ARENAS_MAX];
 };
 

@@ -93,39 +93,39 @@ HAK_API int hak_trim(size_t pad) HAK_NOEXCEPT;
 /* Where the memory is. The parts from live_resident_bytes to metadata_bytes are disjoint and add up to resident_bytes
  * while the program is quiet. Callers set `size` to sizeof(struct hak_stats); fields are only ever added at the end. */
 struct hak_stats {
-    size_t size;             /* set by the caller: how much of this structure it knows */
-    uint32_t version;        /* 1 */
-    uint32_t threads;        /* threads that have a heap now */
-    size_t live_bytes;       /* blocks in the program's hands, in block sizes, touched or not; exact when quiet */
-    size_t live_blocks;      /* their number; exact when quiet */
+    size_t size;                /* set by the caller: how much of this structure it knows */
+    uint32_t version;           /* 1 */
+    uint32_t threads;           /* threads that have a heap now */
+    size_t live_bytes;          /* blocks in the program's hands, in block sizes, touched or not; exact when quiet */
+    size_t live_blocks;         /* their number; exact when quiet */
     size_t live_resident_bytes; /* what of live_bytes is resident */
-    size_t front_bytes;      /* free blocks cached in front caches or on their way to their owner */
-    size_t slab_free_bytes;  /* resident and free in slabs in which other blocks live */
-    size_t empty_bytes;      /* resident in EMPTY slabs, ready for any class */
-    size_t run_free_bytes;   /* resident in free page runs */
-    size_t metadata_bytes;   /* resident records of the allocator */
-    size_t resident_bytes;   /* resident pages of all our mappings (mincore) */
-    size_t mapped_bytes;     /* address space held, most of it untouched */
+    size_t front_bytes;         /* free blocks cached in front caches or on their way to their owner */
+    size_t slab_free_bytes;     /* resident and free in slabs in which other blocks live */
+    size_t empty_bytes;         /* resident in EMPTY slabs, ready for any class */
+    size_t run_free_bytes;      /* resident in free page runs */
+    size_t metadata_bytes;      /* resident records of the allocator */
+    size_t resident_bytes;      /* resident pages of all our mappings (mincore) */
+    size_t mapped_bytes;        /* address space held, most of it untouched */
     size_t peak_mapped_bytes;
     uint64_t acquired_partial; /* slabs taken from the shared pool, by the stage that served them */
     uint64_t acquired_empty;
     uint64_t acquired_unused;
     uint64_t acquired_new;
-    uint64_t refills;        /* batches moved from slabs to fronts */
-    uint64_t flushes;        /* batches moved from fronts to slabs */
-    uint64_t remote_chains;  /* chains of blocks pushed to slabs of other threads */
-    uint64_t purged_bytes;   /* given back to the system since the start */
-    uint64_t os_calls;       /* system calls made to manage memory */
-    size_t huge_bytes;       /* part of live_bytes that has a mapping of its own */
-    size_t run_bytes;        /* part of live_bytes that lies in page runs */
+    uint64_t refills;       /* batches moved from slabs to fronts */
+    uint64_t flushes;       /* batches moved from fronts to slabs */
+    uint64_t remote_chains; /* chains of blocks pushed to slabs of other threads */
+    uint64_t purged_bytes;  /* given back to the system since the start */
+    uint64_t os_calls;      /* system calls made to manage memory */
+    size_t huge_bytes;      /* part of live_bytes that has a mapping of its own */
+    size_t run_bytes;       /* part of live_bytes that lies in page runs */
 };
 
 /* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Takes every
  * heap's lock in turn: milliseconds in a large program. */
 HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
 
-/* Writes the page of HAKMEM_STATS=1, or the same as JSON, to a file descriptor. Allocates nothing. 0, or -1 when a write
- * failed. */
+/* Writes the page of HAKMEM_STATS=1, or the same as JSON, to a file descriptor. Allocates nothing. 0, or -1 when a
+ * write failed. */
 HAK_API int hak_stats_print(int fd) HAK_NOEXCEPT;
 HAK_API int hak_stats_json(int fd) HAK_NOEXCEPT;
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-NAMES = ['PURGE_DELAY_MS', 'FRONT_BYTES', 'MIN_KEEP', 'MEMORY_LIMIT', 'SS_EMPTY_REUSE', 'SS_EMPTY_SCAN_LIMIT',
+NAMES = ['PURGE_DELAY_MS', 'FRONT_BYTES', 'MIN_KEEP', 'MEMORY_LIMIT', 'SS_EMPTY_REUSE',
          'FRONT_V2_CAP', 'MISUSE', 'THP']
 WRONG = ['', ' ', 'x', '-', '--1', '12abc', '%n%n%s', '0x', '99999999999999999999999999', '-99999999999999999999',
          '1e9', '\xff\xfe', 'A' * 120000, '1\n2']

@@ -69,7 +69,9 @@ static int one_of_the_forms(const char *text)
     int loose = (x->says & ANY_BLOCK) != 0;
     char tail[128];
 
-    snprintf(tail, sizeof(tail), loose ? "" : "%zu-byte block)\n", x->block_size);
+    tail[0] = 0;
+    if (!loose)
+        snprintf(tail, sizeof(tail), "%zu-byte block)\n", x->block_size);
     if (x->says & SAYS_DOUBLE && (is_line(text, "hakmem: double %s of 0x%" PRIxPTR " (%s", x->verb, x->pointer, tail) ||
                                   is_line(text, "hakmem: double free of 0x%" PRIxPTR " (%s", x->pointer, tail)))
         return 1;
@@ -85,7 +87,9 @@ static int one_of_the_forms(const char *text)
         is_line(text, "hakmem: %s of an invalid pointer 0x%" PRIxPTR " (not a block of this allocator)\n", x->verb,
                 x->pointer))
         return 1;
-    snprintf(tail, sizeof(tail), loose ? "" : "%zu-byte block at 0x%" PRIxPTR ")\n", x->block_size, x->block);
+    tail[0] = 0;
+    if (!loose)
+        snprintf(tail, sizeof(tail), "%zu-byte block at 0x%" PRIxPTR ")\n", x->block_size, x->block);
     if (x->says & SAYS_INTERIOR &&
         is_line(text, "hakmem: %s of an interior pointer 0x%" PRIxPTR " (inside the %s", x->verb, x->pointer, tail))
         return 1;

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Heaps whose threads begin, end, sleep or stay behind in a fork. Each case runs in a child.
+ */
+#include "heap_fixture.h"
+
+#include "box/pool.h"
+#include "fake_os.h"
+#include "superslab/ss_arena.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KIB 32u /* the class of 1024 bytes: 64 blocks to a slab */
+#define PER_SLAB 64u
+
+static void end_and_adopt(void *arg)
+{
+    (void)arg;
+    static void *blocks[3 * PER_SLAB], *more[PER_SLAB];
+    struct hk_heap *first = fixture_heap(), *second = fixture_heap();
+    fixture_take(first, KIB, blocks, 3 * PER_SLAB);
+    hk_heap_give(first, blocks, PER_SLAB); /* one EMPTY, */
+    hk_heap_give(first, blocks + PER_SLAB, 24); /* one partial, one full */
+    hk_heap_end(first);
+    EXPECT(first->owner.state == HK_OWNER_GONE && first->slabs == 0);
+    fixture_check(&hk_orphan_heap);
+    EXPECT(hk_orphan_heap.slabs == 2 && fixture_owned_slabs() == 2);
+    for (unsigned i = PER_SLAB; i < 3 * PER_SLAB; i += PER_SLAB)
+        EXPECT(hk_slab_owner(hk_slab_of(blocks[i])) == &hk_orphan_heap.owner);
+
+    fixture_take(second, KIB - 1, more, 1); /* another class has no use for it */
+    EXPECT(hk_pool_stage_count(HK_STAGE_PARTIAL, 0) == 0);
+    fixture_take(second, KIB, more, 24);
+    for (unsigned i = 0; i < 24; i++)
+        EXPECT(hk_slab_of(more[i]) == hk_slab_of(blocks[PER_SLAB]));
+    EXPECT(hk_slab_owner(hk_slab_of(blocks[PER_SLAB])) == &second->owner);
+    EXPECT(hk_pool_stage_count(HK_STAGE_PARTIAL, KIB) == 1);
+    EXPECT(second->slabs == 2 && hk_orphan_heap.slabs == 1);
+    fixture_check(second);
+    fixture_check(&hk_orphan_heap);
+}
+
+static void slabs_of_a_thread_that_ended_are_adopted(void **state)
+{
+    (void)state;
+    unit_passes(end_and_adopt, NULL);
+}
+
+static void give_to_orphans(void *arg)
+{
+    (void)arg;
+    static void *blocks[2 * PER_SLAB];
+    struct hk_heap *first = fixture_heap(), *second = fixture_heap();
+    fixture_take(first, KIB, blocks, 2 * PER_SLAB);
+    hk_heap_end(first);
+    hk_heap_give(second, blocks, 1); /* full to partial at once: nobody would collect it later */
+    EXPECT(hk_slab_of(blocks[0])->state == HK_SLAB_PARTIAL);
+    fixture_check(&hk_orphan_heap);
+    hk_heap_give(second, blocks + 1, PER_SLAB - 1);
+    EXPECT(fixture_owned_slabs() == 1);
+    hk_heap_give(&hk_orphan_heap, blocks + PER_SLAB, PER_SLAB); /* as late destructors do */
+    EXPECT(fixture_owned_slabs() == 0);
+    void *block;
+    fixture_take(&hk_orphan_heap, KIB, &block, 1);
+    EXPECT(hk_slab_owner(hk_slab_of(block)) == &hk_orphan_heap.owner);
+    fixture_check(&hk_orphan_heap);
+    hk_heap_give(second, &block, 1);
+    hk_heap_sweep();
+    EXPECT(fixture_owned_slabs() == 0);
+}
+
+static void orphans_need_no_thread(void **state)
+{
+    (void)state;
+    unit_passes(give_to_orphans, NULL);
+}
+
+static void reuse(void *arg)
+{
+    (void)arg;
+    void *block;
+    EXPECT(hk_heap_reuse() == NULL);
+    struct hk_heap *a = fixture_heap(), *b = fixture_heap();
+    EXPECT(a != b && hk_heap_reuse() == NULL);
+    fixture_take(a, KIB, &block, 1);
+    hk_heap_end(a);
+    hk_heap_end(b);
+    struct hk_heap *c = hk_heap_reuse(), *d = hk_heap_reuse();
+    EXPECT(c != d && (c == a || c == b) && (d == a || d == b) && hk_heap_reuse() == NULL);
+    hk_heap_begin(a);
+    EXPECT(a->owner.state == HK_OWNER_ALIVE && a->slabs == 0);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        EXPECT(a->cls[cls].active == NULL && a->cls[cls].partial.first == NULL);
+    fixture_take(a, KIB, &block, 1);
+    fixture_check(a);
+    hk_heap_end(a);
+    for (unsigned i = 0; i < 1000; i++) { /* as many threads, one after the other */
+        struct hk_heap *heap = fixture_heap();
+        EXPECT(heap == a);
+        fixture_take(heap, 1 + i % 72, &block, 1);
+        hk_heap_give(heap, &block, 1);
+        hk_heap_end(heap);
+    }
+    EXPECT(fixture_owned_slabs() == 2); /* those of the two blocks that are still out */
+}
+
+static void records_are_used_again(void **state)
+{
+    (void)state;
+    unit_passes(reuse, NULL);
+}
+
+static void add_heap(void *ctx, struct hk_heap *heap)
+{
+    struct hk_heap **seen = ctx;
+    while (*seen != NULL)
+        EXPECT(*seen++ != heap);
+    *seen = heap;
+}
+
+static void visit(void *arg)
+{
+    (void)arg;
+    struct hk_heap *seen[8] = {0}, *a = fixture_heap(), *b = fixture_heap(), *c = fixture_heap();
+    hk_heap_end(b);
+    hk_heap_visit(add_heap, seen);
+    EXPECT(seen[3] == &hk_orphan_heap && seen[4] == NULL);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(seen[i] == a || seen[i] == b || seen[i] == c);
+}
+
+static void a_visit_sees_every_record_and_the_orphans_last(void **state)
+{
+    (void)state;
+    unit_passes(visit, NULL);
+}
+
+/* Blocks pushed while the slab belonged to one heap, collected when it belongs to another. */
+static void push_strays(void *arg)
+{
+    (void)arg;
+    static void *blocks[PER_SLAB], *adopted[PER_SLAB];
+    struct hk_heap *first = fixture_heap(), *second = fixture_heap();
+    fixture_take(first, KIB, blocks, PER_SLAB);
+    hk_heap_give(first, blocks + 60, 4);
+    hk_heap_end(first);
+    struct hk_slab *slab = hk_slab_of(blocks[0]);
+    *(void **)blocks[0] = NULL;
+    struct hk_chain chain = {slab, blocks[0], blocks[0], 1};
+    EXPECT(hk_remote_push(&chain) == &hk_orphan_heap.owner); /* and the pusher is slow to collect */
+    fixture_take(second, KIB, adopted, 4);
+    EXPECT(hk_slab_owner(slab) == &second->owner && hk_remote_has_woken(&hk_orphan_heap.owner));
+    hk_heap_give(second, blocks + 1, 10);
+    hk_heap_sweep(); /* the orphan heap finds a slab that is not its own any more */
+    EXPECT(hk_remote_count(slab) == 0 && slab->used == PER_SLAB - 11);
+    fixture_check(second);
+    hk_heap_give(second, blocks + 11, 49);
+    hk_heap_give(second, adopted, 4);
+    hk_heap_sweep();
+    EXPECT(fixture_owned_slabs() == 0);
+}
+
+static void strays_are_forwarded(void **state)
+{
+    (void)state;
+    unit_passes(push_strays, NULL);
+}
+
+/* The same, found by a take of the first owner: its record lives on under another thread. */
+static void push_strays_to_reused(void *arg)
+{
+    (void)arg;
+    static void *blocks[PER_SLAB], *more[2 * PER_SLAB];
+    struct hk_heap *first = fixture_heap();
+    fixture_take(first, KIB, blocks, PER_SLAB);
+    struct hk_slab *slab = hk_slab_of(blocks[0]);
+    hk_heap_end(first);
+    EXPECT(fixture_heap() == first);
+    *(void **)blocks[0] = NULL;
+    slab->remote = (uint64_t)1 << 48 | (uintptr_t)blocks[0]; /* a pusher that read the owner before it ended */
+    hk_remote_wake(&first->owner, slab);
+    fixture_take(first, KIB, more, 1);
+    EXPECT(hk_remote_count(slab) == 0 && slab->used + 1 >= PER_SLAB);
+    fixture_take(first, KIB, more + 1, PER_SLAB);
+    fixture_check(first);
+    fixture_check(&hk_orphan_heap);
+    EXPECT(fixture_owned_slabs() <= 3);
+}
+
+static void strays_of_a_record_that_is_used_again(void **state)
+{
+    (void)state;
+    unit_passes(push_strays_to_reused, NULL);
+}
+
+static void sweep_sleeper(void *arg)
+{
+    (void)arg;
+    static void *blocks[20][PER_SLAB];
+    struct hk_heap *sleeper = fixture_heap(), *other = fixture_heap();
+    for (unsigned i = 0; i < 20; i++)
+        fixture_take(sleeper, KIB, blocks[i], PER_SLAB);
+    for (unsigned i = 0; i < 20; i++)
+        hk_heap_give(other, blocks[i], PER_SLAB - (i % 2));
+    EXPECT(fixture_owned_slabs() == 20);
+    hk_heap_sweep();
+    EXPECT(fixture_owned_slabs() == 10 && hk_pool_empty_bytes() == 10 * HK_SLAB_SIZE);
+    fixture_check(sleeper);
+    fixture_take(sleeper, KIB, blocks[0], 10); /* it wakes up and goes on */
+    fixture_check(sleeper);
+}
+
+static void a_sweep_works_for_who_sleeps(void **state)
+{
+    (void)state;
+    unit_passes(sweep_sleeper, NULL);
+}
+
+/* ---- fork ---- */
+
+static void wait_for(pid_t pid)
+{
+    int status;
+    EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+struct forking {
+    struct hk_heap *mine, *other, *ended;
+    void *own[PER_SLAB], *foreign[2 * PER_SLAB];
+};
+
+/* In the child: the other's slabs serve whoever comes, its record is used again, and what it had can be freed. */
+static void live_on(struct forking *f)
+{
+    void *more[PER_SLAB + 30];
+    hk_heap_fork_child(f->mine);
+    EXPECT(f->mine->owner.state == HK_OWNER_ALIVE && f->other->owner.state == HK_OWNER_GONE);
+    EXPECT(f->mine->lock.word == 0 && f->other->lock.word == 0 && hk_orphan_heap.lock.word == 0);
+    hk_heap_give(f->mine, f->own, 1);
+    fixture_take(f->mine, KIB, more, PER_SLAB + 1);
+    EXPECT(hk_pool_stage_count(HK_STAGE_PARTIAL, KIB) == 1); /* the first batch moved the slabs, the second adopted one */
+    EXPECT(f->other->slabs == 0);
+    fixture_check(f->mine);
+    fixture_check(f->other);
+    fixture_check(&hk_orphan_heap);
+    struct hk_heap *a = hk_heap_reuse(), *b = hk_heap_reuse();
+    EXPECT((a == f->other && b == f->ended) || (a == f->ended && b == f->other));
+    EXPECT(hk_heap_reuse() == NULL);
+    hk_heap_give(f->mine, f->foreign + 10, 2 * PER_SLAB - 10);
+    hk_heap_give(f->mine, f->own + 1, PER_SLAB - 1);
+    hk_heap_give(f->mine, more, PER_SLAB + 1);
+    hk_heap_sweep();
+    EXPECT(fixture_owned_slabs() == 0);
+}
+
+static void fork_heaps(void *arg)
+{
+    (void)arg;
+    struct forking f = {fixture_heap(), fixture_heap(), fixture_heap(), {0}, {0}};
+    fixture_take(f.mine, KIB, f.own, PER_SLAB);
+    fixture_take(f.other, KIB, f.foreign, 2 * PER_SLAB);
+    hk_heap_give(f.other, f.foreign, 10);
+    hk_heap_end(f.ended);
+    hk_heap_fork_prepare();
+    EXPECT(f.mine->lock.word != 0 && f.other->lock.word != 0 && hk_orphan_heap.lock.word != 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        live_on(&f);
+        _exit(0);
+    }
+    hk_heap_fork_parent();
+    EXPECT(f.mine->lock.word == 0 && f.other->lock.word == 0 && hk_orphan_heap.lock.word == 0);
+    EXPECT(f.other->owner.state == HK_OWNER_ALIVE);
+    fixture_take(f.other, KIB, f.foreign, 10); /* life goes on in the parent */
+    fixture_check(f.other);
+    wait_for(pid);
+}
+
+static void a_child_has_one_living_heap(void **state)
+{
+    (void)state;
+    unit_passes(fork_heaps, NULL);
+}
+
+static void *churn(void *arg)
+{
+    struct hk_heap *heap = fixture_heap();
+    _Atomic bool *stop = arg;
+    while (!*stop) {
+        void *blocks[40];
+        fixture_take(heap, 20, blocks, 40);
+        hk_heap_give(heap, blocks, 40);
+        hk_heap_end(heap);
+        heap = fixture_heap();
+    }
+    return NULL;
+}
+
+static void fork_while_others_work(void *arg)
+{
+    (void)arg;
+    static _Atomic bool stop;
+    pthread_t threads[3];
+    struct hk_heap *mine = fixture_heap();
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(pthread_create(&threads[i], NULL, churn, &stop) == 0);
+    for (unsigned i = 0; i < 40; i++) {
+        sched_yield();
+        hk_heap_fork_prepare();
+        hk_lock_for_fork(hk_pool_lock());
+        hk_lock_for_fork(hk_arena_lock());
+        pid_t pid = fork();
+        if (pid == 0) {
+            void *blocks[200];
+            hk_lock_reset(hk_pool_lock());
+            hk_lock_reset(hk_arena_lock());
+            hk_heap_fork_child(mine);
+            fixture_take(mine, 20, blocks, 200);
+            fixture_check(mine);
+            fixture_check(&hk_orphan_heap);
+            hk_heap_give(mine, blocks, 200);
+            hk_heap_sweep();
+            fixture_check(mine);
+            _exit(0);
+        }
+        hk_unlock(hk_arena_lock());
+        hk_unlock(hk_pool_lock());
+        hk_heap_fork_parent();
+        wait_for(pid);
+    }
+    stop = true;
+    for (unsigned i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void a_fork_finds_every_heap_whole(void **state)
+{
+    (void)state;
+    unit_passes(fork_while_others_work, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slabs_of_a_thread_that_ended_are_adopted),
+        cmocka_unit_test(orphans_need_no_thread),
+        cmocka_unit_test(records_are_used_again),
+        cmocka_unit_test(a_visit_sees_every_record_and_the_orphans_last),
+        cmocka_unit_test(strays_are_forwarded),
+        cmocka_unit_test(strays_of_a_record_that_is_used_again),
+        cmocka_unit_test(a_sweep_works_for_who_sleeps),
+        cmocka_unit_test(a_child_has_one_living_heap),
+        cmocka_unit_test(a_fork_finds_every_heap_whole),
+    };
+    return cmocka_run_group_tests_name("heap_life", tests, NULL, NULL);
+}

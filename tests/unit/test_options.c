@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include "base/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int64_t defaults[HK_OPTION_COUNT];
+
+static int remember_defaults(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < HK_OPTION_COUNT; i++)
+        defaults[i] = hk_opt((enum hk_option)i);
+    return 0;
+}
+
+/* Each case runs in a child: options are read once per process. */
+struct reading {
+    const char *variables[8];
+    enum hk_option option;
+    int64_t value;
+};
+
+static void read_variables(void *arg)
+{
+    const struct reading *r = arg;
+    char *envp[9] = {0};
+    for (unsigned i = 0; r->variables[i] != NULL; i++)
+        envp[i] = strdup(r->variables[i]);
+    hk_options_init(envp);
+    EXPECT(hk_opt(r->option) == r->value);
+    for (unsigned i = 0; i < HK_OPTION_COUNT; i++)
+        EXPECT(i == r->option || hk_opt((enum hk_option)i) == defaults[i]);
+}
+
+static void reads_to(struct reading r, const char *line)
+{
+    struct unit_child child;
+    unit_run(&child, read_variables, &r);
+    assert_string_equal(child.text, line);
+    assert_int_equal(child.status, 0);
+}
+
+static void numbers_and_their_units(void **state)
+{
+    (void)state;
+    reads_to((struct reading){{"HAKMEM_PURGE_DELAY_MS=0"}, HK_OPT_PURGE_DELAY_MS, 0}, "");
+    reads_to((struct reading){{"HAKMEM_PURGE_DELAY_MS=0777"}, HK_OPT_PURGE_DELAY_MS, 777}, "");
+    reads_to((struct reading){{"HAKMEM_FRONT_BYTES=4096"}, HK_OPT_FRONT_BYTES, 4096}, "");
+    reads_to((struct reading){{"HAKMEM_FRONT_BYTES=16K"}, HK_OPT_FRONT_BYTES, 16384}, "");
+    reads_to((struct reading){{"HAKMEM_FRONT_BYTES=16k"}, HK_OPT_FRONT_BYTES, 16384}, "");
+    reads_to((struct reading){{"HAKMEM_MIN_KEEP=3M"}, HK_OPT_MIN_KEEP, 3 << 20}, "");
+    reads_to((struct reading){{"HAKMEM_MIN_KEEP=3m"}, HK_OPT_MIN_KEEP, 3 << 20}, "");
+    reads_to((struct reading){{"HAKMEM_MIN_KEEP=1G"}, HK_OPT_MIN_KEEP, 1 << 30}, "");
+    reads_to((struct reading){{"HAKMEM_MEMORY_LIMIT=9223372036854775807"}, HK_OPT_MEMORY_LIMIT, INT64_MAX}, "");
+}
+
+static void words(void **state)
+{
+    (void)state;
+    reads_to((struct reading){{"HAKMEM_MISUSE=warn"}, HK_OPT_MISUSE, 0}, "");
+    reads_to((struct reading){{"HAKMEM_MISUSE=warn", "HAKMEM_MISUSE=abort"}, HK_OPT_MISUSE, 1}, "");
+    reads_to((struct reading){{"HAKMEM_MISUSE=0"}, HK_OPT_MISUSE, 0}, "");
+    reads_to((struct reading){{"HAKMEM_MEMORY_LIMIT=auto"}, HK_OPT_MEMORY_LIMIT, INT64_MAX}, "");
+}
+
+static void what_is_not_ours_is_left_alone(void **state)
+{
+    (void)state;
+    reads_to((struct reading){{"PATH=/bin", "HAKMEM", "HAKMEM_", "HAKMEM_=1", "HAKMEM_THP", "hakmem_THP=1"}, HK_OPT_THP, 0}, "");
+    reads_to((struct reading){{"HAKMEM_UNKNOWN=1", "HAKMEM_THPX=1", "HAKMEM_TH=1", "XHAKMEM_THP=1"}, HK_OPT_THP, 0}, "");
+    reads_to((struct reading){{"HAKMEM_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTION_IS_HERE=1", "HAKMEM_THP=1"}, HK_OPT_THP, 1}, "");
+    hk_options_init(NULL);
+}
+
+static void garbage_keeps_the_default(void **state)
+{
+    (void)state;
+    const char *values[] = {"",    "x",   "-",   "1x",  "1KK",  "1T",  " 1",   "1 ",
+                            "+1",  "0x1", "1.0", "1e3", "yes",  "--1", "1K2",  "warn",
+                            "-1",  "3600001",    "4G",  "9223372036854775807", "9223372036854775808",
+                            "99999999999999999999999", "9007199254740992G", "-9223372036854775808"};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char variable[80], line[200];
+        snprintf(variable, sizeof variable, "HAKMEM_PURGE_DELAY_MS=%s", values[i]);
+        snprintf(line, sizeof line, "hakmem: HAKMEM_PURGE_DELAY_MS=%s is not in 0..3600000; kept at 500\n", values[i]);
+        reads_to((struct reading){{variable}, HK_OPT_PURGE_DELAY_MS, 500}, line);
+    }
+}
+
+static void every_option_has_its_bounds(void **state)
+{
+    (void)state;
+#define X(name, def, least, most, unit, sentence)                                                                          \
+    {                                                                                                                  \
+        char low[80], high[80], line[200];                                                                             \
+        assert_int_equal(defaults[HK_OPT_##name], def);                                                                \
+        assert_true((least) <= (def) && (def) <= (most));                                                              \
+        snprintf(low, sizeof low, "HAKMEM_" #name "=%lld", (long long)(least));                                        \
+        snprintf(high, sizeof high, "HAKMEM_" #name "=%lld", (long long)(most));                                       \
+        reads_to((struct reading){{low}, HK_OPT_##name, least}, "");                                                   \
+        reads_to((struct reading){{high}, HK_OPT_##name, most}, "");                                                   \
+        snprintf(low, sizeof low, "HAKMEM_" #name "=%lld", (long long)(least) - 1);                                    \
+        snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", low, (long long)(least),        \
+                 (long long)(most), (long long)(def));                                                                 \
+        reads_to((struct reading){{low}, HK_OPT_##name, def}, line);                                                   \
+        snprintf(high, sizeof high, "HAKMEM_" #name "=%llu", (unsigned long long)(most) + 1);                          \
+        snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", high, (long long)(least),       \
+                 (long long)(most), (long long)(def));                                                                 \
+        reads_to((struct reading){{high}, HK_OPT_##name, def}, line);                                                  \
+    }
+    HK_OPTIONS(X)
+#undef X
+}
+
+static void a_value_of_a_megabyte_is_shown_in_short(void **state)
+{
+    (void)state;
+    static char variable[(1 << 20) + 32] = "HAKMEM_THP=";
+    size_t n = strlen(variable);
+    memset(variable + n, '7', 1 << 20);
+    reads_to((struct reading){{variable}, HK_OPT_THP, 0},
+             "hakmem: HAKMEM_THP=777777777777777777777777777777777777777 is not in 0..1; kept at 0\n");
+}
+
+/* Nothing that a terminal would act on, and one line. */
+static void a_strange_value_is_shown_up_to_its_first_control_character(void **state)
+{
+    (void)state;
+    reads_to((struct reading){{"HAKMEM_THP=ab\ncd"}, HK_OPT_THP, 0}, "hakmem: HAKMEM_THP=ab is not in 0..1; kept at 0\n");
+    reads_to((struct reading){{"HAKMEM_THP=\033[2J"}, HK_OPT_THP, 0}, "hakmem: HAKMEM_THP= is not in 0..1; kept at 0\n");
+}
+
+static void read_stats_path(void *arg)
+{
+    char variable[400] = "HAKMEM_STATS=json:";
+    char *envp[] = {variable, NULL};
+    size_t length = *(size_t *)arg, n = strlen(variable);
+    memset(variable + n, 'p', length);
+    hk_options_init(envp);
+    bool fits = length > 0 && length < sizeof hk_stats_path;
+    EXPECT(strlen(hk_stats_path) == (fits ? length : 0));
+    EXPECT(hk_opt(HK_OPT_STATS) == 0);
+}
+
+static void statistics_have_a_path(void **state)
+{
+    (void)state;
+    const size_t lengths[] = {0, 1, 7, 254, 255, 256, 300};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct unit_child child;
+        size_t length = lengths[i];
+        unit_run(&child, read_stats_path, &length);
+        assert_int_equal(child.status, 0);
+        assert_int_equal(child.length == 0, length > 0 && length < 256);
+    }
+}
+
+static void help_shows_every_option_and_goes_on(void **state)
+{
+    (void)state;
+    struct reading r = {{"HAKMEM_OPTIONS=help", "HAKMEM_THP=1"}, HK_OPT_THP, 1};
+    struct unit_child child;
+    unit_run(&child, read_variables, &r);
+    assert_int_equal(child.status, 0);
+    size_t lines = 0;
+    for (const char *p = child.text; (p = strchr(p, '\n')) != NULL; p++)
+        lines++;
+    assert_int_equal(lines, 1 + HK_OPTION_COUNT);
+#define X(name, def, least, most, unit, sentence)                                                                          \
+    assert_non_null(strstr(child.text, "  HAKMEM_" #name " "));                                                        \
+    assert_non_null(strstr(child.text, sentence));
+    HK_OPTIONS(X)
+#undef X
+    reads_to((struct reading){{"HAKMEM_OPTIONS=", "HAKMEM_OPTIONS=1"}, HK_OPT_THP, 0}, "");
+}
+
+static void names_are_found(void **state)
+{
+    (void)state;
+    enum hk_option option;
+#define X(name, def, least, most, unit, sentence)                                                                          \
+    assert_true(hk_option_find(#name, &option));                                                                       \
+    assert_int_equal(option, HK_OPT_##name);
+    HK_OPTIONS(X)
+#undef X
+    assert_false(hk_option_find("", &option));
+    assert_false(hk_option_find("thp", &option));
+    assert_false(hk_option_find("HAKMEM_THP", &option));
+}
+
+static void storing_keeps_to_the_bounds(void **state)
+{
+    (void)state;
+    assert_true(hk_option_store(HK_OPT_FRONT_V2_CAP, 4));
+    assert_int_equal(hk_opt(HK_OPT_FRONT_V2_CAP), 4);
+    assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, 3));
+    assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, 65));
+    assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, INT64_MIN));
+    assert_int_equal(hk_opt(HK_OPT_FRONT_V2_CAP), 4);
+    assert_true(hk_option_store(HK_OPT_FRONT_V2_CAP, defaults[HK_OPT_FRONT_V2_CAP]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_and_their_units),
+        cmocka_unit_test(words),
+        cmocka_unit_test(what_is_not_ours_is_left_alone),
+        cmocka_unit_test(garbage_keeps_the_default),
+        cmocka_unit_test(every_option_has_its_bounds),
+        cmocka_unit_test(a_value_of_a_megabyte_is_shown_in_short),
+        cmocka_unit_test(a_strange_value_is_shown_up_to_its_first_control_character),
+        cmocka_unit_test(statistics_have_a_path),
+        cmocka_unit_test(help_shows_every_option_and_goes_on),
+        cmocka_unit_test(names_are_found),
+        cmocka_unit_test(storing_keeps_to_the_bounds),
+    };
+    return cmocka_run_group_tests_name("options", tests, remember_defaults, NULL);
+}

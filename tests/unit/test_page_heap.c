@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Each case has arenas of its own in a child.
+ */
+#include "unit.h"
+
+#include "box/page_heap.h"
+#include "fake_os.h"
+#include "superslab/registry.h"
+
+static char *alloc(size_t size, size_t align)
+{
+    bool zero = false;
+    char *p = hk_page_heap_alloc(size, align, &zero);
+    EXPECT(p != NULL && (uintptr_t)p % hk_max(align, HK_PAGE) == 0);
+    EXPECT(hk_page_heap_size(p) >= size);
+    EXPECT(!zero || (p[0] == 0 && p[size / 2] == 0 && p[size - 1] == 0));
+    p[0] = p[size - 1] = 7;
+    return p;
+}
+
+static void sizes(void *arg)
+{
+    (void)arg;
+    const size_t list[] = {1, 4096, 4097, HK_MID_MAX + 1, 100000, HK_MIB, HK_MIB + 1, 32 * HK_MIB - 1, 32 * HK_MIB,
+                           32 * HK_MIB + 1, 100 * HK_MIB};
+    for (size_t i = 0; i < HK_COUNT(list); i++) {
+        char *p = alloc(list[i], 16);
+        bool huge = list[i] > HK_RUN_MAX;
+        EXPECT(hk_page_heap_size(p) == hk_align_up(list[i], HK_PAGE));
+        EXPECT(hk_huge_count() == huge);
+        EXPECT((hk_arena_find(p).kind == HK_RUN_LIVE) == !huge);
+        EXPECT(hk_page_heap_size(p + 1) == 0 && hk_page_heap_size(p + HK_PAGE) == 0);
+        EXPECT(!hk_page_heap_free(p + 16) && !hk_page_heap_free(p + HK_PAGE));
+        EXPECT(hk_page_heap_free(p) && !hk_page_heap_free(p) && hk_page_heap_size(p) == 0);
+    }
+    EXPECT(hk_arena_live() == 0 && hk_arena_check() && hk_huge_bytes() == 0);
+    EXPECT(!hk_page_heap_free(NULL) && !hk_page_heap_free(&arg) && hk_page_heap_size(&arg) == 0);
+}
+
+static void runs_up_to_32_mib_and_mappings_above(void **state)
+{
+    (void)state;
+    unit_passes(sizes, NULL);
+}
+
+static void alignments(void *arg)
+{
+    (void)arg;
+    for (size_t align = 1; align <= HK_GIB; align *= 4) {
+        for (size_t size = 1; size < 64 * HK_MIB; size = size * 37 + 5) {
+            char *p = alloc(size, align);
+            EXPECT((hk_huge_size(p) != 0) == (size > HK_RUN_MAX || align > HK_SUPERSLAB_SIZE));
+            EXPECT(hk_page_heap_free(p));
+        }
+    }
+    EXPECT(hk_arena_live() == 0 && hk_huge_count() == 0);
+}
+
+static void every_alignment_is_served(void **state)
+{
+    (void)state;
+    unit_passes(alignments, NULL);
+}
+
+static void resize_run(void *arg)
+{
+    (void)arg;
+    char *p = alloc(40000, 16), *guard = alloc(40000, 16);
+    EXPECT(hk_page_heap_resize(p, 50000) == NULL); /* somebody is there */
+    EXPECT(hk_page_heap_size(p) == 40960);
+    EXPECT(hk_page_heap_free(guard));
+    EXPECT(hk_page_heap_resize(p, 50000) == p && hk_page_heap_size(p) == 53248);
+    p[49999] = 1;
+    EXPECT(hk_page_heap_resize(p, HK_MID_MAX) == NULL); /* a slab's size */
+    EXPECT(hk_page_heap_resize(p, HK_RUN_MAX + 1) == NULL); /* a mapping's size */
+    EXPECT(hk_page_heap_resize(p, HK_MID_MAX + 1) == p && hk_page_heap_size(p) == 36864);
+    EXPECT(hk_page_heap_resize(p, HK_RUN_MAX) == p && hk_page_heap_size(p) == HK_RUN_MAX);
+    EXPECT(p[0] == 7);
+    EXPECT(hk_page_heap_resize(p + HK_PAGE, 50000) == NULL && hk_page_heap_resize(NULL, 50000) == NULL);
+}
+
+static void a_run_is_resized_in_place(void **state)
+{
+    (void)state;
+    unit_passes(resize_run, NULL);
+}
+
+static void resize_mapping(void *arg)
+{
+    (void)arg;
+    char *p = alloc(40 * HK_MIB, 16);
+    p = hk_page_heap_resize(p, 80 * HK_MIB);
+    EXPECT(p != NULL && p[0] == 7 && p[40 * HK_MIB - 1] == 7 && hk_page_heap_size(p) == 80 * HK_MIB);
+    p = hk_page_heap_resize(p, 20 * HK_MIB); /* stays a mapping */
+    EXPECT(p != NULL && hk_huge_size(p) == 20 * HK_MIB);
+    EXPECT(hk_page_heap_resize(p, 16 * HK_MIB) == NULL); /* no more */
+    EXPECT(hk_huge_size(p) == 20 * HK_MIB && hk_page_heap_free(p));
+}
+
+static void a_mapping_is_moved(void **state)
+{
+    (void)state;
+    unit_passes(resize_mapping, NULL);
+}
+
+static void run_out(void *arg)
+{
+    bool zero;
+    enum fake_call kind = *(enum fake_call *)arg;
+    fake_os_fail_from(kind, 1);
+    EXPECT(hk_page_heap_alloc(HK_MIB, 16, &zero) == NULL || kind == FAKE_MAP);
+    EXPECT(hk_page_heap_alloc(64 * HK_MIB, 16, &zero) == NULL || kind == FAKE_RESERVE);
+    EXPECT(hk_page_heap_alloc(PTRDIFF_MAX, 16, &zero) == NULL);
+    EXPECT(hk_page_heap_alloc(HK_MIB, (size_t)1 << 62, &zero) == NULL);
+    fake_os_recover();
+    alloc(HK_MIB, 16);
+    alloc(64 * HK_MIB, 16);
+}
+
+static void without_memory_there_is_null(void **state)
+{
+    (void)state;
+    enum fake_call kinds[] = {FAKE_ANY, FAKE_RESERVE, FAKE_COMMIT, FAKE_MAP};
+    for (unsigned i = 0; i < HK_COUNT(kinds); i++)
+        unit_passes(run_out, &kinds[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runs_up_to_32_mib_and_mappings_above), cmocka_unit_test(every_alignment_is_served),
+        cmocka_unit_test(a_run_is_resized_in_place),            cmocka_unit_test(a_mapping_is_moved),
+        cmocka_unit_test(without_memory_there_is_null),
+    };
+    return cmocka_run_group_tests_name("page_heap", tests, NULL, NULL);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include "superslab/size_class.h"
+
+static void class_0_is_no_class(void **state)
+{
+    (void)state;
+    assert_int_equal(hk_class_size(0), 0);
+    assert_int_equal(hk_class_slabs(0), 0);
+    assert_int_equal(hk_class_inverse[0], 0);
+}
+
+static void sizes_rise(void **state)
+{
+    (void)state;
+    assert_int_equal(hk_class_size(1), HK_BLOCK_MIN);
+    assert_int_equal(hk_class_size(HK_TINY_LAST), HK_TINY_MAX);
+    assert_int_equal(hk_class_size(HK_CLASS_COUNT - 1), HK_MID_MAX);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        assert_int_equal(hk_class_size(cls) % HK_BLOCK_MIN, 0);
+        assert_true(hk_class_size(cls) > hk_class_size(cls - 1));
+    }
+}
+
+static void steps_are_those_of_the_header(void **state)
+{
+    (void)state;
+    for (unsigned cls = 2; cls < HK_CLASS_COUNT; cls++) {
+        size_t size = hk_class_size(cls), step = size - hk_class_size(cls - 1);
+        if (size <= 256)
+            assert_int_equal(step, 16);
+        else if (size <= 512)
+            assert_int_equal(step, 32);
+        else if (size <= 1024)
+            assert_int_equal(step, 64);
+        else
+            assert_int_equal(step, ((size_t)1 << hk_log2(size - 1)) / 8);
+    }
+}
+
+/* C0 16-64, C1 80-128, C2 144-192, C3 208-256, C4 288-384, C5 416-512, C6 576-768, C7 832-1024 */
+static void eight_groups_of_four_tiny_classes(void **state)
+{
+    (void)state;
+    const size_t first[] = {16, 80, 144, 208, 288, 416, 576, 832}, last[] = {64, 128, 192, 256, 384, 512, 768, 1024};
+    for (unsigned group = 0; group < 8; group++) {
+        assert_int_equal(hk_class_size(group * 4 + 1), first[group]);
+        assert_int_equal(hk_class_size(group * 4 + 4), last[group]);
+    }
+}
+
+static unsigned model_class(size_t n)
+{
+    unsigned cls = 1;
+    while (hk_class_size(cls) < n)
+        cls++;
+    return cls;
+}
+
+static void every_size_has_the_smallest_class_that_holds_it(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n <= HK_MID_MAX; n++)
+        assert_int_equal(hk_class_of(n), model_class(n));
+    for (size_t n = HK_TINY_MAX + 1; n <= HK_MID_MAX; n++)
+        assert_int_equal(hk_class_of_mid(n), model_class(n));
+}
+
+static void every_aligned_size_has_the_smallest_class_that_serves_it(void **state)
+{
+    (void)state;
+    for (size_t align = 1; align <= 4096; align *= 2) {
+        for (size_t n = 0; n <= HK_MID_MAX; n += n < 2100 ? 1 : 61) {
+            unsigned want = 1;
+            while (want < HK_CLASS_COUNT && (hk_class_size(want) < n || hk_class_size(want) % align != 0))
+                want++;
+            assert_int_equal(hk_class_of_aligned(n, align), want == HK_CLASS_COUNT ? 0 : want);
+        }
+    }
+}
+
+/* The fewest slabs with at least four blocks and a tail of at most a sixteenth. */
+static bool span_will_do(size_t size, size_t slabs)
+{
+    size_t span = slabs * HK_SLAB_SIZE;
+    return span / size >= 4 && span % size * 16 <= span;
+}
+
+static void spans_are_as_short_as_their_waste_allows(void **state)
+{
+    (void)state;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        unsigned slabs = hk_class_slabs(cls);
+        assert_in_range(slabs, 1, HK_SPAN_MAX);
+        assert_true(span_will_do(hk_class_size(cls), slabs));
+        for (unsigned less = 1; less < slabs; less++)
+            assert_false(span_will_do(hk_class_size(cls), less));
+        assert_int_equal(hk_class_capacity(cls), slabs * HK_SLAB_SIZE / hk_class_size(cls));
+        assert_true(hk_class_capacity(cls) < 1 << 16); /* a remote word counts in 16 bits */
+    }
+}
+
+static void the_inverse_tells_block_starts(void **state)
+{
+    (void)state;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        uint32_t inverse = hk_class_inverse[cls], size = (uint32_t)hk_class_size(cls);
+        unsigned wrong = 0;
+        if (hk_class_slabs(cls) > 1) {
+            assert_int_equal(inverse, 0); /* never passes: the slow path asks */
+            continue;
+        }
+        for (uint32_t offset = 0; offset < HK_SLAB_SIZE; offset++)
+            wrong += (offset * inverse < inverse) != (offset % size == 0);
+        assert_int_equal(wrong, 0);
+    }
+}
+
+/* For spans of any length, and the tail behind the last block. */
+static void division_tells_block_starts(void **state)
+{
+    (void)state;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        size_t size = hk_class_size(cls);
+        unsigned wrong = 0;
+        for (size_t offset = 0; offset < HK_SPAN_MAX * HK_SLAB_SIZE; offset++)
+            wrong += hk_class_divides(cls, offset) != (offset % size == 0);
+        assert_int_equal(wrong, 0);
+    }
+}
+
+/* The figure of the header, for sizes 1 to 1000. */
+static void mean_waste_of_tiny_sizes(void **state)
+{
+    (void)state;
+    size_t asked = 0, given = 0;
+    for (size_t n = 1; n <= 1000; n++) {
+        asked += n;
+        given += hk_class_size(hk_class_of(n));
+    }
+    size_t per_mille = (given - asked) * 1000 / asked;
+    assert_in_range(per_mille, 40, 45);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(class_0_is_no_class),
+        cmocka_unit_test(sizes_rise),
+        cmocka_unit_test(steps_are_those_of_the_header),
+        cmocka_unit_test(eight_groups_of_four_tiny_classes),
+        cmocka_unit_test(every_size_has_the_smallest_class_that_holds_it),
+        cmocka_unit_test(every_aligned_size_has_the_smallest_class_that_serves_it),
+        cmocka_unit_test(spans_are_as_short_as_their_waste_allows),
+        cmocka_unit_test(the_inverse_tells_block_starts),
+        cmocka_unit_test(division_tells_block_starts),
+        cmocka_unit_test(mean_waste_of_tiny_sizes),
+    };
+    return cmocka_run_group_tests_name("size_class", tests, NULL, NULL);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+#include "slab_fixture.h"
+
+#include "fake_os.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#define MOST 5000
+
+static struct hk_superslab *ss;
+
+/* A fresh span of the class at the start of a SuperSlab of its own. */
+static struct hk_slab *fresh(unsigned cls)
+{
+    ss = fixture_superslab();
+    return fixture_open(ss, 0, cls, NULL);
+}
+
+/* Takes into an array in the order of handing out. */
+static unsigned take(struct hk_slab *slab, void **blocks, unsigned n)
+{
+    static void *array[MOST];
+    unsigned got = hk_slab_take(slab, &array[MOST - 1], n);
+    for (unsigned i = 0; i < got; i++)
+        blocks[i] = array[MOST - 1 - i];
+    return got;
+}
+
+static bool is_marked(const void *block)
+{
+    return ((const uintptr_t *)block)[1] == hk_free_mark(block);
+}
+
+static void a_fresh_superslab_is_unused(void **state)
+{
+    (void)state;
+    ss = fixture_superslab();
+    assert_int_equal(ss->empty_mask, 0);
+    assert_int_equal(ss->unused_mask, UINT32_MAX);
+    for (unsigned i = 0; i < HK_SLABS; i++) {
+        struct hk_slab *slab = &ss->slab[i];
+        assert_int_equal(slab->index, i);
+        assert_int_equal(slab->state, HK_SLAB_FREE);
+        assert_ptr_equal(hk_slab_superslab(slab), ss);
+        assert_ptr_equal(hk_slab_base(slab), ss->base + i * HK_SLAB_SIZE);
+        assert_int_equal((uintptr_t)&slab->remote % HK_CACHE_LINE, 0);
+    }
+}
+
+/* For every class: all blocks once, lowest first, a block size apart; then no more. */
+static void virgin_blocks_come_in_order(void **state)
+{
+    (void)state;
+    void *blocks[MOST];
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_slab *slab = fresh(cls);
+        unsigned capacity = hk_class_capacity(cls), got = 0;
+        assert_int_equal(slab->capacity, capacity);
+        assert_false(hk_slab_is_exhausted(slab));
+        for (unsigned n = 1; got < capacity; n = n * 3 + 1) {
+            unsigned part = take(slab, blocks + got, n);
+            assert_int_equal(part, hk_min(n, capacity - got));
+            got += part;
+            assert_int_equal(slab->used, got);
+            assert_int_equal(slab->carved, got);
+            assert_true(hk_slab_check(slab));
+        }
+        for (unsigned i = 0; i < capacity; i++) {
+            assert_ptr_equal(blocks[i], hk_slab_base(slab) + i * hk_class_size(cls));
+            assert_true(hk_slab_is_block(slab, blocks[i]));
+            assert_false(hk_slab_is_block(slab, (char *)blocks[i] + 8));
+            assert_ptr_equal(hk_slab_of(blocks[i]), slab);
+            assert_ptr_equal(hk_slab_of((char *)blocks[i] + hk_class_size(cls) - 1), slab);
+        }
+        assert_true(hk_slab_is_exhausted(slab));
+        assert_int_equal(take(slab, blocks, 1), 0);
+        assert_false(hk_slab_is_block(slab, hk_slab_base(slab) + capacity * hk_class_size(cls))); /* the tail */
+        assert_false(hk_slab_is_block(slab, hk_slab_base(slab) - hk_class_size(cls)));
+    }
+}
+
+static void spans_lie_side_by_side(void **state)
+{
+    (void)state;
+    const unsigned classes[] = {67, 1, 72, 61, 64, 1}; /* 4, 1, 2, 3, 1 slabs, and the last one */
+    ss = fixture_superslab();
+    unsigned at = 0;
+    for (unsigned i = 0; i < HK_COUNT(classes); i++) {
+        at = i + 1 == HK_COUNT(classes) ? HK_SLABS - 1 : at;
+        struct hk_slab *slab = fixture_open(ss, at, classes[i], (struct hk_owner *)(uintptr_t)(64 * (i + 1)));
+        for (unsigned j = 0; j < hk_class_slabs(classes[i]); j++) {
+            char *inside = ss->base + (at + j) * HK_SLAB_SIZE + 777;
+            assert_ptr_equal(hk_slab_of(inside), slab);
+            assert_int_equal(hk_registry_code(inside), hk_code_of_class(classes[i]));
+        }
+        assert_int_equal((uintptr_t)hk_slab_owner(slab), 64 * (i + 1));
+        at += hk_class_slabs(classes[i]);
+    }
+}
+
+/* Small blocks carry the mark of a free one when they go to a front; larger ones stay untouched. */
+static void virgin_marks(void **state)
+{
+    (void)state;
+    void *blocks[16];
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_slab *slab = fresh(cls);
+        size_t size = hk_class_size(cls);
+        unsigned got = take(slab, blocks, 3);
+        assert_int_equal(got, 3);
+        for (unsigned i = 0; i < got; i++) {
+            assert_int_equal(is_marked(blocks[i]), size <= 64);
+            if (size > 64)
+                assert_true(unit_is_zero(blocks[i], size));
+        }
+        assert_int_equal(is_marked((char *)blocks[2] + size), size == 16); /* free(p + 16) of the last one */
+    }
+    struct hk_slab *slab = fresh(1);
+    void *all[MOST];
+    unsigned capacity = slab->capacity;
+    assert_int_equal(take(slab, all, capacity), capacity);
+    assert_true(unit_is_zero(hk_slab_base(slab) + HK_SLAB_SIZE, 64)); /* nothing is marked beyond the slab */
+}
+
+static void put_back_blocks_come_again(void **state)
+{
+    (void)state;
+    void *blocks[100], *again[100];
+    struct hk_slab *slab = fresh(4);
+    assert_int_equal(take(slab, blocks, 100), 100);
+    for (unsigned i = 0; i < 40; i++)
+        hk_slab_put(slab, blocks[i]);
+    slab->used -= 40;
+    assert_true(hk_slab_check(slab));
+    assert_int_equal(take(slab, again, 10), 10);
+    for (unsigned i = 0; i < 10; i++)
+        assert_ptr_equal(again[i], blocks[39 - i]);
+    assert_int_equal(take(slab, again, 50), 50); /* 30 of the list, then virgin ones */
+    for (unsigned i = 0; i < 30; i++)
+        assert_ptr_equal(again[i], blocks[29 - i]);
+    assert_ptr_equal(again[30], hk_slab_base(slab) + 100 * 64);
+    assert_int_equal(slab->used, 120);
+    assert_int_equal(slab->carved, 120);
+    assert_true(hk_slab_check(slab));
+}
+
+static void put(struct hk_slab *slab, void **blocks, unsigned n)
+{
+    hk_slab_put_chain(slab, fixture_chain(blocks, n), n);
+    assert_true(hk_slab_check(slab));
+}
+
+static void one_block_is_popped_from_the_list(void **state)
+{
+    (void)state;
+    void *blocks[3];
+    struct hk_slab *slab = fresh(61);
+    assert_null(hk_slab_pop(slab)); /* virgin memory is for hk_slab_take */
+    assert_int_equal(take(slab, blocks, 3), 3);
+    hk_slab_put(slab, blocks[2]);
+    hk_slab_put(slab, blocks[0]);
+    slab->used -= 2;
+    assert_ptr_equal(hk_slab_pop(slab), blocks[0]);
+    assert_int_equal(slab->used, 2);
+    assert_ptr_equal(hk_slab_pop(slab), blocks[2]);
+    assert_null(hk_slab_pop(slab));
+    assert_true(hk_slab_check(slab));
+}
+
+/* The first becomes the list, the second the spare one, others join that. */
+static void chains_come_back_whole(void **state)
+{
+    (void)state;
+    void *blocks[90], *again[90];
+    bool seen[90] = {0};
+    struct hk_slab *slab = fresh(7);
+    assert_int_equal(take(slab, blocks, 90), 90);
+    put(slab, blocks, 20);
+    assert_ptr_equal(slab->free, blocks[0]);
+    put(slab, blocks + 20, 1);
+    assert_ptr_equal(slab->spare, blocks[20]);
+    put(slab, blocks + 21, 30);
+    put(slab, blocks + 51, 39);
+    assert_int_equal(slab->used, 0);
+    assert_int_equal(take(slab, again, 90), 90);
+    assert_int_equal(slab->carved, 90);
+    for (unsigned i = 0; i < 90; i++) {
+        size_t at = (size_t)((char *)again[i] - hk_slab_base(slab)) / 112;
+        assert_true(at < 90 && !seen[at]);
+        seen[at] = true;
+    }
+    assert_null(slab->free);
+    assert_null(slab->spare);
+}
+
+static void a_reset_slab_is_carved_anew(void **state)
+{
+    (void)state;
+    void *blocks[50], *again[60];
+    struct hk_slab *slab = fresh(3);
+    assert_int_equal(take(slab, blocks, 50), 50);
+    put(slab, blocks, 25);
+    put(slab, blocks + 25, 25);
+    hk_slab_reset(slab);
+    assert_true(hk_slab_check(slab));
+    assert_false(slab->zero);
+    assert_int_equal(take(slab, again, 60), 60);
+    for (unsigned i = 0; i < 60; i++)
+        assert_ptr_equal(again[i], hk_slab_base(slab) + i * 48);
+}
+
+static void zero_blocks_are_virgin_ones(void **state)
+{
+    (void)state;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        void *blocks[4];
+        struct hk_slab *slab = fresh(cls);
+        size_t size = hk_class_size(cls);
+        assert_int_equal(take(slab, blocks, 2), 2);
+        memset(blocks[0], 1, size);
+        hk_slab_put(slab, blocks[0]);
+        slab->used--;
+        void *zero = hk_slab_take_zero(slab);
+        if (size <= 64) { /* their neighbour's mark may lie in them */
+            assert_null(zero);
+            continue;
+        }
+        assert_ptr_equal(zero, hk_slab_base(slab) + 2 * size);
+        assert_true(unit_is_zero(zero, size));
+        assert_int_equal(slab->used, 2);
+        assert_true(hk_slab_check(slab));
+        while (hk_slab_take_zero(slab) != NULL)
+            assert_true(slab->carved <= slab->capacity);
+        assert_int_equal(slab->carved, slab->capacity);
+        assert_false(hk_slab_is_exhausted(slab)); /* the one put back is still there */
+        slab->used = 0;
+        hk_slab_reset(slab);
+        assert_null(hk_slab_take_zero(slab)); /* no longer known to be zero */
+    }
+}
+
+static void random_takes_and_puts(void **state)
+{
+    (void)state;
+    uint64_t seed = 9;
+    const unsigned classes[] = {1, 5, 32, 40, 56, 72};
+    for (unsigned c = 0; c < HK_COUNT(classes); c++) {
+        static void *live[MOST];
+        void *part[64];
+        unsigned count = 0;
+        struct hk_slab *slab = fresh(classes[c]);
+        for (unsigned step = 0; step < 3000; step++) {
+            unsigned n = 1 + (unsigned)unit_random(&seed, 40);
+            if (unit_random(&seed, 2)) {
+                unsigned got = take(slab, part, n);
+                assert_int_equal(got, hk_min(n, slab->capacity - count));
+                for (unsigned i = 0; i < got; i++) {
+                    assert_true(hk_slab_is_block(slab, part[i]));
+                    *(uint32_t *)part[i] = 0xabcd; /* two owners of a block would write both */
+                    ((uint32_t *)part[i])[1] = count;
+                    live[count++] = part[i];
+                }
+            } else if (count > 0) {
+                n = (unsigned)hk_min(n, count);
+                for (unsigned i = 0; i < n; i++) {
+                    unsigned at = (unsigned)unit_random(&seed, count);
+                    part[i] = live[at];
+                    assert_int_equal(((uint32_t *)part[i])[1], at);
+                    live[at] = live[--count];
+                    if (at != count)
+                        ((uint32_t *)live[at])[1] = at;
+                }
+                put(slab, part, n);
+            }
+            assert_int_equal(slab->used, count);
+            assert_true(hk_slab_check(slab));
+        }
+    }
+}
+
+static void the_check_finds_what_is_wrong(void **state)
+{
+    (void)state;
+    void *blocks[10];
+    struct hk_slab *slab = fresh(8);
+    assert_int_equal(take(slab, blocks, 10), 10);
+    put(slab, blocks, 4);
+    slab->used++;
+    assert_false(hk_slab_check(slab));
+    slab->used--;
+    *(void **)blocks[3] = blocks[0]; /* a circle */
+    assert_false(hk_slab_check(slab));
+    *(void **)blocks[3] = (char *)blocks[9] + 16; /* no block start */
+    assert_false(hk_slab_check(slab));
+    *(void **)blocks[3] = NULL;
+    assert_true(hk_slab_check(slab));
+    slab->carved = slab->capacity + 1;
+    assert_false(hk_slab_check(slab));
+}
+
+static void take_from_broken_list(void *arg)
+{
+    void *blocks[8];
+    struct hk_slab *slab = fresh(3);
+    EXPECT(take(slab, blocks, 8) == 8);
+    put(slab, blocks, 8);
+    *(void **)blocks[2] = arg == NULL ? hk_slab_base(slab) + HK_SLAB_SIZE : /* behind the slab */
+                          arg == (void *)1 ? hk_slab_base(slab) - 16 : /* before it */
+                          arg == (void *)2 ? (char *)blocks[5] + 1 : (void *)0x4141414141414141;
+    EXPECT(take(slab, blocks, 3) == 3); /* up to there all is well */
+    if ((uintptr_t)arg < 2)
+        take(slab, blocks, 5);
+    else
+        hk_slab_pop(slab);
+}
+
+static void a_broken_list_is_found(void **state)
+{
+    (void)state;
+    for (uintptr_t how = 0; how < 4; how++) {
+        struct unit_child child;
+        unit_run(&child, take_from_broken_list, (void *)how);
+        assert_true(WIFSIGNALED(child.status));
+        assert_int_equal(WTERMSIG(child.status), SIGABRT);
+        const char *begin = "hakmem: corrupted free list in the 48-byte slab at 0x", *end = "0000 (write after free)\n";
+        assert_int_equal(strncmp(child.text, begin, strlen(begin)), 0);
+        assert_string_equal(child.text + child.length - strlen(end), end);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fresh_superslab_is_unused),
+        cmocka_unit_test(virgin_blocks_come_in_order),
+        cmocka_unit_test(spans_lie_side_by_side),
+        cmocka_unit_test(virgin_marks),
+        cmocka_unit_test(put_back_blocks_come_again),
+        cmocka_unit_test(one_block_is_popped_from_the_list),
+        cmocka_unit_test(chains_come_back_whole),
+        cmocka_unit_test(a_reset_slab_is_carved_anew),
+        cmocka_unit_test(zero_blocks_are_virgin_ones),
+        cmocka_unit_test(random_takes_and_puts),
+        cmocka_unit_test(the_check_finds_what_is_wrong),
+        cmocka_unit_test(a_broken_list_is_found),
+    };
+    return cmocka_run_group_tests_name("slab", tests, NULL, NULL);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHILD_SECONDS 20
+
+void unit_failed(const char *what, const char *file, int line)
+{
+    char text[512];
+    int n = snprintf(text, sizeof text, "%s:%d: not true: %s\n", file, line, what);
+    if (write(2, text, (size_t)n) != n)
+        _exit(2);
+    _exit(1);
+}
+
+static void collect(struct unit_child *child, int fd)
+{
+    char rest[256];
+    ssize_t n;
+    child->length = 0;
+    do {
+        size_t room = sizeof child->text - 1 - child->length;
+        n = room > 0 ? read(fd, child->text + child->length, room) : read(fd, rest, sizeof rest);
+        child->length += n > 0 && room > 0 ? (size_t)n : 0;
+    } while (n > 0);
+    child->text[child->length] = 0;
+}
+
+void unit_run(struct unit_child *child, void (*body)(void *), void *arg)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        signal(SIGABRT, SIG_DFL); /* cmocka has taken it */
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
+        dup2(fds[1], 2);
+        close(fds[0]);
+        close(fds[1]);
+        alarm(CHILD_SECONDS);
+        body(arg);
+        _exit(0);
+    }
+    close(fds[1]);
+    collect(child, fds[0]);
+    close(fds[0]);
+    assert_int_equal(waitpid(pid, &child->status, 0), pid);
+}
+
+int unit_status(void (*body)(void *), void *arg)
+{
+    struct unit_child child;
+    unit_run(&child, body, arg);
+    if (!WIFEXITED(child.status) || WEXITSTATUS(child.status) == 1) {
+        print_error("%s", child.text);
+        fail_msg("the child ended with status 0x%x", (unsigned)child.status);
+    }
+    return WEXITSTATUS(child.status);
+}
+
+void unit_passes(void (*body)(void *), void *arg)
+{
+    assert_int_equal(unit_status(body, arg), 0);
+}
+
+bool unit_is_zero(const void *ptr, size_t size)
+{
+    const char *bytes = ptr;
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * unit: what the unit tests share: cmocka with the headers it needs, random numbers, and code that must run in a process
+ * of its own (a fresh box, an expected abort).
+ */
+#ifndef HK_TEST_UNIT_H
+#define HK_TEST_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* For children and for threads, where cmocka's assertions cannot be used: prints a line and ends the process. */
+#define EXPECT(x) ((x) ? (void)0 : unit_failed(#x, __FILE__, __LINE__))
+
+__attribute__((noreturn)) void unit_failed(const char *what, const char *file, int line);
+
+/* How a child ended, and what it wrote to stderr. */
+struct unit_child {
+    int status; /* of waitpid */
+    size_t length;
+    char text[8192];
+};
+
+/* Runs body(arg) in a fork; a child that returns ends with status 0. Killed after 20 seconds. */
+void unit_run(struct unit_child *child, void (*body)(void *), void *arg);
+
+/* The same; fails the test when the child does not end with status 0, and shows what it said. */
+void unit_passes(void (*body)(void *), void *arg);
+
+/* The same; returns the exit status, and fails the test when the child was killed or ended with status 1 (EXPECT). */
+int unit_status(void (*body)(void *), void *arg);
+
+/* A number in 0 ... n - 1. The state is any number but 0. */
+static inline uint64_t unit_random(uint64_t *state, uint64_t n)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return (*state * 0x2545f4914f6cdd1dULL >> 16) % n;
+}
+
+/* All bytes of the range are zero. */
+bool unit_is_zero(const void *ptr, size_t size);
+
+#endif
