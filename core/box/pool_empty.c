@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * First stage: EMPTY slabs. For a Mid class the one that held the same class last: its blocks start where they did, so
- * that no page is touched that was not touched before. Else, and always for tiny classes, whose blocks lie in all pages
- * anyway, and where more slabs are EMPTY than in use, the one at the lowest address: so that classes share what is
- * resident and high SuperSlabs become idle. And their purge: an EMPTY slab whose pages were given back is UNUSED again.
+ * First stage: EMPTY slabs. In a heap of some size a Mid class takes the one that held the same class last: its blocks start
+ * where they did, so that no page is touched that was not touched before. Else, and always for tiny classes, whose blocks
+ * lie in all pages anyway, the one at the lowest address: so that classes share what is resident and high SuperSlabs become
+ * idle. And their purge: an EMPTY slab whose pages were given back is UNUSED again.
  */
 #include "base/options.h"
 #include "box/pool_priv.h"
 #include "os/os.h"
+
+/* In slabs (6 MiB): a smaller heap shares its EMPTY slabs among all classes. */
+#define SAME_CLASS_HEAP 96u
 
 struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index)
 {
     if (hk_opt(HK_OPT_SS_EMPTY_REUSE) == 0)
         return NULL;
     struct hk_node *node = hk_pool.same[cls].first;
-    if (cls > HK_TINY_LAST && node != NULL && hk_load_relaxed(&hk_pool_empty_slabs) <= hk_pool.owned) {
+    bool large = hk_load_relaxed(&hk_pool_empty_slabs) + hk_pool.owned > SAME_CLASS_HEAP; /* we hold the lock */
+    if (cls > HK_TINY_LAST && large && node != NULL) {
         struct hk_slab *slab = HK_CONTAINER(node, struct hk_slab, node);
         *index = slab->index;
         return hk_slab_superslab(slab);

@@ -19,12 +19,12 @@
 #define HK_BLOCK_MIN ((size_t)16)
 
 #define HK_SLAB_SIZE ((size_t)65536)
-#define HK_SPAN_MAX 4u /* slabs in one span */
+#define HK_SPAN_MAX 2u /* slabs in one span */
 
 struct hk_class_info {
     uint16_t size;  /* bytes of a block */
-    uint16_t slabs; /* 1...4 neighbouring slabs make a span: the fewest whose tail waste is at most 6.25 % with four
-                       blocks */
+    uint16_t slabs; /* 1 or 2 neighbouring slabs make a span: the fewest that hold four blocks. A tail that no block
+                     * reaches is not touched and costs address space only, while a longer span costs resident memory */
 };
 
 extern HK_HIDDEN const struct hk_class_info hk_class_table[HK_CLASS_COUNT];

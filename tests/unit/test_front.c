@@ -1,0 +1,391 @@
+#include <stdio.h>
+/* SPDX-License-Identifier: MIT
+ *
+ * Bins: refill, flush, room and budget. Each case runs in a child.
+ */
+#include "front_fixture.h"
+
+#include "base/options.h"
+#include "box/purge.h"
+#include "fake_os.h"
+
+#define MOST 60000u
+
+static void *blocks[MOST];
+
+static void all_arrays_fit_into_a_record(void **state)
+{
+    (void)state;
+    unsigned slots = 0;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        assert_in_range(hk_front_max(cls), 1, 64);
+        slots += hk_front_max(cls) + 1;
+    }
+    assert_true(slots <= HK_FRONT_SLOTS);
+    assert_true(HK_FRONT_SLOTS * sizeof(void *) < 65536); /* or two ends of an array could look alike */
+}
+
+static void first_use(void *arg)
+{
+    (void)arg;
+    EXPECT(hk_front_thread() == NULL);
+    EXPECT(fake_os_count(FAKE_ANY) == 0);
+    char *p = front_take(0);
+    memset(p, 1, 16);
+    front_check();
+    EXPECT(hk_block_size(p, "x") == 16);
+    front_free(p);
+    EXPECT(front_malloc(1) == p); /* last in, first out */
+    front_free(NULL);
+    front_check();
+}
+
+static void a_thread_needs_no_preparation(void **state)
+{
+    (void)state;
+    unit_passes(first_use, NULL);
+}
+
+static void free_first(void *arg)
+{
+    (void)arg;
+    hk_front_attach();
+    void *p;
+    EXPECT(hk_heap_take(&front_self()->heap, 5, &p, 1) == 1);
+    ((uintptr_t *)p)[1] = 0;
+    front_free(p); /* this thread has never seen the class */
+    EXPECT(hk_front_count(front_self(), 5) == 1);
+    front_check();
+    EXPECT(front_malloc(80) == p);
+}
+
+static void the_first_call_may_be_a_free(void **state)
+{
+    (void)state;
+    unit_passes(free_first, NULL);
+}
+
+/* Each miss asks for half as much room again; half of it is filled. */
+static void grow(void *arg)
+{
+    (void)arg;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        size_t size = hk_class_size(cls);
+        front_take(size);
+        struct hk_thread *thread = front_self();
+        const struct hk_cache *cache = &thread->cache[cls];
+        EXPECT(cache->max == hk_front_max(cls) && cache->refills == 1);
+        EXPECT(cls > HK_TINY_LAST || cache->cap == 8);
+        for (unsigned i = 0; i < 400 && i < hk_class_capacity(cls); i++) {
+            unsigned before = cache->cap, count = hk_front_count(thread, cls);
+            uint64_t refills = cache->refills, refilled = cache->refilled;
+            front_take(size);
+            EXPECT(cache->cap >= before && cache->cap <= hk_max(before + (before + 1) / 2, 8));
+            EXPECT((cache->refills != refills) <= (count == 0));
+            if (cache->refills != refills) {
+                EXPECT(cache->refilled - refilled <= hk_max(cache->cap / 2u, 1));
+                EXPECT(hk_front_count(thread, cls) == cache->refilled - refilled - 1);
+            }
+        }
+        EXPECT(cls > HK_TINY_LAST || cache->cap == hk_min(cache->max, 64));
+        front_check();
+        EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216)); /* for the next class: room for all */
+    }
+}
+
+static void a_miss_asks_for_half_as_much_room_again(void **state)
+{
+    (void)state;
+    unit_passes(grow, NULL);
+}
+
+/* A full bin gives its oldest half back and keeps the newest. */
+static void flush_half(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < 400; i++)
+        blocks[i] = front_take(64);
+    struct hk_thread *thread = front_self();
+    const struct hk_cache *cache = &thread->cache[4];
+    EXPECT(cache->cap == 64);
+    unsigned i = 0;
+    for (; hk_front_count(thread, 4) < 64; i++)
+        front_free(blocks[i]);
+    uint64_t flushed = cache->flushed;
+    front_free(blocks[i]);
+    EXPECT(cache->flushed - flushed == 32 && hk_front_count(thread, 4) == 33);
+    for (unsigned back = 0; back < 33; back++)
+        EXPECT(front_malloc(64) == blocks[i - back]);
+    front_check();
+}
+
+static void a_full_bin_gives_its_oldest_half_back(void **state)
+{
+    (void)state;
+    unit_passes(flush_half, NULL);
+}
+
+static void cap_by_option(void *arg)
+{
+    (void)arg;
+    EXPECT(hk_option_store(HK_OPT_FRONT_V2_CAP, 4));
+    for (unsigned i = 0; i < 500; i++)
+        blocks[i] = front_take(100);
+    EXPECT(front_self()->cache[7].cap == 4);
+    for (unsigned i = 0; i < 500; i++) {
+        front_free(blocks[i]);
+        EXPECT(hk_front_count(front_self(), 7) <= 4);
+    }
+    front_check();
+}
+
+static void the_cap_is_an_option(void **state)
+{
+    (void)state;
+    unit_passes(cap_by_option, NULL);
+}
+
+/* ---- the budget ---- */
+
+/* A random program over all classes that holds at most so many blocks. */
+static void run_program(uint64_t seed, unsigned steps, unsigned most, size_t largest)
+{
+    uint64_t state = seed;
+    for (unsigned i = 0; i < steps; i++) {
+        unsigned at = (unsigned)unit_random(&state, most);
+        if (blocks[at] == NULL) {
+            size_t size = unit_random(&state, unit_random(&state, 3) ? largest : 1025);
+            blocks[at] = front_take(size);
+        } else {
+            front_free(blocks[at]);
+            blocks[at] = NULL;
+        }
+        front_check_budget();
+    }
+}
+
+static void free_all(unsigned most)
+{
+    for (unsigned i = 0; i < most; i++) {
+        front_free(blocks[i]);
+        blocks[i] = NULL;
+        front_check_budget();
+    }
+}
+
+static void keep_to_budget(void *arg)
+{
+    EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, (int64_t)(uintptr_t)arg));
+    fprintf(stderr,"budget %ld\n",(long)arg);    front_free(front_take(1));
+    run_program(3, 6000, 300, HK_MID_MAX + 1);
+    run_program(5, 6000, 20, HK_MID_MAX + 1);
+    run_program(7, 6000, 1000, 5000);
+    free_all(1000);
+    EXPECT(front_held() <= 2 * hk_front_limit(front_self()));
+    hk_front_flush_all(front_self());
+    EXPECT(front_held() == 0);
+    hk_heap_sweep();
+    EXPECT(front_owned_slabs() == 0);
+}
+
+static void caps_stay_within_twice_the_budget(void **state)
+{
+    (void)state;
+    const uintptr_t budgets[] = {4096, 16384, 131072, 1048576};
+    for (unsigned i = 0; i < HK_COUNT(budgets); i++)
+        unit_passes(keep_to_budget, (void *)budgets[i]);
+}
+
+/* One block of each class, more than the budget has room for: the last ones get no bin. */
+static void one_of_each(void *arg)
+{
+    EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, (int64_t)(uintptr_t)arg));
+    for (unsigned round = 0; round < 20; round++) {
+        for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+            blocks[cls] = front_take(hk_class_size(cls));
+            front_check_budget();
+        }
+        for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+            front_free(blocks[cls]);
+            front_check_budget();
+        }
+    }
+}
+
+static void every_class_may_be_in_use_at_once(void **state)
+{
+    (void)state;
+    unit_passes(one_of_each, (void *)4096);
+    unit_passes(one_of_each, (void *)131072);
+}
+
+/* A large heap has a large front; a heap that shrinks has a small one again. */
+static void shrink_heap(void *arg)
+{
+    (void)arg;
+    unsigned n = 0;
+    size_t size = 1;
+    uint64_t seed = 13;
+    for (; n < 6000; n++) {
+        size = 1025 + unit_random(&seed, HK_MID_MAX - 1024);
+        blocks[n] = front_take(size);
+        if (unit_random(&seed, 3) == 0) {
+            unsigned at = (unsigned)unit_random(&seed, n + 1);
+            front_free(blocks[at]);
+            blocks[at] = front_take(size);
+        }
+    }
+    EXPECT(hk_front_limit(front_self()) > 4 * HK_MIB);
+    front_check_budget();
+    free_all(n);
+    fprintf(stderr, "end held %zu limit %zu slabs %zu bytes %zu drain %d\n", front_held(), hk_front_limit(front_self()), front_self()->heap.slabs, front_self()->bytes, front_self()->draining); EXPECT(front_held() <= HK_MIB);
+}
+
+static void the_budget_shrinks_with_the_heap(void **state)
+{
+    (void)state;
+    unit_passes(shrink_heap, NULL);
+}
+
+/* A thread that only frees does not gather more than its budget. */
+static void hold_little(void *arg)
+{
+    (void)arg;
+    unsigned n = 0;
+    for (unsigned cls = 1; cls <= HK_TINY_LAST; cls++) {
+        for (unsigned i = 0; i < 600; i++)
+            blocks[n++] = front_take(hk_class_size(cls));
+    }
+    while (n > 0) {
+        front_free(blocks[--n]);
+        EXPECT(front_held() <= 2 * hk_front_limit(front_self()));
+    }
+    fprintf(stderr, "held %zu limit %zu slabs %zu bytes %zu drain %d\n", front_held(), hk_front_limit(front_self()), front_self()->heap.slabs, front_self()->bytes, front_self()->draining); EXPECT(front_held() <= 131072 + 40000);
+}
+
+static void what_is_held_is_bounded(void **state)
+{
+    (void)state;
+    unit_passes(hold_little, NULL);
+}
+
+static void bypass(void *arg)
+{
+    (void)arg;
+    EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 4096));
+    for (unsigned i = 0; i < 200; i++) {
+        blocks[i] = front_take(30000);
+        memset(blocks[i], (int)i, 30000);
+    }
+    struct hk_thread *thread = front_self();
+    unsigned cls = hk_class_of(30000);
+    for (unsigned i = 0; i < 200; i++)
+        EXPECT(*(char *)blocks[i] == (char)i);
+    for (unsigned i = 0; i < 200; i += 2)
+        front_free(blocks[i]);
+    for (unsigned i = 0; i < 200; i += 2)
+        blocks[i] = front_take(30000);
+    for (unsigned i = 0; i < 200; i++) {
+        for (unsigned j = 0; j < i; j += 17)
+            EXPECT(blocks[j] != blocks[i]);
+    }
+    for (unsigned i = 0; i < 200; i++)
+        front_free(blocks[i]);
+    EXPECT(hk_heap_check(&thread->heap) && hk_front_count(thread, cls) <= thread->cache[cls].cap);
+    hk_front_flush_all(thread);
+    hk_heap_sweep();
+    EXPECT(front_owned_slabs() == 0);
+}
+
+static void classes_without_room_go_straight_to_their_slabs(void **state)
+{
+    (void)state;
+    unit_passes(bypass, NULL);
+}
+
+/* ---- draining ---- */
+
+static void shuffle(unsigned n)
+{
+    uint64_t seed = 99;
+    for (unsigned i = n; i > 1; i--) {
+        unsigned j = (unsigned)unit_random(&seed, i);
+        void *p = blocks[i - 1];
+        blocks[i - 1] = blocks[j];
+        blocks[j] = p;
+    }
+}
+
+static void free_scattered(void *arg)
+{
+    (void)arg;
+    uint64_t seed = 21;
+    for (unsigned i = 0; i < MOST; i++)
+        blocks[i] = front_take(16 + unit_random(&seed, 1009));
+    shuffle(MOST);
+    for (unsigned i = 0; i < MOST; i++) {
+        front_free(blocks[i]);
+        if (i % 1000 == 0)
+            front_check();
+    }
+    struct hk_thread *thread = front_self();
+    EXPECT(thread->draining);
+    unsigned held = 0;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        EXPECT(thread->front->bin[cls].cur == NULL || thread->cache[cls].cap <= 6);
+        held += hk_front_count(thread, cls);
+    }
+    /* A block left in a bin may pin its slab, and each class has one to start from. */
+    EXPECT(thread->heap.slabs <= held + HK_TINY_LAST);
+    hk_purge_now(0);
+    EXPECT(thread->heap.slabs <= held);
+    front_take(64 * 3);
+    for (unsigned i = 0; i < 100; i++)
+        front_take(64);
+    EXPECT(!thread->draining); /* it allocates again */
+    EXPECT(thread->cache[4].cap > 6);
+    front_check();
+}
+
+static void a_thread_that_frees_at_random_keeps_next_to_nothing(void **state)
+{
+    (void)state;
+    unit_passes(free_scattered, NULL);
+}
+
+static void free_in_order(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < MOST; i++)
+        blocks[i] = front_take(128);
+    for (unsigned i = 0; i < MOST; i++)
+        front_free(blocks[i]);
+    EXPECT(!front_self()->draining && front_self()->cache[8].cap == 64);
+    front_check();
+}
+
+static void blocks_freed_in_order_are_no_drain(void **state)
+{
+    (void)state;
+    unit_passes(free_in_order, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_arrays_fit_into_a_record),
+        cmocka_unit_test(a_thread_needs_no_preparation),
+        cmocka_unit_test(the_first_call_may_be_a_free),
+        cmocka_unit_test(a_miss_asks_for_half_as_much_room_again),
+        cmocka_unit_test(a_full_bin_gives_its_oldest_half_back),
+        cmocka_unit_test(the_cap_is_an_option),
+        cmocka_unit_test(caps_stay_within_twice_the_budget),
+        cmocka_unit_test(every_class_may_be_in_use_at_once),
+        cmocka_unit_test(the_budget_shrinks_with_the_heap),
+        cmocka_unit_test(what_is_held_is_bounded),
+        cmocka_unit_test(classes_without_room_go_straight_to_their_slabs),
+        cmocka_unit_test(a_thread_that_frees_at_random_keeps_next_to_nothing),
+        cmocka_unit_test(blocks_freed_in_order_are_no_drain),
+    };
+    return cmocka_run_group_tests_name("front", tests, NULL, NULL);
+}

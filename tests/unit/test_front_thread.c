@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fronts of threads that begin and end. Each case runs in a child.
+ */
+#include "front_fixture.h"
+
+#include "box/pool.h"
+#include "box/purge.h"
+#include "fake_os.h"
+#include "superslab/meta.h"
+#include "superslab/ss_arena.h"
+
+#include <pthread.h>
+#include <time.h>
+
+static void run(void *(*body)(void *), void *arg)
+{
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, body, arg) == 0);
+    EXPECT(pthread_join(thread, NULL) == 0);
+}
+
+static void *use_sizes(void *arg)
+{
+    const size_t *sizes = arg;
+    void *blocks[100];
+    for (; *sizes != 0; sizes++) {
+        for (unsigned i = 0; i < 100; i++)
+            memset(blocks[i] = front_take(*sizes), (int)i, *sizes);
+        for (unsigned i = 0; i < 100; i++)
+            front_free(blocks[i]);
+    }
+    front_check();
+    EXPECT(front_held() > 0);
+    return NULL;
+}
+
+static void flush_all(void *arg)
+{
+    (void)arg;
+    use_sizes((size_t[]){16, 100, 1000, 5000, 0});
+    hk_front_flush_all(front_self());
+    EXPECT(front_held() == 0);
+    front_check();
+    hk_heap_sweep();
+    EXPECT(front_owned_slabs() == 0);
+    front_take(16);
+    front_check();
+}
+
+static void a_front_can_be_emptied(void **state)
+{
+    (void)state;
+    unit_passes(flush_all, NULL);
+}
+
+static void end_thread(void *arg)
+{
+    (void)arg;
+    run(use_sizes, (size_t[]){16, 100, 1000, 5000, 20000, 0});
+    EXPECT(front_owned_slabs() == 0); /* its end emptied its front and its heap */
+    EXPECT(hk_heap_check(&hk_orphan_heap));
+}
+
+static void a_thread_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    unit_passes(end_thread, NULL);
+}
+
+/* A record keeps the arrays of the classes that an earlier thread used, and a later one does not. */
+static void reuse_record(void *arg)
+{
+    (void)arg;
+    size_t sizes[6][4] = {{16, 64, 1000, 0}, {64, 0}, {3000, 0}, {16, 20000, 0}, {500, 16, 0}, {32000, 64, 0}};
+    for (unsigned i = 0; i < 6; i++)
+        run(use_sizes, sizes[i]);
+    size_t meta = hk_meta_used();
+    for (unsigned i = 0; i < 300; i++) {
+        run(use_sizes, sizes[i % 6]);
+        EXPECT(front_owned_slabs() == 0);
+    }
+    EXPECT(hk_meta_used() == meta);
+    EXPECT(hk_arena_live() <= HK_SUPERSLAB_SIZE);
+}
+
+static void records_are_used_again(void **state)
+{
+    (void)state;
+    unit_passes(reuse_record, NULL);
+}
+
+/* ---- blocks that outlive their thread, and destructors that outlive its front ---- */
+
+static void *leave_blocks(void *arg)
+{
+    void **blocks = arg;
+    for (unsigned i = 0; i < 300; i++) {
+        blocks[i] = front_take(200);
+        memset(blocks[i], (int)i, 200);
+    }
+    return NULL;
+}
+
+static void outlive(void *arg)
+{
+    (void)arg;
+    static void *blocks[300];
+    run(leave_blocks, blocks);
+    for (unsigned i = 0; i < 300; i++) {
+        EXPECT(((unsigned char *)blocks[i])[199] == (unsigned char)i);
+        front_free(blocks[i]);
+    }
+    front_check();
+    hk_front_flush_all(front_self());
+    hk_heap_sweep();
+    EXPECT(front_owned_slabs() == 0);
+}
+
+static void blocks_outlive_their_thread(void **state)
+{
+    (void)state;
+    unit_passes(outlive, NULL);
+}
+
+static pthread_key_t late_key;
+static unsigned late_calls;
+
+static void late_destructor(void *arg)
+{
+    char *own[50];
+    EXPECT(hk_front_tls.thread == HK_THREAD_ENDED && hk_front_thread() == NULL);
+    EXPECT(*(char *)arg == 7);
+    front_free(arg);
+    for (unsigned i = 0; i < 50; i++) {
+        size_t size = 1 + i * 700;
+        own[i] = front_take(size);
+        memset(own[i], (int)i, size);
+    }
+    char *zero = hk_calloc_slow(300);
+    EXPECT(zero != NULL && unit_is_zero(zero, 300));
+    zero = hk_resize(zero, 3000);
+    EXPECT(zero != NULL);
+    front_free(zero);
+    for (unsigned i = 0; i < 50; i++)
+        front_free(own[i]);
+    late_calls++;
+}
+
+static void *end_late(void *arg)
+{
+    char *block = front_take(100);
+    *block = 7;
+    EXPECT(pthread_setspecific(late_key, block) == 0);
+    return arg;
+}
+
+static void destroy_late(void *arg)
+{
+    (void)arg;
+    front_free(front_take(1)); /* our key is made first, so its destructor runs first */
+    EXPECT(pthread_key_create(&late_key, late_destructor) == 0);
+    for (unsigned i = 0; i < 20; i++)
+        run(end_late, NULL);
+    EXPECT(late_calls == 20);
+    hk_front_flush_all(front_self());
+    hk_heap_sweep();
+    EXPECT(front_owned_slabs() == 0);
+    EXPECT(hk_heap_check(&hk_orphan_heap));
+}
+
+static void late_destructors_are_served(void **state)
+{
+    (void)state;
+    unit_passes(destroy_late, NULL);
+}
+
+/* ---- many at once ---- */
+
+#define THREADS 4
+#define MAILBOXES 256
+
+static _Atomic(char *) mailbox[MAILBOXES];
+
+static void *trade(void *arg)
+{
+    uint64_t seed = (uint64_t)(uintptr_t)arg;
+    for (unsigned i = 0; i < 20000; i++) {
+        size_t size = 16 + unit_random(&seed, unit_random(&seed, 8) ? 1000 : 20000);
+        char *p = front_take(size);
+        *(size_t *)(void *)p = size;
+        p[size - 1] = (char)size;
+        p = atomic_exchange(&mailbox[unit_random(&seed, MAILBOXES)], p);
+        if (p != NULL) {
+            size = *(size_t *)(void *)p;
+            EXPECT(size <= 16 + 20000 && (size <= 16 || p[size - 1] == (char)size));
+            front_free(p);
+        }
+        if (i % 1000 == 0)
+            front_check();
+    }
+    return NULL;
+}
+
+static void trade_in_threads(void *arg)
+{
+    (void)arg;
+    pthread_t threads[THREADS];
+    for (unsigned round = 0; round < 3; round++) {
+        for (uintptr_t i = 0; i < THREADS; i++)
+            EXPECT(pthread_create(&threads[i], NULL, trade, (void *)(round * THREADS + i + 1)) == 0);
+        for (unsigned i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+    }
+    for (unsigned i = 0; i < MAILBOXES; i++)
+        front_free(mailbox[i]);
+    hk_front_flush_all(front_self());
+    hk_purge_now(0);
+    EXPECT(front_owned_slabs() == 0);
+    EXPECT(hk_arena_live() == 0 && hk_purge_free_bytes() == 0);
+    EXPECT(hk_pool_check() && hk_arena_check());
+}
+
+static void threads_trade_blocks(void **state)
+{
+    (void)state;
+    unit_passes(trade_in_threads, NULL);
+}
+
+/* ---- fork handlers of others, run by a thread that has no front yet ---- */
+
+static void *allocate_inside_fork(void *arg)
+{
+    hk_heap_fork_prepare();
+    hk_lock_for_fork(hk_pool_lock());
+    hk_lock_for_fork(hk_arena_lock());
+    hk_lock_for_fork(hk_meta_lock());
+    hk_lock_fork_begin();
+    front_free(front_take(100));
+    hk_lock_fork_end();
+    hk_unlock(hk_meta_lock());
+    hk_unlock(hk_arena_lock());
+    hk_unlock(hk_pool_lock());
+    hk_heap_fork_parent();
+    return arg;
+}
+
+static void fork_without_front(void *arg)
+{
+    (void)arg;
+    pthread_t thread;
+    struct timespec end;
+    front_free(front_take(1));
+    run(allocate_inside_fork, NULL);
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 3;
+    EXPECT(pthread_create(&thread, NULL, use_sizes, (size_t[]){16, 0}) == 0);
+    EXPECT(pthread_timedjoin_np(thread, NULL, &end) == 0); /* or it waits for a lock that nobody gives back */
+}
+
+static void a_first_allocation_inside_fork_blocks_nobody(void **state)
+{
+    (void)state;
+    unit_passes(fork_without_front, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_front_can_be_emptied),
+        cmocka_unit_test(a_thread_leaves_nothing_behind),
+        cmocka_unit_test(records_are_used_again),
+        cmocka_unit_test(blocks_outlive_their_thread),
+        cmocka_unit_test(late_destructors_are_served),
+        cmocka_unit_test(threads_trade_blocks),
+        cmocka_unit_test(a_first_allocation_inside_fork_blocks_nobody),
+    };
+    return cmocka_run_group_tests_name("front_thread", tests, NULL, NULL);
+}
