@@ -18,55 +18,63 @@ struct hk_lock *hk_pool_lock(void)
 
 /* ---- sets of units ---- */
 
-static void set_add(struct unit_set *set, size_t unit)
+static void set_add(unsigned set, size_t unit)
 {
-    set->bits[unit / 64] |= (uint64_t)1 << unit % 64;
-    set->groups[unit / 4096] |= (uint64_t)1 << unit / 64 % 64;
-    set->tops[unit / 262144] |= (uint64_t)1 << unit / 4096 % 64;
+    struct unit_sets *s = &hk_pool.sets;
+    s->bits[unit / 64][set] |= (uint64_t)1 << unit % 64;
+    s->groups[unit / 4096][set] |= (uint64_t)1 << unit / 64 % 64;
+    s->tops[unit / 262144][set] |= (uint64_t)1 << unit / 4096 % 64;
 }
 
-static void set_remove(struct unit_set *set, size_t unit)
+static void set_remove(unsigned set, size_t unit)
 {
-    set->bits[unit / 64] &= ~((uint64_t)1 << unit % 64);
-    if (set->bits[unit / 64] == 0)
-        set->groups[unit / 4096] &= ~((uint64_t)1 << unit / 64 % 64);
-    if (set->groups[unit / 4096] == 0)
-        set->tops[unit / 262144] &= ~((uint64_t)1 << unit / 4096 % 64);
+    struct unit_sets *s = &hk_pool.sets;
+    s->bits[unit / 64][set] &= ~((uint64_t)1 << unit % 64);
+    if (s->bits[unit / 64][set] == 0)
+        s->groups[unit / 4096][set] &= ~((uint64_t)1 << unit / 64 % 64);
+    if (s->groups[unit / 4096][set] == 0)
+        s->tops[unit / 262144][set] &= ~((uint64_t)1 << unit / 4096 % 64);
 }
 
-size_t hk_unit_set_first(const struct unit_set *set)
+size_t hk_pool_lowest(enum unit_set kind, unsigned slabs)
 {
-    for (size_t top = 0; top < HK_COUNT(set->tops); top++) {
-        if (set->tops[top] == 0)
+    const struct unit_sets *s = &hk_pool.sets;
+    unsigned set = kind + slabs - 1;
+    for (size_t top = 0; top < HK_COUNT(s->tops); top++) {
+        if (s->tops[top][set] == 0)
             continue;
-        size_t group = top * 64 + hk_lowest(set->tops[top]);
-        size_t word = group * 64 + hk_lowest(set->groups[group]);
-        return word * 64 + hk_lowest(set->bits[word]);
+        size_t group = top * 64 + hk_lowest(s->tops[top][set]);
+        size_t word = group * 64 + hk_lowest(s->groups[group][set]);
+        return word * 64 + hk_lowest(s->bits[word][set]);
     }
     return HK_UNITS_MAX;
 }
 
-static void index_mask(struct unit_set *sets, size_t unit, uint32_t mask)
+static void index_mask(enum unit_set kind, size_t unit, uint32_t mask)
 {
     for (unsigned run = 1; run <= HK_SPAN_MAX; run++) {
+        unsigned set = kind + run - 1;
         bool has = hk_find_run32(mask, run) < HK_SLABS;
-        if (has != ((sets[run - 1].bits[unit / 64] >> unit % 64 & 1) != 0))
-            (has ? set_add : set_remove)(&sets[run - 1], unit);
+        bool had = (hk_pool.sets.bits[unit / 64][set] >> unit % 64 & 1) != 0;
+        if (has && !had)
+            set_add(set, unit);
+        else if (had && !has)
+            set_remove(set, unit);
     }
 }
 
 void hk_pool_index(struct hk_superslab *ss)
 {
     size_t unit = hk_registry_unit(ss->base);
-    index_mask(hk_pool.empty, unit, ss->empty_mask);
-    index_mask(hk_pool.usable, unit, ss->empty_mask | ss->unused_mask);
+    index_mask(SET_EMPTY, unit, ss->empty_mask);
+    index_mask(SET_USABLE, unit, ss->empty_mask | ss->unused_mask);
 }
 
 void hk_pool_unindex(struct hk_superslab *ss)
 {
     size_t unit = hk_registry_unit(ss->base);
-    index_mask(hk_pool.empty, unit, 0);
-    index_mask(hk_pool.usable, unit, 0);
+    index_mask(SET_EMPTY, unit, 0);
+    index_mask(SET_USABLE, unit, 0);
 }
 
 /* ---- acquire ---- */

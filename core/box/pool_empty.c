@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * First stage: EMPTY slabs. In a heap of some size a Mid class takes the one that held the same class last: its blocks start
- * where they did, so that no page is touched that was not touched before. Else, and always for tiny classes, whose blocks
- * lie in all pages anyway, the one at the lowest address: so that classes share what is resident and high SuperSlabs become
- * idle. And their purge: an EMPTY slab whose pages were given back is UNUSED again.
+ * First stage: EMPTY slabs. In a heap of some size a Mid class takes the one that held the same class last: its blocks
+ * start where they did, so that no page is touched that was not touched before. Else, and always for tiny classes,
+ * whose blocks lie in all pages anyway, the one at the lowest address: so that classes share what is resident and high
+ * SuperSlabs become idle. And their purge: an EMPTY slab whose pages were given back is UNUSED again.
  */
 #include "base/options.h"
 #include "box/pool_priv.h"
@@ -23,7 +23,7 @@ struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index)
         *index = slab->index;
         return hk_slab_superslab(slab);
     }
-    size_t unit = hk_unit_set_first(&hk_pool.empty[hk_class_slabs(cls) - 1]);
+    size_t unit = hk_pool_lowest(SET_EMPTY, hk_class_slabs(cls));
     if (unit == HK_UNITS_MAX)
         return NULL;
     struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[unit]); /* written under the lock we hold */

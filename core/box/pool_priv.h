@@ -7,11 +7,16 @@
 
 #include "box/pool.h"
 
-/* Which SuperSlabs (by registry unit, so by address) have a run of at least n wanted slabs: three levels of bits. */
-struct unit_set {
-    uint64_t bits[HK_UNITS_MAX / 64];
-    uint64_t groups[HK_UNITS_MAX / 64 / 64];
-    uint64_t tops[HK_UNITS_MAX / 64 / 64 / 64];
+/* The sets of SuperSlabs that a stage chooses from: those with a run of at least n EMPTY slabs, and those with a run of
+ * at least n usable (EMPTY or UNUSED) ones. */
+enum unit_set { SET_EMPTY = 0, SET_USABLE = HK_SPAN_MAX, SET_COUNT = 2 * HK_SPAN_MAX }; /* + n - 1 */
+
+/* Members of all sets (by registry unit, so by address) as three levels of bits. A word of each set lies beside that of
+ * the others, so that a small heap touches one page of each level. */
+struct unit_sets {
+    uint64_t bits[HK_UNITS_MAX / 64][SET_COUNT];
+    uint64_t groups[HK_UNITS_MAX / 64 / 64][SET_COUNT];
+    uint64_t tops[HK_UNITS_MAX / 64 / 64 / 64][SET_COUNT];
 };
 
 struct pool {
@@ -22,14 +27,13 @@ struct pool {
     unsigned idle;                       /* SuperSlabs without an owned slab */
     size_t owned;                        /* slabs that heaps own */
     uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT];
-    struct unit_set empty[HK_SPAN_MAX];  /* [n - 1]: has n neighbouring EMPTY slabs */
-    struct unit_set usable[HK_SPAN_MAX]; /* the same for EMPTY or UNUSED ones */
+    struct unit_sets sets;
 };
 
 extern HK_HIDDEN struct pool hk_pool;
 
-/* The lowest unit in the set, or HK_UNITS_MAX. */
-size_t hk_unit_set_first(const struct unit_set *set);
+/* The lowest unit that has a run of `slabs` slabs in the kind of set, or HK_UNITS_MAX. */
+size_t hk_pool_lowest(enum unit_set kind, unsigned slabs);
 
 /* Brings the sets in line with a SuperSlab's masks. */
 void hk_pool_index(struct hk_superslab *ss);

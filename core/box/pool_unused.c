@@ -8,7 +8,7 @@
 
 struct hk_superslab *hk_pool_take_unused(unsigned cls, unsigned *index)
 {
-    size_t unit = hk_unit_set_first(&hk_pool.usable[hk_class_slabs(cls) - 1]);
+    size_t unit = hk_pool_lowest(SET_USABLE, hk_class_slabs(cls));
     if (unit == HK_UNITS_MAX)
         return NULL;
     struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[unit]); /* written under the lock we hold */
