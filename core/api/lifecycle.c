@@ -31,6 +31,7 @@ static struct hk_lock *inner_lock(unsigned i)
 
 static void fork_prepare(void)
 {
+    hk_lock_for_fork(hk_front_start_lock());
     hk_heap_fork_prepare();
     for (unsigned i = 0; i < INNER_LOCKS; i++)
         hk_lock_for_fork(inner_lock(i));
@@ -43,6 +44,7 @@ static void fork_parent(void)
     for (unsigned i = INNER_LOCKS; i-- > 0;)
         hk_unlock(inner_lock(i));
     hk_heap_fork_parent();
+    hk_unlock(hk_front_start_lock());
 }
 
 static void fork_child(void)
@@ -50,6 +52,7 @@ static void fork_child(void)
     hk_lock_fork_end();
     for (unsigned i = INNER_LOCKS; i-- > 0;)
         hk_lock_reset(inner_lock(i));
+    hk_lock_reset(hk_front_start_lock());
     struct hk_thread *mine = hk_front_thread();
     hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
     hk_purge_fork_child();

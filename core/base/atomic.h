@@ -17,11 +17,14 @@
 #define hk_add_relaxed(p, v) atomic_fetch_add_explicit(p, v, memory_order_relaxed)
 #define hk_sub_relaxed(p, v) atomic_fetch_sub_explicit(p, v, memory_order_relaxed)
 #define hk_swap_acquire(p, v) atomic_exchange_explicit(p, v, memory_order_acquire)
+#define hk_swap_acq_rel(p, v) atomic_exchange_explicit(p, v, memory_order_acq_rel)
 #define hk_swap_release(p, v) atomic_exchange_explicit(p, v, memory_order_release)
 
 /* May fail for no reason: for loops. On failure *expected is what was found. */
 #define hk_cas_weak_release(p, expected, v) \
     atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_release, memory_order_relaxed)
+#define hk_cas_weak_acq_rel(p, expected, v) \
+    atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_acq_rel, memory_order_relaxed)
 #define hk_cas_acquire(p, expected, v) \
     atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acquire, memory_order_relaxed)
 

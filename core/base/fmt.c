@@ -41,27 +41,29 @@ struct spec {
 static void put_padded(struct hk_fmt *f, const struct spec *s, const char *text, size_t n)
 {
     size_t pad = s->width > n ? s->width - n : 0;
-    bool digits_first = s->zero && !s->left;
     for (; pad > 0 && !s->left; pad--)
-        put(f, digits_first ? '0' : ' ');
+        put(f, ' ');
     while (n-- > 0)
         put(f, *text++);
     for (; pad > 0; pad--)
         put(f, ' ');
 }
 
+/* Zeros stand between the prefix (sign or 0x) and the digits. */
 static void put_number(struct hk_fmt *f, const struct spec *s, uint64_t v, unsigned base, const char *prefix)
 {
-    char text[32];
-    size_t at = sizeof text;
+    char text[80];
+    size_t at = sizeof text, prefix_length = 0;
+    while (prefix[prefix_length] != 0)
+        prefix_length++;
     do {
         text[--at] = "0123456789abcdef"[v % base];
         v /= base;
     } while (v != 0);
-    for (size_t n = 0; prefix[n] != 0; n++)
-        at--;
-    for (size_t n = 0; prefix[n] != 0; n++)
-        text[at + n] = prefix[n];
+    while (s->zero && !s->left && sizeof text - at + prefix_length < s->width && at > prefix_length)
+        text[--at] = '0';
+    for (size_t i = prefix_length; i-- > 0;)
+        text[--at] = prefix[i];
     put_padded(f, s, text + at, sizeof text - at);
 }
 
@@ -103,8 +105,11 @@ static void put_one(struct hk_fmt *f, char kind, const struct spec *s, va_list *
         while (text[n] != 0)
             n++;
         put_padded(f, s, text, n);
+    } else if (kind == 'c') {
+        char c = (char)va_arg(*args, int);
+        put_padded(f, s, &c, 1);
     } else {
-        put(f, kind == 'c' ? (char)va_arg(*args, int) : kind);
+        put(f, kind); /* %% */
     }
 }
 

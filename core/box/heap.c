@@ -41,6 +41,20 @@ static void settle(struct hk_heap *heap, struct hk_slab *slab)
     }
 }
 
+/* A slab that was the active one goes where it belongs. Returns whether it was EMPTY and went to the pool. */
+static bool displace(struct hk_heap *heap, struct hk_slab *slab)
+{
+    if (slab->used == 0) {
+        hk_heap_release_locked(heap, slab);
+        return true;
+    }
+    if (hk_slab_is_exhausted(slab))
+        set_full(heap, slab);
+    else
+        set_partial(heap, slab);
+    return false;
+}
+
 /* Merges the chain of a slab that was just taken off a wake stack, and that this heap owns. */
 void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab)
 {
@@ -145,7 +159,7 @@ static bool next_active(struct hk_heap *heap, unsigned cls, bool grow, struct hk
     if (slab == NULL)
         return false;
     if (c->active != NULL)
-        set_full(heap, c->active);
+        displace(heap, c->active); /* not always FULL: a collect may just have given it blocks */
     slab->state = HK_SLAB_ACTIVE;
     c->active = slab;
     return true;
@@ -191,16 +205,16 @@ void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls)
 /* Chains to foreign slabs that one flush is gathering; direct-mapped, so that a scattered flush costs no search. */
 struct chains {
     struct hk_chain chain[CHAINS];
-    struct hk_heap *waiting[CHAINS]; /* owners to collect when our own lock is back */
+    struct hk_heap *waiting[CHAINS]; /* owners to collect as soon as our own lock is back; never full for longer */
     unsigned owners;
 };
 
 static void push(struct chains *c, struct hk_chain *chain)
 {
     struct hk_owner *owner = hk_remote_push(chain);
-    if (owner != NULL && c->owners < CHAINS)
-        c->waiting[c->owners++] = hk_heap_of(owner);
     chain->slab = NULL;
+    if (owner != NULL && (c->owners == 0 || c->waiting[c->owners - 1] != hk_heap_of(owner)))
+        c->waiting[c->owners++] = hk_heap_of(owner);
 }
 
 static void add_foreign(struct chains *c, struct hk_slab *slab, void *block)
@@ -267,35 +281,30 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
             i = give_own(heap, slab, blocks, i, n);
         else
             add_foreign(&c, slab, blocks[i++]);
+        if (HK_UNLIKELY(c.owners == CHAINS)) {
+            hk_unlock(&heap->lock);
+            collect_for(&c);
+            hk_lock(&heap->lock);
+        }
     }
     hk_unlock(&heap->lock);
     for (unsigned i = 0; i < CHAINS; i++) {
         if (c.chain[i].slab != NULL)
             push(&c, &c.chain[i]);
+        if (HK_UNLIKELY(c.owners != 0))
+            collect_for(&c);
     }
-    if (HK_UNLIKELY(c.owners != 0))
-        collect_for(&c);
     return slabs;
 }
 
 bool hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab)
 {
     struct hk_heap_class *c = &heap->cls[slab->cls];
-    struct hk_slab *active = c->active;
-    bool empty = false;
+    struct hk_slab *before = c->active;
     hk_list_remove(&slab->node);
     slab->state = HK_SLAB_ACTIVE;
     c->active = slab;
-    if (active == NULL)
-        return false;
-    empty = active->used == 0;
-    if (empty)
-        hk_heap_release_locked(heap, active);
-    else if (hk_slab_is_exhausted(active))
-        set_full(heap, active);
-    else
-        set_partial(heap, active);
-    return empty;
+    return before != NULL && displace(heap, before);
 }
 
 /* ---- check ---- */

@@ -78,6 +78,7 @@ void hk_heap_end(struct hk_heap *heap)
     hk_fence_full(); /* pairs with the fence in hk_remote_push: I see the push, or its thread sees my state */
     abandon(heap);
     hk_lock(&records_lock);
+    hk_store_relaxed(&heap->owner.state, HK_OWNER_NONE);
     heap->next_free = unused;
     unused = heap;
     hk_unlock(&records_lock);
@@ -140,13 +141,14 @@ void hk_heap_fork_parent(void)
     hk_unlock(&records_lock);
 }
 
-/* Lazily: most children exec at once, and moving slabs would copy the pages of their records. */
+/* Heaps of threads that were alive or at their end. Lazily: most children exec at once, and moving slabs would copy the
+ * pages of their records. */
 void hk_heap_fork_child(struct hk_heap *mine)
 {
     for (struct hk_node *node = records.first; node != NULL; node = node->next) {
         struct hk_heap *heap = of_node(node);
         hk_lock_reset(&heap->lock);
-        if (heap == mine || hk_load_relaxed(&heap->owner.state) != HK_OWNER_ALIVE)
+        if (heap == mine || hk_load_relaxed(&heap->owner.state) == HK_OWNER_NONE)
             continue;
         hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE);
         hk_store_relaxed(&hk_heap_forked, true);

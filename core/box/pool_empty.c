@@ -36,7 +36,8 @@ void hk_pool_forget(struct hk_superslab *ss, uint32_t mask)
     for (; mask != 0; mask &= mask - 1) {
         struct hk_slab *slab = &ss->slab[hk_lowest(mask)];
         struct hk_slab *head = slab - slab->head;
-        if (head->state == HK_SLAB_FREE && head->node.at != NULL)
+        /* Not in the mask: a heap's, or held for a purge; its node is not ours to look at. */
+        if ((ss->empty_mask >> head->index & 1) != 0 && head->node.at != NULL)
             hk_list_remove(&head->node);
     }
 }

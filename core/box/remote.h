@@ -22,7 +22,7 @@
 #include "superslab/slab.h"
 
 enum hk_owner_state {
-    HK_OWNER_NONE = 0, /* record not in use */
+    HK_OWNER_NONE = 0, /* record without a thread and without slabs */
     HK_OWNER_ALIVE,    /* its thread will collect */
     HK_OWNER_GONE,     /* its thread has ended, or stayed behind in the parent of a fork: pushers collect themselves */
 };

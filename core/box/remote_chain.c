@@ -30,7 +30,9 @@ struct hk_owner *hk_remote_push(const struct hk_chain *chain)
     do {
         *(void **)chain->last = (void *)(uintptr_t)(before & POINTER_MASK);
         after = ((before >> POINTER_BITS) + chain->count) << POINTER_BITS | (uintptr_t)chain->first;
-    } while (!hk_cas_weak_release(&slab->remote, &before, after)); /* pairs with hk_remote_take */
+        /* Release: hk_remote_take sees the links. Acquire: who makes a zero word nonzero writes wake_next, and the
+         * collector that made it zero has read that before. */
+    } while (!hk_cas_weak_acq_rel(&slab->remote, &before, after));
     if (before != 0)
         return NULL; /* already on a wake stack */
     hk_add_relaxed(&chains, 1);
@@ -52,7 +54,7 @@ struct hk_slab *hk_remote_take_woken(struct hk_owner *owner)
 
 void *hk_remote_take(struct hk_slab *slab, unsigned *count)
 {
-    uint64_t word = hk_swap_acquire(&slab->remote, 0); /* pairs with hk_remote_push */
+    uint64_t word = hk_swap_acq_rel(&slab->remote, 0); /* both halves pair with hk_remote_push */
     *count = (unsigned)(word >> POINTER_BITS);
     return (void *)(uintptr_t)(word & POINTER_MASK);
 }

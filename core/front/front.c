@@ -13,8 +13,9 @@
 
 /* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
  * random order. So a thread whose flushes find their blocks scattered over many slabs, without refills between them, is
- * in a drain: its bins shrink to CAP_DRAIN and are flushed down to one block. Blocks freed in order lie together and
- * pin next to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back. */
+ * in a drain: its tiny bins shrink to CAP_DRAIN and are flushed down to one block, its Mid bins are closed. Blocks
+ * freed in order lie together and pin next to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back.
+ */
 #define DRAIN_FLUSHES 32u
 #define REFILL_WEIGHT 4u
 #define CAP_DRAIN 6u
@@ -38,7 +39,9 @@ unsigned hk_front_max(unsigned cls)
 
 size_t hk_front_limit(const struct hk_thread *thread)
 {
-    return hk_max((size_t)hk_opt(HK_OPT_FRONT_BYTES), thread->heap.slabs * (HK_SLAB_SIZE / 8));
+    size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES);
+    /* Not in a drain: the blocks that bins keep pin the slabs that would allow them to. */
+    return thread->draining ? limit : hk_max(limit, thread->heap.slabs * (HK_SLAB_SIZE / 8));
 }
 
 static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)
@@ -123,6 +126,15 @@ void hk_front_missed(struct hk_thread *thread, unsigned cls)
         set_cap(thread, cls, cap);
 }
 
+void hk_front_trim(struct hk_thread *thread)
+{
+    while (thread->bytes > 2 * hk_front_limit(thread)) { /* flushes lower it */
+        thread->hand = thread->hand % (HK_CLASS_COUNT - 1) + 1;
+        if (thread->cache[thread->hand].cap > 0)
+            shrink(thread, thread->hand);
+    }
+}
+
 /* Every few flushes: does the front hold more than it may? Then each bin gives half of what it holds. */
 static void bound(struct hk_thread *thread)
 {
@@ -139,15 +151,16 @@ static void bound(struct hk_thread *thread)
     }
 }
 
-/* Leaves every bin one block and little room. */
+/* Leaves every tiny bin one block and little room; Mid blocks go straight to their slabs. */
 static void drain_all(struct hk_thread *thread)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        unsigned keep = cls <= HK_TINY_LAST ? 1 : 0, cap = cls <= HK_TINY_LAST ? CAP_DRAIN : 0;
         unsigned count = hk_front_count(thread, cls);
-        if (count > 1)
-            flush(thread, cls, count - 1);
-        if (thread->front->bin[cls].cur != NULL && thread->cache[cls].cap > CAP_DRAIN)
-            set_cap(thread, cls, CAP_DRAIN);
+        if (count > keep)
+            flush(thread, cls, count - keep);
+        if (thread->front->bin[cls].cur != NULL && thread->cache[cls].cap > cap)
+            set_cap(thread, cls, cap);
     }
     thread->draining = true;
 }
@@ -171,7 +184,9 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     cache->refills++;
     cache->refilled += got;
     bin->cur = cache->base + got - 1;
-    return bin->cur[1];
+    void *block = bin->cur[1];
+    hk_front_trim(thread);
+    return block;
 }
 
 void hk_front_make_room(struct hk_thread *thread, unsigned cls)

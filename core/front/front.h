@@ -95,6 +95,9 @@ static inline bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned
 /* This thread's record, made on first use; NULL: no memory, or the thread has ended. May come back to malloc. */
 HK_SLOW_PATH struct hk_thread *hk_front_attach(void);
 
+/* For fork: the outermost lock. */
+struct hk_lock *hk_front_start_lock(void);
+
 /* The record if there is one. */
 static inline struct hk_thread *hk_front_thread(void)
 {
@@ -110,6 +113,10 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls);
 
 /* Makes room in a full bin, which may be one that was never used; it may end up bypassed. */
 void hk_front_make_room(struct hk_thread *thread, unsigned cls);
+
+/* Makes bins smaller where the heap, and with it the budget, has become smaller; ends every slow path that may have
+ * given a slab away. */
+void hk_front_trim(struct hk_thread *thread);
 
 /* Counts a miss of a bin, and now and then asks for more room. */
 void hk_front_missed(struct hk_thread *thread, unsigned cls);

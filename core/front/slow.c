@@ -230,6 +230,8 @@ static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
         bin->cur[1] = ptr;
         bin->cur++;
     }
+    if (thread != NULL)
+        hk_front_trim(thread);
     hk_purge_tick();
     errno = saved;
 }

@@ -36,6 +36,11 @@ static void detach(void *arg)
 
 static struct hk_lock start_lock;
 
+struct hk_lock *hk_front_start_lock(void)
+{
+    return &start_lock;
+}
+
 /* Once per process. The key is made here and not in a constructor: the first call may come from the loader. */
 static bool start_process(void)
 {

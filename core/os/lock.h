@@ -18,14 +18,16 @@
 
 struct hk_lock {
     _Atomic uint32_t word;    /* 0 free, 1 held, 2 held and somebody sleeps */
+    uint32_t nested;          /* how often the forking thread, which holds it already, took it again; see below */
     _Atomic uintptr_t holder; /* hk_thread_self() of who holds it; relaxed: read by fork to find its own thread only */
 };
 
 HK_SLOW_PATH void hk_lock_slow(struct hk_lock *lock);
 HK_SLOW_PATH void hk_lock_wake(struct hk_lock *lock);
 
-/* The thread that is inside fork and holds every lock, or 0. Other fork handlers may call malloc in it: for that thread
- * lock and unlock do nothing. Written by hk_lock_fork_begin and _end; relaxed: only that thread finds itself in it. */
+/* The thread that is inside fork and holds every lock, or 0. Other fork handlers may call malloc in it: that thread may
+ * take a lock that it holds again. Written by hk_lock_fork_begin and _end; relaxed: only that thread finds itself in
+ * it. */
 extern HK_HIDDEN _Atomic uintptr_t hk_lock_forking;
 
 static inline void hk_lock_fork_begin(void)
@@ -66,8 +68,10 @@ static inline void hk_unlock(struct hk_lock *lock)
 {
     if (hk_load_relaxed(&lock->word) == 0)
         return; /* taken while there was one thread */
-    if (HK_UNLIKELY(hk_load_relaxed(&hk_lock_forking) == hk_thread_self()))
+    if (HK_UNLIKELY(lock->nested != 0)) {
+        lock->nested--; /* only the forking thread gets here: it holds the lock */
         return;
+    }
     hk_store_relaxed(&lock->holder, 0);
     if (HK_UNLIKELY(hk_swap_release(&lock->word, 0) == 2)) /* pairs with the acquire in hk_lock */
         hk_lock_wake(lock);
@@ -89,6 +93,7 @@ static inline void hk_lock_for_fork(struct hk_lock *lock)
 /* In the child of a fork, where no other thread is left: free, whoever held it. */
 static inline void hk_lock_reset(struct hk_lock *lock)
 {
+    lock->nested = 0;
     hk_store_relaxed(&lock->holder, 0);
     hk_store_relaxed(&lock->word, 0);
 }

@@ -49,38 +49,42 @@ static bool commit(struct region *r, size_t size)
     return r->next + size <= r->committed;
 }
 
-static void *take(size_t size)
+/* The first region from the current one on that has room, or NULL; those passed by are left behind for good. */
+static struct region *find_room(size_t size)
 {
     for (; current < count; current++) {
-        struct region *r = &regions[current];
-        if (size <= (size_t)(r->end - r->next)) {
-            if (!commit(r, size))
-                return NULL;
-            void *p = r->next;
-            r->next += size;
-            used += size;
-            return p;
-        }
+        if (size <= (size_t)(regions[current].end - regions[current].next))
+            return &regions[current];
         if (current + 1 == count)
             break;
     }
     return NULL;
 }
 
+static struct region *make_room(size_t size)
+{
+    size_t length = hk_max(OWN_REGION, hk_align_up(size, hk_os_page_size()));
+    void *own = count < REGIONS ? hk_os_reserve(length) : NULL;
+    if (own == NULL && count < REGIONS)
+        own = hk_os_reserve(length = hk_align_up(size, 64 * HK_KIB));
+    if (own == NULL)
+        return NULL;
+    add_region(own, length);
+    return find_room(size);
+}
+
 void *hk_meta_alloc(size_t size)
 {
+    void *p = NULL;
     size = hk_align_up(size, HK_CACHE_LINE);
     hk_lock(&lock);
-    void *p = take(size);
-    if (p == NULL && count < REGIONS) {
-        size_t length = hk_max(OWN_REGION, hk_align_up(size, hk_os_page_size()));
-        void *own = hk_os_reserve(length);
-        if (own == NULL && length > size)
-            own = hk_os_reserve(length = hk_align_up(size, 64 * HK_KIB));
-        if (own != NULL) {
-            add_region(own, length);
-            p = take(size);
-        }
+    struct region *r = find_room(size);
+    if (r == NULL)
+        r = make_room(size);
+    if (r != NULL && commit(r, size)) {
+        p = r->next;
+        r->next += size;
+        used += size;
     }
     hk_unlock(&lock);
     return p;

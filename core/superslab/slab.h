@@ -160,8 +160,9 @@ void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n);
 
 /* ---- the mark of a free block: in its second word while it is free, cleared when it is handed out ---- */
 
-#define HK_FREE_MARK 0x35a7c96bu /* odd and far beyond any block, so that no address a program would store equals it \
-                                  */
+#define HK_FREE_MARK                                                                                \
+    0x35a7c96bu /* odd and far beyond any block, so that no address a program would store equals it \
+                 */
 
 static inline uintptr_t hk_free_mark(const void *block)
 {

@@ -32,11 +32,6 @@ size_t hk_arena_live(void)
 
 /* ---- bins ---- */
 
-static bool is_free(const struct page *p)
-{
-    return kind_of(p) == PAGE_FREE || kind_of(p) == PAGE_FREE_CLEAN;
-}
-
 void hk_arena_unlink(uint32_t ref)
 {
     struct page *p = page_of(ref);

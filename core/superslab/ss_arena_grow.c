@@ -87,17 +87,22 @@ bool hk_arena_start(void)
     return ok;
 }
 
+static bool commit_to(struct arena *a, size_t goal)
+{
+    goal = hk_min(hk_align_up(goal, hk_os_page_size() / HK_PAGE), a->pages);
+    if (!hk_os_commit(a->base + a->ready * HK_PAGE, (goal - a->ready) * HK_PAGE))
+        return false;
+    a->ready = (uint32_t)goal;
+    return true;
+}
+
+/* A growing step, or where that is refused no more than is needed. */
 bool hk_arena_commit(struct arena *a, uint32_t end)
 {
     if (end <= a->ready)
         return true;
-    uint32_t goal = (uint32_t)hk_min(hk_max(end, a->ready + a->step), a->pages);
-    if (!hk_os_commit(a->base + a->ready * HK_PAGE, (goal - a->ready) * HK_PAGE)) {
-        goal = (uint32_t)hk_align_up(end, hk_os_page_size() / HK_PAGE);
-        if (!hk_os_commit(a->base + a->ready * HK_PAGE, (goal - a->ready) * HK_PAGE))
-            return false;
-    }
-    a->ready = goal;
+    if (!commit_to(a, hk_max(end, a->ready + a->step)) && !commit_to(a, end))
+        return false;
     a->step = (uint32_t)hk_min(a->step * 2, COMMIT_LAST);
     return true;
 }

@@ -20,6 +20,7 @@ enum page_kind {
     PAGE_SUPERSLAB,    /* first page of a SuperSlab */
     PAGE_PURGING,      /* first page of a run that the purge has taken out for a moment */
     PAGE_FREE,         /* first page of a free run: may have dirty pages */
+    PAGE_FREE_EDGES,   /* the same: dirty only where a kernel page is shared with a neighbour, nothing to purge */
     PAGE_FREE_CLEAN,   /* first page of a free run without dirty pages */
     PAGE_FREE_TAIL,    /* last page of a free run of more than one page */
 };
@@ -86,6 +87,11 @@ static inline uint32_t pages_of(const struct page *p)
 static inline enum page_kind kind_of(const struct page *p)
 {
     return (enum page_kind)(p->word & 15);
+}
+
+static inline bool is_free(const struct page *p)
+{
+    return kind_of(p) >= PAGE_FREE && kind_of(p) <= PAGE_FREE_CLEAN;
 }
 
 static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)

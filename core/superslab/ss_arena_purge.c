@@ -41,6 +41,16 @@ static void list_ranges(struct batch *b, uint32_t ref, uint32_t pages)
     }
 }
 
+/* Is any whole kernel page of the run dirty? */
+static bool has_range(uint32_t ref, uint32_t pages)
+{
+    struct batch one;
+    one.ranges = 0;
+    one.bytes = 0;
+    list_ranges(&one, ref, pages);
+    return one.ranges != 0;
+}
+
 static bool is_due(const struct page *p, uint32_t now, uint32_t delay_ms)
 {
     return kind_of(p) == PAGE_FREE && now - p->stamp >= delay_ms;
@@ -98,6 +108,8 @@ static void put_back(struct batch *b, uint32_t now)
         uint32_t pages = pages_of(p);
         set_page(p, 0, PAGE_INTERIOR);
         hk_arena_insert(b->run[i], pages, now);
+        if (kind_of(p) == PAGE_FREE && pages_of(p) == pages && !has_range(b->run[i], pages))
+            set_page(p, pages, PAGE_FREE_EDGES);
     }
 }
 
@@ -134,18 +146,18 @@ static bool check_arena(struct arena *a, size_t *dirty, size_t *live)
     while (at < a->pages) {
         struct page *p = &a->page[at];
         uint32_t pages = pages_of(p);
-        bool is_free = kind_of(p) == PAGE_FREE || kind_of(p) == PAGE_FREE_CLEAN;
-        if (pages == 0 || pages > a->pages - at || (is_free && (free_before || pages_of(p + pages - 1) != pages)))
+        bool is_hole = is_free(p);
+        if (pages == 0 || pages > a->pages - at || (is_hole && (free_before || pages_of(p + pages - 1) != pages)))
             return false;
         size_t bits = 0;
         for (size_t i = hk_bits_find(a->dirty, at, at + pages, true); i < at + pages;
              i = hk_bits_find(a->dirty, i + 1, at + pages, true))
             bits++;
-        if ((!is_free || kind_of(p) == PAGE_FREE_CLEAN) && kind_of(p) != PAGE_PURGING && bits != 0)
+        if ((!is_hole || kind_of(p) == PAGE_FREE_CLEAN) && kind_of(p) != PAGE_PURGING && bits != 0)
             return false;
         *dirty += bits;
         *live += kind_of(p) == PAGE_RUN || kind_of(p) == PAGE_SUPERSLAB ? pages * HK_PAGE : 0;
-        free_before = is_free;
+        free_before = is_hole;
         at += pages;
     }
     return at == a->pages;

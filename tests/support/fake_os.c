@@ -136,8 +136,8 @@ static bool refused(enum fake_call kind)
     return alone || any;
 }
 
-/* The header asks for whole pages. Kernels refuse another address, and round such a length up to whole pages, as is done
- * here: a purge then takes the neighbour's bytes too. */
+/* The header asks for whole pages. Kernels refuse another address, and round such a length up to whole pages, as is
+ * done here: a purge then takes the neighbour's bytes too. */
 static bool crooked(const void *ptr, size_t *size)
 {
     bool bad = (uintptr_t)ptr % page_size != 0;

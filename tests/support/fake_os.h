@@ -26,15 +26,15 @@ enum fake_call {
     FAKE_ANY = FAKE_KINDS,
 };
 
-/* Nothing fails, counters are zero, the log is empty, 4 KiB pages, no limits. Time goes on from where it was, and memory
- * stays. */
+/* Nothing fails, counters are zero, the log is empty, 4 KiB pages, no limits. Time goes on from where it was, and
+ * memory stays. */
 void fake_os_reset(void);
 
 /* Calls of a kind since the last reset, refused ones included. */
 uint64_t fake_os_count(enum fake_call kind);
 
-/* Calls whose address or length is no multiple of a page. As a kernel with such pages does, a wrong address is refused and
- * a wrong length rounded up. */
+/* Calls whose address or length is no multiple of a page. As a kernel with such pages does, a wrong address is refused
+ * and a wrong length rounded up. */
 uint64_t fake_os_misaligned(void);
 
 /* The n-th call of the kind from now on (1: the next one) is refused: that one alone, or all from there on. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arena_model: what the tests of the ss_arena box believe about every page they were given: live runs with a tag in each
- * page, and which free pages may be resident. Uses EXPECT: for children.
+ * arena_model: what the tests of the ss_arena box believe about every page they were given: live runs with a tag in
+ * each page, and which free pages may be resident. Uses EXPECT: for children.
  */
 #ifndef HK_TEST_ARENA_MODEL_H
 #define HK_TEST_ARENA_MODEL_H
@@ -13,7 +13,7 @@
 #define MODEL_RUNS 128u
 
 struct model_run {
-    char *start;    /* NULL: not in use */
+    char *start; /* NULL: not in use */
     size_t pages;
     uint64_t tag;   /* written at both ends of every page */
     bool superslab; /* then: which slabs were never written */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * front_fixture: the fast paths as functions, and what the tests of the front box want to know about a thread's bins. Uses
- * EXPECT: for children.
+ * front_fixture: the fast paths as functions, and what the tests of the front box want to know about a thread's bins.
+ * Uses EXPECT: for children.
  */
 #ifndef HK_TEST_FRONT_FIXTURE_H
 #define HK_TEST_FRONT_FIXTURE_H

@@ -144,8 +144,12 @@ static void assertions_follow_the_build(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(double_free),      cmocka_unit_test(use_of_a_free_block), cmocka_unit_test(invalid_pointer),
-        cmocka_unit_test(interior_pointer), cmocka_unit_test(corrupted_list),      cmocka_unit_test(internal_error),
+        cmocka_unit_test(double_free),
+        cmocka_unit_test(use_of_a_free_block),
+        cmocka_unit_test(invalid_pointer),
+        cmocka_unit_test(interior_pointer),
+        cmocka_unit_test(corrupted_list),
+        cmocka_unit_test(internal_error),
         cmocka_unit_test(assertions_follow_the_build),
     };
     return cmocka_run_group_tests_name("assert", tests, NULL, NULL);

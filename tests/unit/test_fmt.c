@@ -47,14 +47,14 @@ static const char *finish(struct hk_fmt *f)
 }
 
 /* The same text as printf makes of it. */
-#define SAME(...)                                                                                                      \
-    do {                                                                                                               \
-        struct hk_fmt f_;                                                                                              \
-        char want_[512];                                                                                               \
-        snprintf(want_, sizeof want_, __VA_ARGS__);                                                                    \
-        start(&f_);                                                                                                    \
-        hk_fmt(&f_, __VA_ARGS__);                                                                                      \
-        assert_string_equal(finish(&f_), want_);                                                                       \
+#define SAME(...)                                   \
+    do {                                            \
+        struct hk_fmt f_;                           \
+        char want_[512];                            \
+        snprintf(want_, sizeof want_, __VA_ARGS__); \
+        start(&f_);                                 \
+        hk_fmt(&f_, __VA_ARGS__);                   \
+        assert_string_equal(finish(&f_), want_);    \
     } while (0)
 
 static void plain_text_and_strings(void **state)

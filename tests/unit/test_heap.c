@@ -367,7 +367,8 @@ static void without_memory_there_are_no_blocks(void **state)
 
 static void *_Atomic mailbox[MAILBOXES];
 
-/* Takes, writes its mark, and leaves each block in a mailbox for whoever comes next: most are freed by another thread. */
+/* Takes, writes its mark, and leaves each block in a mailbox for whoever comes next: most are freed by another thread.
+ */
 static void *trade(void *arg)
 {
     uint64_t seed = (uint64_t)(uintptr_t)arg;

@@ -22,10 +22,10 @@ static void end_and_adopt(void *arg)
     static void *blocks[3 * PER_SLAB], *more[PER_SLAB];
     struct hk_heap *first = fixture_heap(), *second = fixture_heap();
     fixture_take(first, KIB, blocks, 3 * PER_SLAB);
-    hk_heap_give(first, blocks, PER_SLAB); /* one EMPTY, */
+    hk_heap_give(first, blocks, PER_SLAB);      /* one EMPTY, */
     hk_heap_give(first, blocks + PER_SLAB, 24); /* one partial, one full */
     hk_heap_end(first);
-    EXPECT(first->owner.state == HK_OWNER_GONE && first->slabs == 0);
+    EXPECT(first->owner.state != HK_OWNER_ALIVE && first->slabs == 0);
     fixture_check(&hk_orphan_heap);
     EXPECT(hk_orphan_heap.slabs == 2 && fixture_owned_slabs() == 2);
     for (unsigned i = PER_SLAB; i < 3 * PER_SLAB; i += PER_SLAB)
@@ -242,7 +242,8 @@ static void live_on(struct forking *f)
     EXPECT(f->mine->lock.word == 0 && f->other->lock.word == 0 && hk_orphan_heap.lock.word == 0);
     hk_heap_give(f->mine, f->own, 1);
     fixture_take(f->mine, KIB, more, PER_SLAB + 1);
-    EXPECT(hk_pool_stage_count(HK_STAGE_PARTIAL, KIB) == 1); /* the first batch moved the slabs, the second adopted one */
+    EXPECT(hk_pool_stage_count(HK_STAGE_PARTIAL, KIB) ==
+           1); /* the first batch moved the slabs, the second adopted one */
     EXPECT(f->other->slabs == 0);
     fixture_check(f->mine);
     fixture_check(f->other);
@@ -284,6 +285,35 @@ static void a_child_has_one_living_heap(void **state)
 {
     (void)state;
     unit_passes(fork_heaps, NULL);
+}
+
+/* The fork came while a thread was ending: it had said so, and moved nothing yet. */
+static void fork_heaps_at_end(void *arg)
+{
+    (void)arg;
+    void *blocks[PER_SLAB], *more[20];
+    struct hk_heap *mine = fixture_heap(), *ending = fixture_heap();
+    fixture_take(ending, KIB, blocks, PER_SLAB);
+    hk_heap_give(ending, blocks, 20);
+    hk_store_relaxed(&ending->owner.state, HK_OWNER_GONE);
+    hk_heap_fork_prepare();
+    pid_t pid = fork();
+    if (pid == 0) {
+        hk_heap_fork_child(mine);
+        fixture_take(mine, KIB - 1, more, 1);
+        EXPECT(ending->slabs == 0 && hk_heap_reuse() == ending); /* the child finishes it */
+        fixture_take(mine, KIB, more, 20);
+        EXPECT(hk_slab_of(more[0]) == hk_slab_of(blocks[0]));
+        _exit(0);
+    }
+    hk_heap_fork_parent();
+    wait_for(pid);
+}
+
+static void a_child_finishes_what_a_thread_had_begun(void **state)
+{
+    (void)state;
+    unit_passes(fork_heaps_at_end, NULL);
 }
 
 static void *churn(void *arg)
@@ -354,6 +384,7 @@ int main(void)
         cmocka_unit_test(strays_of_a_record_that_is_used_again),
         cmocka_unit_test(a_sweep_works_for_who_sleeps),
         cmocka_unit_test(a_child_has_one_living_heap),
+        cmocka_unit_test(a_child_finishes_what_a_thread_had_begun),
         cmocka_unit_test(a_fork_finds_every_heap_whole),
     };
     return cmocka_run_group_tests_name("heap_life", tests, NULL, NULL);

@@ -69,19 +69,44 @@ static void words(void **state)
 static void what_is_not_ours_is_left_alone(void **state)
 {
     (void)state;
-    reads_to((struct reading){{"PATH=/bin", "HAKMEM", "HAKMEM_", "HAKMEM_=1", "HAKMEM_THP", "hakmem_THP=1"}, HK_OPT_THP, 0}, "");
-    reads_to((struct reading){{"HAKMEM_UNKNOWN=1", "HAKMEM_THPX=1", "HAKMEM_TH=1", "XHAKMEM_THP=1"}, HK_OPT_THP, 0}, "");
-    reads_to((struct reading){{"HAKMEM_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTION_IS_HERE=1", "HAKMEM_THP=1"}, HK_OPT_THP, 1}, "");
+    reads_to(
+        (struct reading){{"PATH=/bin", "HAKMEM", "HAKMEM_", "HAKMEM_=1", "HAKMEM_THP", "hakmem_THP=1"}, HK_OPT_THP, 0},
+        "");
+    reads_to((struct reading){{"HAKMEM_UNKNOWN=1", "HAKMEM_THPX=1", "HAKMEM_TH=1", "XHAKMEM_THP=1"}, HK_OPT_THP, 0},
+             "");
+    reads_to(
+        (struct reading){{"HAKMEM_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTION_IS_HERE=1", "HAKMEM_THP=1"}, HK_OPT_THP, 1},
+        "");
     hk_options_init(NULL);
 }
 
 static void garbage_keeps_the_default(void **state)
 {
     (void)state;
-    const char *values[] = {"",    "x",   "-",   "1x",  "1KK",  "1T",  " 1",   "1 ",
-                            "+1",  "0x1", "1.0", "1e3", "yes",  "--1", "1K2",  "warn",
-                            "-1",  "3600001",    "4G",  "9223372036854775807", "9223372036854775808",
-                            "99999999999999999999999", "9007199254740992G", "-9223372036854775808"};
+    const char *values[] = {"",
+                            "x",
+                            "-",
+                            "1x",
+                            "1KK",
+                            "1T",
+                            " 1",
+                            "1 ",
+                            "+1",
+                            "0x1",
+                            "1.0",
+                            "1e3",
+                            "yes",
+                            "--1",
+                            "1K2",
+                            "warn",
+                            "-1",
+                            "3600001",
+                            "4G",
+                            "9223372036854775807",
+                            "9223372036854775808",
+                            "99999999999999999999999",
+                            "9007199254740992G",
+                            "-9223372036854775808"};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         char variable[80], line[200];
         snprintf(variable, sizeof variable, "HAKMEM_PURGE_DELAY_MS=%s", values[i]);
@@ -93,23 +118,23 @@ static void garbage_keeps_the_default(void **state)
 static void every_option_has_its_bounds(void **state)
 {
     (void)state;
-#define X(name, def, least, most, unit, sentence)                                                                          \
-    {                                                                                                                  \
-        char low[80], high[80], line[200];                                                                             \
-        assert_int_equal(defaults[HK_OPT_##name], def);                                                                \
-        assert_true((least) <= (def) && (def) <= (most));                                                              \
-        snprintf(low, sizeof low, "HAKMEM_" #name "=%lld", (long long)(least));                                        \
-        snprintf(high, sizeof high, "HAKMEM_" #name "=%lld", (long long)(most));                                       \
-        reads_to((struct reading){{low}, HK_OPT_##name, least}, "");                                                   \
-        reads_to((struct reading){{high}, HK_OPT_##name, most}, "");                                                   \
-        snprintf(low, sizeof low, "HAKMEM_" #name "=%lld", (long long)(least) - 1);                                    \
-        snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", low, (long long)(least),        \
-                 (long long)(most), (long long)(def));                                                                 \
-        reads_to((struct reading){{low}, HK_OPT_##name, def}, line);                                                   \
-        snprintf(high, sizeof high, "HAKMEM_" #name "=%llu", (unsigned long long)(most) + 1);                          \
-        snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", high, (long long)(least),       \
-                 (long long)(most), (long long)(def));                                                                 \
-        reads_to((struct reading){{high}, HK_OPT_##name, def}, line);                                                  \
+#define X(name, def, least, most, unit, sentence)                                                                \
+    {                                                                                                            \
+        char low[80], high[80], line[200];                                                                       \
+        assert_int_equal(defaults[HK_OPT_##name], def);                                                          \
+        assert_true((least) <= (def) && (def) <= (most));                                                        \
+        snprintf(low, sizeof low, "HAKMEM_" #name "=%lld", (long long)(least));                                  \
+        snprintf(high, sizeof high, "HAKMEM_" #name "=%lld", (long long)(most));                                 \
+        reads_to((struct reading){{low}, HK_OPT_##name, least}, "");                                             \
+        reads_to((struct reading){{high}, HK_OPT_##name, most}, "");                                             \
+        snprintf(low, sizeof low, "HAKMEM_" #name "=%lld", (long long)(least)-1);                                \
+        snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", low, (long long)(least),  \
+                 (long long)(most), (long long)(def));                                                           \
+        reads_to((struct reading){{low}, HK_OPT_##name, def}, line);                                             \
+        snprintf(high, sizeof high, "HAKMEM_" #name "=%llu", (unsigned long long)(most) + 1);                    \
+        snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", high, (long long)(least), \
+                 (long long)(most), (long long)(def));                                                           \
+        reads_to((struct reading){{high}, HK_OPT_##name, def}, line);                                            \
     }
     HK_OPTIONS(X)
 #undef X
@@ -129,8 +154,10 @@ static void a_value_of_a_megabyte_is_shown_in_short(void **state)
 static void a_strange_value_is_shown_up_to_its_first_control_character(void **state)
 {
     (void)state;
-    reads_to((struct reading){{"HAKMEM_THP=ab\ncd"}, HK_OPT_THP, 0}, "hakmem: HAKMEM_THP=ab is not in 0..1; kept at 0\n");
-    reads_to((struct reading){{"HAKMEM_THP=\033[2J"}, HK_OPT_THP, 0}, "hakmem: HAKMEM_THP= is not in 0..1; kept at 0\n");
+    reads_to((struct reading){{"HAKMEM_THP=ab\ncd"}, HK_OPT_THP, 0},
+             "hakmem: HAKMEM_THP=ab is not in 0..1; kept at 0\n");
+    reads_to((struct reading){{"HAKMEM_THP=\033[2J"}, HK_OPT_THP, 0},
+             "hakmem: HAKMEM_THP= is not in 0..1; kept at 0\n");
 }
 
 static void read_stats_path(void *arg)
@@ -169,8 +196,8 @@ static void help_shows_every_option_and_goes_on(void **state)
     for (const char *p = child.text; (p = strchr(p, '\n')) != NULL; p++)
         lines++;
     assert_int_equal(lines, 1 + HK_OPTION_COUNT);
-#define X(name, def, least, most, unit, sentence)                                                                          \
-    assert_non_null(strstr(child.text, "  HAKMEM_" #name " "));                                                        \
+#define X(name, def, least, most, unit, sentence)               \
+    assert_non_null(strstr(child.text, "  HAKMEM_" #name " ")); \
     assert_non_null(strstr(child.text, sentence));
     HK_OPTIONS(X)
 #undef X
@@ -181,8 +208,8 @@ static void names_are_found(void **state)
 {
     (void)state;
     enum hk_option option;
-#define X(name, def, least, most, unit, sentence)                                                                          \
-    assert_true(hk_option_find(#name, &option));                                                                       \
+#define X(name, def, least, most, unit, sentence) \
+    assert_true(hk_option_find(#name, &option));  \
     assert_int_equal(option, HK_OPT_##name);
     HK_OPTIONS(X)
 #undef X

@@ -22,8 +22,12 @@ static char *alloc(size_t size, size_t align)
 static void sizes(void *arg)
 {
     (void)arg;
-    const size_t list[] = {1, 4096, 4097, HK_MID_MAX + 1, 100000, HK_MIB, HK_MIB + 1, 32 * HK_MIB - 1, 32 * HK_MIB,
-                           32 * HK_MIB + 1, 100 * HK_MIB};
+    const size_t list[] = {1,           4096,
+                           4097,        HK_MID_MAX + 1,
+                           100000,      HK_MIB,
+                           HK_MIB + 1,  32 * HK_MIB - 1,
+                           32 * HK_MIB, 32 * HK_MIB + 1,
+                           100 * HK_MIB};
     for (size_t i = 0; i < HK_COUNT(list); i++) {
         char *p = alloc(list[i], 16);
         bool huge = list[i] > HK_RUN_MAX;
@@ -72,7 +76,7 @@ static void resize_run(void *arg)
     EXPECT(hk_page_heap_free(guard));
     EXPECT(hk_page_heap_resize(p, 50000) == p && hk_page_heap_size(p) == 53248);
     p[49999] = 1;
-    EXPECT(hk_page_heap_resize(p, HK_MID_MAX) == NULL); /* a slab's size */
+    EXPECT(hk_page_heap_resize(p, HK_MID_MAX) == NULL);     /* a slab's size */
     EXPECT(hk_page_heap_resize(p, HK_RUN_MAX + 1) == NULL); /* a mapping's size */
     EXPECT(hk_page_heap_resize(p, HK_MID_MAX + 1) == p && hk_page_heap_size(p) == 36864);
     EXPECT(hk_page_heap_resize(p, HK_RUN_MAX) == p && hk_page_heap_size(p) == HK_RUN_MAX);
@@ -129,8 +133,10 @@ static void without_memory_there_is_null(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_up_to_32_mib_and_mappings_above), cmocka_unit_test(every_alignment_is_served),
-        cmocka_unit_test(a_run_is_resized_in_place),            cmocka_unit_test(a_mapping_is_moved),
+        cmocka_unit_test(runs_up_to_32_mib_and_mappings_above),
+        cmocka_unit_test(every_alignment_is_served),
+        cmocka_unit_test(a_run_is_resized_in_place),
+        cmocka_unit_test(a_mapping_is_moved),
         cmocka_unit_test(without_memory_there_is_null),
     };
     return cmocka_run_group_tests_name("page_heap", tests, NULL, NULL);

@@ -80,14 +80,13 @@ static void every_aligned_size_has_the_smallest_class_that_serves_it(void **stat
     }
 }
 
-/* The fewest slabs with at least four blocks and a tail of at most a sixteenth. */
+/* The fewest slabs with at least four blocks. */
 static bool span_will_do(size_t size, size_t slabs)
 {
-    size_t span = slabs * HK_SLAB_SIZE;
-    return span / size >= 4 && span % size * 16 <= span;
+    return slabs * HK_SLAB_SIZE / size >= 4;
 }
 
-static void spans_are_as_short_as_their_waste_allows(void **state)
+static void spans_are_as_short_as_four_blocks_allow(void **state)
 {
     (void)state;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
@@ -152,7 +151,7 @@ int main(void)
         cmocka_unit_test(eight_groups_of_four_tiny_classes),
         cmocka_unit_test(every_size_has_the_smallest_class_that_holds_it),
         cmocka_unit_test(every_aligned_size_has_the_smallest_class_that_serves_it),
-        cmocka_unit_test(spans_are_as_short_as_their_waste_allows),
+        cmocka_unit_test(spans_are_as_short_as_four_blocks_allow),
         cmocka_unit_test(the_inverse_tells_block_starts),
         cmocka_unit_test(division_tells_block_starts),
         cmocka_unit_test(mean_waste_of_tiny_sizes),

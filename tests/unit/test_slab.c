@@ -84,7 +84,7 @@ static void virgin_blocks_come_in_order(void **state)
 static void spans_lie_side_by_side(void **state)
 {
     (void)state;
-    const unsigned classes[] = {67, 1, 72, 61, 64, 1}; /* 4, 1, 2, 3, 1 slabs, and the last one */
+    const unsigned classes[] = {67, 1, 72, 61, 64, 1}; /* of different lengths; the last in the last slab */
     ss = fixture_superslab();
     unsigned at = 0;
     for (unsigned i = 0; i < HK_COUNT(classes); i++) {
@@ -307,8 +307,10 @@ static void take_from_broken_list(void *arg)
     EXPECT(take(slab, blocks, 8) == 8);
     put(slab, blocks, 8);
     *(void **)blocks[2] = arg == NULL ? hk_slab_base(slab) + HK_SLAB_SIZE : /* behind the slab */
-                          arg == (void *)1 ? hk_slab_base(slab) - 16 : /* before it */
-                          arg == (void *)2 ? (char *)blocks[5] + 1 : (void *)0x4141414141414141;
+                              arg == (void *)1 ? hk_slab_base(slab) - 16
+                                               : /* before it */
+                              arg == (void *)2 ? (char *)blocks[5] + 1
+                                               : (void *)0x4141414141414141;
     EXPECT(take(slab, blocks, 3) == 3); /* up to there all is well */
     if ((uintptr_t)arg < 2)
         take(slab, blocks, 5);
@@ -333,18 +335,12 @@ static void a_broken_list_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_fresh_superslab_is_unused),
-        cmocka_unit_test(virgin_blocks_come_in_order),
-        cmocka_unit_test(spans_lie_side_by_side),
-        cmocka_unit_test(virgin_marks),
-        cmocka_unit_test(put_back_blocks_come_again),
-        cmocka_unit_test(one_block_is_popped_from_the_list),
-        cmocka_unit_test(chains_come_back_whole),
-        cmocka_unit_test(a_reset_slab_is_carved_anew),
-        cmocka_unit_test(zero_blocks_are_virgin_ones),
-        cmocka_unit_test(random_takes_and_puts),
-        cmocka_unit_test(the_check_finds_what_is_wrong),
-        cmocka_unit_test(a_broken_list_is_found),
+        cmocka_unit_test(a_fresh_superslab_is_unused),   cmocka_unit_test(virgin_blocks_come_in_order),
+        cmocka_unit_test(spans_lie_side_by_side),        cmocka_unit_test(virgin_marks),
+        cmocka_unit_test(put_back_blocks_come_again),    cmocka_unit_test(one_block_is_popped_from_the_list),
+        cmocka_unit_test(chains_come_back_whole),        cmocka_unit_test(a_reset_slab_is_carved_anew),
+        cmocka_unit_test(zero_blocks_are_virgin_ones),   cmocka_unit_test(random_takes_and_puts),
+        cmocka_unit_test(the_check_finds_what_is_wrong), cmocka_unit_test(a_broken_list_is_found),
     };
     return cmocka_run_group_tests_name("slab", tests, NULL, NULL);
 }

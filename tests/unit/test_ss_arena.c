@@ -349,8 +349,10 @@ static void add_run(void *ctx, void *start, size_t size, enum hk_run_kind kind)
 {
     struct sums *s = ctx;
     EXPECT(start != NULL && size % HK_PAGE == 0 && size != 0);
-    *(kind == HK_RUN_LIVE ? &s->live : kind == HK_RUN_FREED ? &s->free : kind == HK_RUN_SUPERSLAB ? &s->superslab
-                                                                                                : &s->records) += size;
+    *(kind == HK_RUN_LIVE        ? &s->live
+      : kind == HK_RUN_FREED     ? &s->free
+      : kind == HK_RUN_SUPERSLAB ? &s->superslab
+                                 : &s->records) += size;
 }
 
 static void visit_runs(void *arg)

@@ -8,7 +8,6 @@
 #include "os/os.h"
 #include "superslab/registry.h"
 
-
 static struct model model;
 
 /* `count` free runs of `pages` dirty pages each, with a live page between two. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * unit: what the unit tests share: cmocka with the headers it needs, random numbers, and code that must run in a process
- * of its own (a fresh box, an expected abort).
+ * unit: what the unit tests share: cmocka with the headers it needs, random numbers, and code that must run in a
+ * process of its own (a fresh box, an expected abort).
  */
 #ifndef HK_TEST_UNIT_H
 #define HK_TEST_UNIT_H

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool_fixture.h"
+
+#include "superslab/ss_arena.h"
+
+unsigned class_of_span(unsigned n)
+{
+    unsigned cls = SINGLE;
+    while (hk_class_slabs(cls) != n)
+        cls++;
+    return cls;
+}
+
+struct hk_slab *acquire(unsigned cls)
+{
+    struct hk_slab *slab = hk_pool_acquire(cls, OWNER);
+    EXPECT(slab != NULL);
+    EXPECT(slab->cls == cls && slab->slabs == hk_class_slabs(cls) && slab->used == 0 && slab->head == 0);
+    EXPECT(hk_slab_owner(slab) == OWNER);
+    for (unsigned i = 0; i < slab->slabs; i++) {
+        char *inside = hk_slab_base(slab) + i * HK_SLAB_SIZE + 99;
+        EXPECT(hk_registry_code(inside) == hk_code_of_class(cls));
+        EXPECT(hk_slab_of(inside) == slab);
+    }
+    EXPECT(!slab->zero || unit_is_zero(hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE));
+    for (size_t at = 0; at < slab->slabs * HK_SLAB_SIZE; at += 4096)
+        memset(hk_slab_base(slab) + at, 0xcc, 64);
+    slab->state = HK_SLAB_ACTIVE; /* as its heap does */
+    return slab;
+}
+
+void release(struct hk_slab *slab)
+{
+    char *base = hk_slab_base(slab);
+    hk_slab_reset(slab);
+    hk_pool_release(slab);
+    EXPECT(hk_registry_code(base) == 0);
+}
+
+static void add_superslab(void *ctx, struct hk_superslab *ss)
+{
+    struct overview *o = ctx;
+    o->superslabs++;
+    o->empty += (unsigned)__builtin_popcount(ss->empty_mask);
+    o->unused += (unsigned)__builtin_popcount(ss->unused_mask);
+    o->owned += HK_SLABS - (unsigned)__builtin_popcount(ss->empty_mask | ss->unused_mask);
+    for (unsigned n = 1; n <= HK_SPAN_MAX; n++) {
+        unsigned at = hk_find_run32(ss->empty_mask, n);
+        char *base = ss->base + at * HK_SLAB_SIZE;
+        if (at < HK_SLABS && (o->lowest[n] == NULL || base < o->lowest[n]))
+            o->lowest[n] = base;
+    }
+}
+
+struct overview look(void)
+{
+    struct overview o = {0};
+    EXPECT(hk_pool_check());
+    hk_pool_visit(add_superslab, &o);
+    EXPECT(hk_pool_empty_bytes() == o.empty * HK_SLAB_SIZE);
+    EXPECT(hk_arena_live() == o.superslabs * HK_SUPERSLAB_SIZE);
+    return o;
+}

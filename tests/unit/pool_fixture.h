@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool_fixture: slabs without heaps, for the tests of the pool box. Uses EXPECT: for children.
+ */
+#ifndef HK_TEST_POOL_FIXTURE_H
+#define HK_TEST_POOL_FIXTURE_H
+
+#include "unit.h"
+
+#include "box/pool.h"
+
+#define OWNER ((struct hk_owner *)64)
+#define SINGLE 10u /* a class of one slab */
+
+struct overview {
+    unsigned superslabs, empty, unused, owned;
+    char *lowest[HK_SPAN_MAX + 1]; /* [n]: the lowest run of n EMPTY slabs */
+};
+
+/* A class whose spans have n slabs: a tiny one, or the first Mid one. */
+unsigned class_of_span(unsigned n);
+
+/* Acquires a span that must be there, looks at it, and writes into every page. */
+struct hk_slab *acquire(unsigned cls);
+
+void release(struct hk_slab *slab);
+
+/* The pool's own check, and what the masks say. */
+struct overview look(void);
+
+#endif

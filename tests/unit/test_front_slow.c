@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Everything behind the fast paths, as the public entries call it: all sizes, calloc, realloc, aligned blocks, and
+ * a system that refuses; wrong pointers: test_front_wrong.c. Each case runs in a child.
+ */
+#include "front_fixture.h"
+
+#include "base/options.h"
+#include "box/page_heap.h"
+#include "box/pool.h"
+#include "box/purge.h"
+#include "fake_os.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static void every_size(void *arg)
+{
+    (void)arg;
+    const size_t large[] = {HK_MID_MAX + 1, 40000, 65536, 100000, HK_MIB, 3 * HK_MIB + 1, 32 * HK_MIB, 33 * HK_MIB};
+    char *newest = NULL;
+    for (size_t size = 0; size <= HK_MID_MAX; size += size < 2100 ? 1 : 37) {
+        char *p = front_take(size);
+        memset(p, (int)size, size);
+        EXPECT(p != newest);
+        front_free(newest);
+        newest = p;
+        EXPECT(hk_block_size(p, "x") == hk_class_size(hk_class_of(size)));
+    }
+    front_free(newest);
+    for (size_t i = 0; i < HK_COUNT(large); i++) {
+        char *p = front_take(large[i]);
+        p[0] = p[large[i] - 1] = 1;
+        front_free(p);
+    }
+    front_check();
+    EXPECT(hk_huge_count() == 0);
+}
+
+static void every_size_is_served(void **state)
+{
+    (void)state;
+    unit_passes(every_size, NULL);
+}
+
+static void refuse_sizes(void *arg)
+{
+    (void)arg;
+    const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, (size_t)PTRDIFF_MAX + 1, (size_t)1 << 60};
+    void *p = front_take(100);
+    for (size_t i = 0; i < HK_COUNT(sizes); i++) {
+        errno = 0;
+        EXPECT(front_malloc(sizes[i]) == NULL && errno == ENOMEM);
+        errno = 0;
+        EXPECT(hk_calloc_slow(sizes[i]) == NULL && errno == ENOMEM);
+        errno = 0;
+        EXPECT(hk_resize(p, sizes[i]) == NULL && errno == ENOMEM);
+        errno = 0;
+        EXPECT(hk_malloc_aligned(64, sizes[i]) == NULL && errno == ENOMEM);
+        errno = 0;
+        EXPECT(hk_malloc_aligned((size_t)1 << 62, sizes[i]) == NULL && errno == ENOMEM);
+    }
+    EXPECT(hk_block_size(p, "x") == 112);
+}
+
+static void impossible_sizes_are_refused(void **state)
+{
+    (void)state;
+    unit_passes(refuse_sizes, NULL);
+}
+
+static void keep_errno(void *arg)
+{
+    (void)arg;
+    static void *blocks[3000];
+    errno = 77;
+    for (unsigned i = 0; i < 3000; i++) {
+        blocks[i] = front_take(i * 20);
+        EXPECT(errno == 77);
+    }
+    for (unsigned i = 0; i < 3000; i++) {
+        front_free(blocks[i]);
+        EXPECT(errno == 77);
+    }
+    void *p = hk_resize(hk_malloc_aligned(8192, 100), 5 * HK_MIB);
+    front_free(hk_resize(p, 50 * HK_MIB));
+    front_free(hk_calloc_slow(70000));
+    EXPECT(errno == 77);
+}
+
+static void success_leaves_errno_alone(void **state)
+{
+    (void)state;
+    unit_passes(keep_errno, NULL);
+}
+
+static void align(void *arg)
+{
+    (void)arg;
+    for (size_t alignment = 32; alignment <= 64 * HK_MIB; alignment *= 2) {
+        for (size_t size = 0; size < 200000; size = size * 3 + 1) {
+            char *p = hk_malloc_aligned(alignment, size);
+            EXPECT(p != NULL && (uintptr_t)p % alignment == 0);
+            EXPECT(hk_block_size(p, "x") >= size);
+            memset(p, 1, size);
+            front_free(p);
+        }
+    }
+    front_check();
+}
+
+static void blocks_are_aligned(void **state)
+{
+    (void)state;
+    unit_passes(align, NULL);
+}
+
+/* ---- a random program ---- */
+
+#define BLOCKS 400
+
+static struct {
+    unsigned char *ptr;
+    size_t size;
+    unsigned char mark;
+} live[BLOCKS];
+
+static void fill(unsigned i, unsigned char *ptr, size_t size)
+{
+    live[i].ptr = ptr;
+    live[i].size = size;
+    live[i].mark++;
+    memset(ptr, live[i].mark, size);
+}
+
+static void expect_filled(const unsigned char *ptr, size_t size, unsigned char mark)
+{
+    EXPECT(size == 0 || (ptr[0] == mark && memcmp(ptr, ptr + 1, size - 1) == 0));
+}
+
+static size_t random_size(uint64_t *seed)
+{
+    switch (unit_random(seed, 20)) {
+    case 0:
+        return unit_random(seed, 2 * HK_MIB);
+    case 1:
+    case 2:
+        return unit_random(seed, 100000);
+    case 3:
+    case 4:
+    case 5:
+        return unit_random(seed, HK_MID_MAX);
+    default:
+        return unit_random(seed, 1025);
+    }
+}
+
+/* One operation; false when there was no memory, and then nothing has changed. */
+static bool step(uint64_t *seed)
+{
+    unsigned i = (unsigned)unit_random(seed, BLOCKS);
+    size_t size = random_size(seed);
+    if (live[i].ptr == NULL) {
+        uint64_t how = unit_random(seed, 4);
+        size_t alignment = (size_t)32 << unit_random(seed, 9);
+        errno = 0;
+        unsigned char *p = how == 0   ? hk_calloc_slow(size)
+                           : how == 1 ? hk_malloc_aligned(alignment, size)
+                                      : front_malloc(size);
+        if (p == NULL) {
+            EXPECT(errno == ENOMEM);
+            return false;
+        }
+        EXPECT((uintptr_t)p % (how == 1 ? alignment : 16) == 0 && (how != 0 || unit_is_zero(p, size)));
+        fill(i, p, size);
+        return true;
+    }
+    expect_filled(live[i].ptr, live[i].size, live[i].mark);
+    if (size != 0 && unit_random(seed, 3) == 0) {
+        unsigned char *p = hk_resize(live[i].ptr, size);
+        if (p == NULL) {
+            expect_filled(live[i].ptr, live[i].size, live[i].mark);
+            return false;
+        }
+        EXPECT(hk_block_size(p, "x") >= size);
+        expect_filled(p, hk_min(size, live[i].size), live[i].mark);
+        fill(i, p, size);
+    } else {
+        front_free(live[i].ptr);
+        live[i].ptr = NULL;
+    }
+    return true;
+}
+
+static void free_everything(void)
+{
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        if (live[i].ptr != NULL)
+            expect_filled(live[i].ptr, live[i].size, live[i].mark);
+        front_free(live[i].ptr);
+        live[i].ptr = NULL;
+    }
+    if (hk_front_thread() != NULL)
+        hk_front_flush_all(hk_front_thread());
+    hk_purge_now(0);
+    EXPECT(front_owned_slabs() == 0 && hk_huge_count() == 0);
+    EXPECT(hk_pool_check() && hk_arena_check() && hk_heap_check(&hk_orphan_heap));
+    EXPECT(hk_arena_live() == 0);
+}
+
+static void random_program(void *arg)
+{
+    uint64_t seed = (uint64_t)(uintptr_t)arg;
+    for (unsigned i = 0; i < 12000; i++) {
+        EXPECT(step(&seed));
+        if (i % 500 == 0) {
+            front_check();
+            EXPECT(hk_heap_check(&front_self()->heap) && hk_pool_check() && hk_arena_check());
+            fake_os_travel(100);
+        }
+    }
+    free_everything();
+    EXPECT(fake_os_misaligned() == 0);
+}
+
+static void contents_survive(void **state)
+{
+    (void)state;
+    unit_passes(random_program, (void *)1);
+    unit_passes(random_program, (void *)2);
+}
+
+/* ---- a system that refuses ---- */
+
+struct refusal {
+    unsigned n;
+    bool lasting;
+};
+
+/* The same operations each time; from the n-th call of the system on (or that one alone) they may fail. */
+static void work_refused(void *arg)
+{
+    const struct refusal *r = arg;
+    uint64_t seed = 77;
+    unsigned failed = 0;
+    (r->lasting ? fake_os_fail_from : fake_os_fail_nth)(FAKE_ANY, r->n);
+    for (unsigned i = 0; i < 400; i++)
+        failed += !step(&seed);
+    void *huge = front_malloc(40 * HK_MIB), *larger = huge != NULL ? hk_resize(huge, 80 * HK_MIB) : NULL;
+    front_free(larger != NULL ? larger : huge);
+    bool happened = fake_os_failures() != 0;
+    EXPECT(failed == 0 || happened);
+    EXPECT(!r->lasting || r->n > 1 || failed > 0);
+    fake_os_recover();
+    for (unsigned i = 0; i < 400; i++)
+        EXPECT(step(&seed));
+    front_check();
+    EXPECT(hk_heap_check(&front_self()->heap));
+    free_everything();
+    _exit(happened ? 0 : 3);
+}
+
+static void every_call_may_be_refused(void **state)
+{
+    (void)state;
+    for (unsigned lasting = 0; lasting < 2; lasting++) {
+        unsigned n = 0;
+        int status;
+        do {
+            struct refusal r = {++n, lasting};
+            status = unit_status(work_refused, &r);
+        } while (status == 0 && n < 500);
+        assert_int_equal(status, 3);
+        assert_true(n > 10);
+    }
+}
+
+static void work_at_limit(void *arg)
+{
+    (void)arg;
+    uint64_t seed = 5;
+    unsigned failed = 0;
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 16 * HK_MIB));
+    for (unsigned i = 0; i < 4000; i++) {
+        failed += !step(&seed);
+        EXPECT(hk_arena_live() <= 16 * HK_MIB);
+    }
+    EXPECT(failed > 0);
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 0));
+    for (unsigned i = 0; i < 1000; i++)
+        EXPECT(step(&seed));
+    free_everything();
+}
+
+static void the_memory_limit_is_an_end_like_any_other(void **state)
+{
+    (void)state;
+    unit_passes(work_at_limit, NULL);
+}
+
+/* Before it fails for good it gives back what is free: here, all of the limit is in EMPTY slabs. */
+static void retry_after_purge(void *arg)
+{
+    (void)arg;
+    static void *blocks[15000];
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 16 * HK_MIB));
+    unsigned n = 0;
+    while (n < HK_COUNT(blocks) && (blocks[n] = front_malloc(1024)) != NULL)
+        n++;
+    EXPECT(n > 12000);
+    EXPECT(front_malloc(10 * HK_MIB) == NULL);
+    for (unsigned i = 0; i < n; i++)
+        front_free(blocks[i]);
+    void *p = front_malloc(10 * HK_MIB);
+    EXPECT(p != NULL);
+    front_free(p);
+}
+
+static void what_is_free_is_given_back_before_it_fails(void **state)
+{
+    (void)state;
+    unit_passes(retry_after_purge, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_size_is_served),
+        cmocka_unit_test(impossible_sizes_are_refused),
+        cmocka_unit_test(success_leaves_errno_alone),
+        cmocka_unit_test(blocks_are_aligned),
+        cmocka_unit_test(contents_survive),
+        cmocka_unit_test(every_call_may_be_refused),
+        cmocka_unit_test(the_memory_limit_is_an_end_like_any_other),
+        cmocka_unit_test(what_is_free_is_given_back_before_it_fails),
+    };
+    return cmocka_run_group_tests_name("front_slow", tests, NULL, NULL);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Pointers that are no live blocks. Each case runs in a child.
+ */
+#include "front_fixture.h"
+
+#include "base/options.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+struct wrong {
+    size_t size;
+    long offset;
+    bool freed;
+    const char *verb, *text;
+};
+
+static void use_wrongly(void *arg)
+{
+    const struct wrong *w = arg;
+    static char *blocks[3];
+    for (unsigned i = 0; i < 3; i++) {
+        blocks[i] = front_take(w->size);
+        memset(blocks[i], 1, w->size);
+    }
+    char *p = blocks[1];
+    fprintf(stderr, "%zx %zx ", (size_t)(p + w->offset), (size_t)p);
+    fflush(stderr);
+    if (w->freed)
+        front_free(p);
+    if (w->verb[0] == 'f')
+        front_free(p + w->offset);
+    else if (w->verb[0] == 'r')
+        hk_resize(p + w->offset, 10);
+    else
+        hk_block_size(p + w->offset, w->verb);
+}
+
+static void wrong_pointers_are_named(void **state)
+{
+    (void)state;
+    /* 1: the pointer, 2: the block */
+    const struct wrong cases[] = {
+        {48, 0, true, "free", "double free of 0x%1$zx (48-byte block)\n"},
+        {5000, 0, true, "free", "double free of 0x%1$zx (5120-byte block)\n"},
+        {22000, 0, true, "free", "double free of 0x%1$zx (22528-byte block)\n"},
+        {262144, 0, true, "free", "double free of 0x%1$zx\n"},
+        {48, 0, true, "realloc", "realloc of the free block 0x%1$zx (48-byte block)\n"},
+        {48, 1, false, "free", "free of an interior pointer 0x%1$zx (inside the 48-byte block at 0x%2$zx)\n"},
+        {48, 16, false, "free", "free of an interior pointer 0x%1$zx (inside the 48-byte block at 0x%2$zx)\n"},
+        {4096, 8, false, "free", "free of an interior pointer 0x%1$zx (inside the 4096-byte block at 0x%2$zx)\n"},
+        {22000, 64, false, "free", "free of an interior pointer 0x%1$zx (inside the 22528-byte block at 0x%2$zx)\n"},
+        {262144, 16, false, "free", "free of an interior pointer 0x%1$zx (inside the 262144-byte block at 0x%2$zx)\n"},
+        {262144, 8192, false, "realloc",
+         "realloc of an interior pointer 0x%1$zx (inside the 262144-byte block at 0x%2$zx)\n"},
+        {67108864, 4096, false, "free",
+         "free of an interior pointer 0x%1$zx (inside the 67108864-byte block at 0x%2$zx)\n"},
+        {48, 16, false, "malloc_usable_size",
+         "malloc_usable_size of an interior pointer 0x%1$zx (inside the 48-byte block at 0x%2$zx)\n"},
+    };
+    for (size_t i = 0; i < HK_COUNT(cases); i++) {
+        struct wrong w = cases[i];
+        struct unit_child child;
+        char want[300], *end;
+        unit_run(&child, use_wrongly, &w);
+        assert_true(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
+        size_t pointer = strtoull(child.text, &end, 16), block = strtoull(end, &end, 16);
+        snprintf(want, sizeof want, w.text, pointer, block);
+        assert_int_equal(strncmp(end + 1, "hakmem: ", 8), 0);
+        assert_string_equal(end + 1 + 8, want);
+    }
+}
+
+static void go_on_after_warning(void *arg)
+{
+    (void)arg;
+    int on_stack;
+    char *p = front_take(100);
+    EXPECT(hk_option_store(HK_OPT_MISUSE, 0));
+    front_free(&on_stack);
+    front_free(p + 16);
+    EXPECT(hk_block_size(&on_stack, "malloc_usable_size") == 0);
+    errno = 0;
+    EXPECT(hk_resize(p + 16, 10) == NULL && errno == EINVAL);
+    front_free(p);
+    front_free(p);
+    EXPECT(front_take(100) == p && front_take(100) != p); /* not twice in the bin */
+}
+
+static void with_warn_the_program_goes_on(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_run(&child, go_on_after_warning, NULL);
+    assert_int_equal(child.status, 0);
+    unsigned lines = 0;
+    for (const char *at = child.text; (at = strstr(at, "hakmem: ")) != NULL; at++)
+        lines++;
+    assert_int_equal(lines, 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_pointers_are_named),
+        cmocka_unit_test(with_warn_the_program_goes_on),
+    };
+    return cmocka_run_group_tests_name("front_wrong", tests, NULL, NULL);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Purging, a system that refuses, and threads. Each case has a pool of its own in a child.
+ */
+#include "pool_fixture.h"
+
+#include "fake_os.h"
+#include "os/os.h"
+#include "superslab/ss_arena.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static size_t purge(uint32_t delay_ms, size_t keep)
+{
+    size_t before = hk_pool_empty_bytes(), given = hk_pool_purge(hk_os_now_ms(), delay_ms, keep);
+    EXPECT(look().empty * HK_SLAB_SIZE == before - given);
+    return given;
+}
+
+static void purge_in_time(void *arg)
+{
+    (void)arg;
+    struct hk_slab *slab[20];
+    for (unsigned i = 0; i < 20; i++)
+        slab[i] = acquire(SINGLE);
+    for (unsigned i = 0; i < 5; i++)
+        release(slab[i]);
+    fake_os_travel(300);
+    release(slab[7]);
+    release(slab[8]);
+    EXPECT(purge(500, 0) == 0);
+    fake_os_travel(200);
+    EXPECT(purge(500, 0) == 5 * HK_SLAB_SIZE);
+    EXPECT(fake_os_purges() == 1); /* neighbours in one call */
+    for (unsigned i = 0; i < 20; i++)
+        EXPECT(fake_os_was_purged(hk_slab_base(slab[i])) == (i < 5));
+    EXPECT(look().unused == 12 + 5);
+    fake_os_travel(300);
+    EXPECT(purge(500, 0) == 2 * HK_SLAB_SIZE);
+    EXPECT(purge(0, 0) == 0);
+    struct hk_slab *clean = acquire(SINGLE); /* UNUSED again: known to be zero, which acquire verifies */
+    EXPECT(clean->zero);
+    EXPECT(hk_pool_stage_count(HK_STAGE_EMPTY, SINGLE) == 0 && hk_pool_stage_count(HK_STAGE_UNUSED, SINGLE) == 20);
+}
+
+static void slabs_are_purged_when_they_were_empty_long_enough(void **state)
+{
+    (void)state;
+    unit_passes(purge_in_time, NULL);
+}
+
+static void keep_some(void *arg)
+{
+    (void)arg;
+    struct hk_slab *slab[96];
+    for (unsigned i = 0; i < 96; i++)
+        slab[i] = acquire(SINGLE);
+    for (unsigned i = 0; i < 96; i += 3)
+        release(slab[i]);
+    EXPECT(purge(0, 32 * HK_SLAB_SIZE) == 0);
+    EXPECT(purge(0, 20 * HK_SLAB_SIZE) >= 12 * HK_SLAB_SIZE);
+    size_t left = hk_pool_empty_bytes();
+    EXPECT(left > 0 && left <= 20 * HK_SLAB_SIZE);
+    EXPECT(purge(0, left) == 0);
+    EXPECT(purge(0, 0) == left);
+}
+
+static void what_is_kept_stays(void **state)
+{
+    (void)state;
+    unit_passes(keep_some, NULL);
+}
+
+static void be_refused(void *arg)
+{
+    (void)arg;
+    struct hk_slab *slab[12];
+    for (unsigned i = 0; i < 12; i++)
+        slab[i] = acquire(SINGLE);
+    for (unsigned i = 0; i < 12; i += 2)
+        release(slab[i]);
+    fake_os_travel(500);
+    fake_os_fail_nth(FAKE_PURGE, 3);
+    EXPECT(purge(500, 0) == 5 * HK_SLAB_SIZE);
+    EXPECT(!fake_os_was_purged(hk_slab_base(slab[4])));
+    uint64_t asked = fake_os_count(FAKE_PURGE);
+    EXPECT(purge(500, 0) == 0 && fake_os_count(FAKE_PURGE) == asked); /* not asked again and again */
+    EXPECT(acquire(SINGLE) == slab[4] && !slab[4]->zero);             /* EMPTY still, and not taken for zero */
+    release(slab[4]);
+    fake_os_travel(500);
+    fake_os_fail_from(FAKE_PURGE, 1);
+    EXPECT(purge(500, 0) == 0);
+    fake_os_recover();
+    fake_os_travel(500);
+    EXPECT(purge(500, 0) == HK_SLAB_SIZE);
+}
+
+static void a_refused_purge_leaves_slabs_empty(void **state)
+{
+    (void)state;
+    unit_passes(be_refused, NULL);
+}
+
+/* ---- no memory ---- */
+
+struct refusal {
+    unsigned n;
+    bool lasting;
+};
+
+static void acquire_refused(void *arg)
+{
+    const struct refusal *r = arg;
+    struct hk_slab *slab[100];
+    (r->lasting ? fake_os_fail_from : fake_os_fail_nth)(FAKE_ANY, r->n);
+    for (unsigned i = 0; i < 100; i++) {
+        slab[i] = hk_pool_acquire(class_of_span(1 + i % HK_SPAN_MAX), OWNER);
+        if (slab[i] != NULL)
+            slab[i]->state = HK_SLAB_ACTIVE;
+        look();
+    }
+    bool happened = fake_os_failures() != 0;
+    for (unsigned i = 0; i < 100; i += 2) {
+        if (slab[i] != NULL)
+            release(slab[i]);
+    }
+    look();
+    fake_os_recover();
+    for (unsigned i = 0; i < 100; i++)
+        acquire(class_of_span(1 + i % HK_SPAN_MAX));
+    look();
+    _exit(happened ? 0 : 3);
+}
+
+static void every_call_may_be_refused(void **state)
+{
+    (void)state;
+    for (unsigned lasting = 0; lasting < 2; lasting++) {
+        unsigned n = 0;
+        int status;
+        do {
+            struct refusal r = {++n, lasting};
+            status = unit_status(acquire_refused, &r);
+        } while (status == 0 && n < 100);
+        assert_int_equal(status, 3);
+        assert_true(n > 5);
+    }
+}
+
+/* ---- threads ---- */
+
+#define THREADS 4
+
+static void *churn(void *arg)
+{
+    uint64_t seed = (uint64_t)(uintptr_t)arg;
+    struct hk_slab *held[20] = {0};
+    for (unsigned i = 0; i < 1500; i++) {
+        unsigned at = (unsigned)unit_random(&seed, 20);
+        if (held[at] == NULL) {
+            held[at] =
+                hk_pool_acquire(class_of_span(1 + (unsigned)unit_random(&seed, HK_SPAN_MAX)), (struct hk_owner *)arg);
+            EXPECT(held[at] != NULL && hk_slab_owner(held[at]) == (struct hk_owner *)arg);
+            held[at]->state = HK_SLAB_ACTIVE;
+            EXPECT(!held[at]->zero || *(uintptr_t *)(void *)hk_slab_base(held[at]) == 0);
+            *(uintptr_t *)(void *)hk_slab_base(held[at]) = (uintptr_t)arg;
+        } else {
+            EXPECT(*(uintptr_t *)(void *)hk_slab_base(held[at]) == (uintptr_t)arg);
+            EXPECT(hk_slab_owner(held[at]) == (struct hk_owner *)arg);
+            hk_slab_reset(held[at]);
+            hk_pool_release(held[at]);
+            held[at] = NULL;
+        }
+        if (i % 100 == 0)
+            hk_pool_purge(hk_os_now_ms(), 0, HK_MIB);
+        if (i % 300 == 0)
+            hk_pool_trim();
+    }
+    for (unsigned at = 0; at < 20; at++) {
+        if (held[at] != NULL)
+            hk_pool_release(held[at]);
+    }
+    return NULL;
+}
+
+static void churn_in_threads(void *arg)
+{
+    (void)arg;
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++)
+        EXPECT(pthread_create(&threads[i], NULL, churn, (void *)((i + 1) * 64)) == 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    EXPECT(look().owned == 0);
+    hk_pool_trim();
+    EXPECT(hk_arena_live() == 0 && hk_arena_check());
+    EXPECT(hk_pool_lock()->word == 0);
+}
+
+static void any_thread_may_acquire_release_and_purge(void **state)
+{
+    (void)state;
+    unit_passes(churn_in_threads, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slabs_are_purged_when_they_were_empty_long_enough),
+        cmocka_unit_test(what_is_kept_stays),
+        cmocka_unit_test(a_refused_purge_leaves_slabs_empty),
+        cmocka_unit_test(every_call_may_be_refused),
+        cmocka_unit_test(any_thread_may_acquire_release_and_purge),
+    };
+    return cmocka_run_group_tests_name("pool_purge", tests, NULL, NULL);
+}
