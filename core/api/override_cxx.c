@@ -32,7 +32,7 @@ static void *find_in_runtime(const char *name)
 static handler *current_handler(void)
 {
     handler *(*get)(void) = _ZSt15get_new_handlerv;
-    if (get == NULL)
+    if (get == NULL) // cppcheck-suppress legacyUninitvar
         *(void **)&get = find_in_runtime("_ZSt15get_new_handlerv");
     return get != NULL ? get() : NULL;
 }

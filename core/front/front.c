@@ -20,6 +20,8 @@
 #define REFILL_WEIGHT 4u
 #define CAP_DRAIN 6u
 
+#define REFILL_BYTES ((size_t)16384)
+
 /* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
 #define HAND_STEPS 3u
 #define ASK_MISSES 8u
@@ -175,7 +177,8 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     thread->scattered -= (unsigned)hk_min(thread->scattered, REFILL_WEIGHT);
     thread->draining = false;
     hk_front_missed(thread, cls);
-    unsigned n = hk_max(cache->cap / 2u, 1);
+    /* Half of what fits; of large blocks no more than 16 KiB, which would be memory that nobody has asked for yet. */
+    unsigned n = (unsigned)hk_max(hk_min(cache->cap / 2u, REFILL_BYTES / hk_class_size(cls)), 1);
     unsigned got = hk_heap_take(&thread->heap, cls, cache->base + n, n);
     if (got == 0)
         return NULL;
