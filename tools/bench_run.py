@@ -66,6 +66,8 @@ def read_lines(only=None):
                 at = next(i for i, word in enumerate(words) if word.startswith("@"))
                 words[at] = words[at][1:]
                 lines.append(Line(name, program, tuple(words), at))
+    if only is None:
+        lines = [line for line in lines if not line.name.startswith("sparse-")]
     return choose(lines, only, lambda line: line.name, "line")
 
 

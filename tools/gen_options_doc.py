@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes docs/options.md from the table HK_OPTIONS in core/base/options.h.
+
+usage: gen_options_doc.py [--check]
+
+--check writes nothing and ends with 1, and a line that says so, when docs/options.md is not what the table gives.
+"""
+import os
+import re
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
+TABLE = os.path.join(ROOT, 'core', 'base', 'options.h')
+PAGE = os.path.join(ROOT, 'docs', 'options.md')
+
+ROW = re.compile(r'X\((\w+), ([^,()]+), ([^,()]+), ([^,()]+), "([^"]*)", "([^"]*)"\)')
+
+# What the table's one sentence has no room for.
+NOTES = {
+    'STATS': 'A number, or the word `json:PATH`: then the value stays 0 and the JSON goes to PATH, in which `%p` is '
+             'replaced by the process id. PATH has at most 255 bytes.',
+    'PURGE_DELAY_MS': 'With 0 free memory is given back by the next slow path that looks.',
+    'FRONT_BYTES': 'Or an eighth of the slabs that the thread owns (8 KiB for each), whichever is more; see '
+                   '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
+    'FRONT_V2_CAP': 'Each class also has a limit of its own, in `hk_front_max`.',
+    'MIN_KEEP': '`mallopt(M_TRIM_THRESHOLD, n)` sets it too, when n is in its bounds. `hak_trim(pad)` keeps `pad` '
+                'bytes instead.',
+    'MEMORY_LIMIT': 'Counted are SuperSlabs, page runs and huge blocks in use; memory that is free is not. `auto` is '
+                    'nine tenths of the cgroup\'s limit, or no limit where there is none.',
+    'MISUSE': 'The words `abort` and `warn`, or the numbers. A corrupted free list ends the process with either.',
+    'SS_EMPTY_REUSE': 'With 0 the lowest SuperSlab with a free slab of either kind is chosen, and in it an untouched '
+                      'slab before an EMPTY one.',
+    'THP': 'Read when the first arena is made: set it in the environment, not by `hak_option_set`. Later arenas '
+           'leave huge pages to the system\'s setting always.',
+}
+
+HEAD = """# Run-time options
+
+Made from the table in `core/base/options.h` by `python3 tools/gen_options_doc.py`; do not edit it by hand.
+`python3 tools/gen_options_doc.py --check` tells whether it is up to date.
+
+An option is an environment variable `HAKMEM_<NAME>`, read once, by a constructor of the library, before `main`. Malloc
+works before that, with the defaults. A number may end in `K`, `M` or `G` (powers of 1024). A value that is wrong or
+out of bounds prints one line to stderr and the default stays. `HAKMEM_OPTIONS=help` prints the table to stderr, and
+the program goes on. Set-uid and set-gid programs, and those with file capabilities, read no option. An unknown
+`HAKMEM_` name is ignored.
+
+From a program: `hak_option_get("MIN_KEEP")`, `hak_option_set("MIN_KEEP", 0)`, at any time.
+
+| name | default | least | most | unit | what it does |
+|---|---|---|---|---|---|
+"""
+
+
+def number(text):
+    """One column of the table as it is shown."""
+    return '2^63 - 1' if text == 'INT64_MAX' else text
+
+
+def rows():
+    with open(TABLE, encoding='utf-8') as file:
+        text = file.read()
+    start = text.index('#define HK_OPTIONS(X)')
+    found = ROW.findall(text[start:text.index('enum hk_option', start)])
+    wanted = text[start:text.index('enum hk_option', start)].count('X(')
+    if not found or len(found) != wanted:
+        sys.exit('gen_options_doc.py: %d of %d rows understood' % (len(found), wanted))
+    return found
+
+
+def page():
+    table = rows()
+    unknown = set(NOTES) - {row[0] for row in table}
+    if unknown:
+        sys.exit('gen_options_doc.py: notes on options that are not there: %s' % ', '.join(sorted(unknown)))
+    lines = [HEAD]
+    for name, default, least, most, unit, text in table:
+        cells = ['`HAKMEM_%s`' % name, number(default), number(least), number(most), unit, text]
+        lines.append('| ' + ' | '.join(cells) + ' |\n')
+    lines.append('\n')
+    for name, *_ in table:
+        if name in NOTES:
+            lines.append('- `%s`: %s\n' % (name, NOTES[name]))
+    return ''.join(lines)
+
+
+def main():
+    text = page()
+    if sys.argv[1:] == ['--check']:
+        have = ''
+        if os.path.exists(PAGE):
+            with open(PAGE, encoding='utf-8') as file:
+                have = file.read()
+        if have != text:
+            print('docs/options.md is not up to date: run tools/gen_options_doc.py')
+            return 1
+        return 0
+    with open(PAGE, 'w', encoding='utf-8') as file:
+        file.write(text)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
