@@ -31,6 +31,8 @@ struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index)
     hk_list_push(&hk_pool.all, &ss->list);
     hk_registry_set_superslab(base, ss);
     hk_pool_index(ss);
-    *index = hk_pool_place(UINT32_MAX, cls);
+    *index = hk_pool_place(ss->empty_mask, cls); /* where pages are resident already, if there is such a place */
+    if (*index == HK_SLABS)
+        *index = hk_pool_place(UINT32_MAX, cls);
     return ss;
 }
