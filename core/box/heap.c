@@ -44,6 +44,7 @@ static void settle(struct hk_heap *heap, struct hk_slab *slab)
 /* A slab that was the active one goes where it belongs. Returns whether it was EMPTY and went to the pool. */
 static bool displace(struct hk_heap *heap, struct hk_slab *slab)
 {
+    HK_EXPENSIVE(hk_slab_check(slab));
     if (slab->used == 0) {
         hk_heap_release_locked(heap, slab);
         return true;
@@ -63,6 +64,7 @@ void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab)
     if (count == 0)
         return;
     hk_slab_put_chain(slab, first, count);
+    HK_EXPENSIVE(hk_slab_check(slab));
     settle(heap, slab);
 }
 
@@ -160,6 +162,7 @@ static bool next_active(struct hk_heap *heap, unsigned cls, bool grow, struct hk
         return false;
     if (c->active != NULL)
         displace(heap, c->active); /* not always FULL: a collect may just have given it blocks */
+    HK_EXPENSIVE(hk_slab_check(slab));
     slab->state = HK_SLAB_ACTIVE;
     c->active = slab;
     return true;
