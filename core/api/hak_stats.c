@@ -6,7 +6,6 @@
 #include "base/fmt.h"
 #include "base/options.h"
 #include "box/purge.h"
-#include "box/remote.h"
 #include "hakmem/hakmem.h"
 #include "os/os.h"
 
@@ -42,7 +41,7 @@ static void fill(struct hak_stats *s, const struct hk_usage *u)
     s->acquired_new = hk_pool_stage_count(HK_STAGE_NEW, 0);
     s->refills = u->refills;
     s->flushes = u->flushes;
-    s->remote_chains = hk_remote_chains();
+    s->remote_chains = u->chains;
     s->purged_bytes = hk_purge_total();
     s->os_calls = hk_os_calls();
     s->huge_bytes = u->huge;

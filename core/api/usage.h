@@ -32,7 +32,7 @@ struct hk_usage {
     size_t free_blocks;  /* carved and free in slabs */
     size_t mapped;
     size_t superslabs, threads;
-    uint64_t refills, flushes;
+    uint64_t refills, flushes, chains;
     struct hk_class_usage cls[HK_CLASS_COUNT];
 };
 

@@ -210,12 +210,14 @@ struct chains {
     struct hk_chain chain[CHAINS];
     struct hk_heap *waiting[CHAINS]; /* owners to collect as soon as our own lock is back; never full for longer */
     unsigned owners;
+    unsigned pushed;
 };
 
 static void push(struct chains *c, struct hk_chain *chain)
 {
     struct hk_owner *owner = hk_remote_push(chain);
     chain->slab = NULL;
+    c->pushed++;
     if (owner != NULL && (c->owners == 0 || c->waiting[c->owners - 1] != hk_heap_of(owner)))
         c->waiting[c->owners++] = hk_heap_of(owner);
 }
@@ -274,6 +276,7 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
     for (unsigned i = 0; i < CHAINS; i++)
         c.chain[i].slab = NULL;
     c.owners = 0;
+    c.pushed = 0;
     hk_lock(&heap->lock);
     heap->flushes++;
     for (unsigned i = 0; i < n;) {
@@ -297,6 +300,7 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
         if (HK_UNLIKELY(c.owners != 0))
             collect_for(&c);
     }
+    heap->chains += c.pushed;
     return slabs;
 }
 

@@ -26,7 +26,8 @@ struct hk_heap {
     struct hk_node all;        /* in the list of all records, for ever */
     struct hk_heap *next_free; /* in the list of records without a thread; the registry lock's */
     uint64_t refills, flushes; /* batches taken and given */
-    size_t slabs;              /* owned; read without the lock by its own thread's front */
+    uint64_t chains; /* pushed to slabs of other heaps; of the orphan heap about, as many threads count there */
+    size_t slabs;    /* owned; read without the lock by its own thread's front */
     struct hk_heap_class cls[HK_CLASS_COUNT];
 };
 

@@ -66,7 +66,4 @@ static inline unsigned hk_remote_count(struct hk_slab *slab)
     return (unsigned)(hk_load_relaxed(&slab->remote) >> 48);
 }
 
-/* Chains pushed so far in the process. */
-uint64_t hk_remote_chains(void);
-
 #endif

@@ -7,13 +7,6 @@
 #define POINTER_BITS 48
 #define POINTER_MASK (((uint64_t)1 << POINTER_BITS) - 1)
 
-static _Atomic uint64_t chains; /* relaxed: a statistic */
-
-uint64_t hk_remote_chains(void)
-{
-    return hk_load_relaxed(&chains);
-}
-
 void hk_remote_wake(struct hk_owner *owner, struct hk_slab *slab)
 {
     uintptr_t first = hk_load_relaxed(&owner->wake);
@@ -35,7 +28,6 @@ struct hk_owner *hk_remote_push(const struct hk_chain *chain)
     } while (!hk_cas_weak_acq_rel(&slab->remote, &before, after));
     if (before != 0)
         return NULL; /* already on a wake stack */
-    hk_add_relaxed(&chains, 1);
     struct hk_owner *owner = hk_slab_owner(slab);
     hk_remote_wake(owner, slab);
     hk_fence_full(); /* pairs with the fence of who sets the state to GONE: my push is seen, or I see the state */

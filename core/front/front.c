@@ -36,7 +36,7 @@ unsigned hk_front_max(unsigned cls)
     size_t size = hk_class_size(cls);
     if (cls <= HK_TINY_LAST)
         return (unsigned)hk_min(hk_max(32768 / size, 16), 64);
-    return 8;
+    return 16;
 }
 
 size_t hk_front_limit(const struct hk_thread *thread)

@@ -51,7 +51,7 @@ struct hk_cache {
     uint64_t refilled, flushed; /* blocks moved */
 };
 
-#define HK_FRONT_SLOTS 2400u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
+#define HK_FRONT_SLOTS 2624u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
 
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {

@@ -86,7 +86,9 @@ static inline bool hk_lock_is_mine(struct hk_lock *lock)
  */
 static inline void hk_lock_for_fork(struct hk_lock *lock)
 {
-    if (!hk_lock_is_mine(lock))
+    if (hk_lock_is_mine(lock))
+        lock->nested++;
+    else
         hk_lock_always(lock);
 }
 

@@ -120,8 +120,8 @@ struct hak_stats {
     size_t run_bytes;       /* part of live_bytes that lies in page runs */
 };
 
-/* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Takes every
- * heap's lock in turn: milliseconds in a large program. */
+/* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Walks all memory
+ * that is ours, under the pool's and the arenas' locks in turn: milliseconds in a large program. */
 HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
 
 /* Writes the page of HAKMEM_STATS=1, or the same as JSON, to a file descriptor. Allocates nothing. 0, or -1 when a

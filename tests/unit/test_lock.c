@@ -194,6 +194,8 @@ static void fork_keeps_a_lock_that_its_thread_held(void **state)
     assert_true(hk_lock_is_mine(&held));
     assert_true(hk_lock_is_mine(&unheld));
     hk_unlock(&unheld);
+    hk_unlock(&held); /* fork's */
+    assert_true(hk_lock_is_mine(&held));
     hk_unlock(&held);
     assert_int_equal(held.word, 0);
 }
