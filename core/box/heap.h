@@ -47,8 +47,8 @@ void hk_heap_end(struct hk_heap *heap);
  * memory. A batch that has begun is not completed by growing. */
 unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
 
-/* One block, for classes that have no front; NULL: hk_heap_take knows more. Inline, as is the next one, because these
- * are the whole path of a Mid block. */
+/* One block, for a class that the front bypasses; NULL: hk_heap_take knows more. Inline, as is the next one, because
+ * these two are such a class's whole path. */
 static inline void *hk_heap_take_one(struct hk_heap *heap, unsigned cls)
 {
     hk_lock(&heap->lock);
