@@ -5,8 +5,8 @@
 usage: check_floors.py [CORE] | --self-test
 
 The floor of a file is its folder; the order of the boxes on a floor is that of the table in core/meson.build, its rows
-being ['box', ['folder/source.c', ...], ['box it may use', ...]]. A header belongs to the box whose name it bears
-(pool.h, pool_priv.h: pool), and a header named *_priv.h is for its own box alone.
+being ['box', ['folder/source.c', ...] + sources_of_a_choice, ['box it may use', ...]]. A header belongs to the box whose
+name it bears (pool.h, pool_priv.h: pool), and a header named *_priv.h is for its own box alone.
 """
 import os
 import re
@@ -15,7 +15,7 @@ import tempfile
 
 FLOORS = ['base', 'os', 'superslab', 'box', 'front', 'api']
 
-ROW = re.compile(r"\[\s*'(\w+)'\s*,\s*\[([^\[\]]*)\]\s*,\s*\[([^\[\]]*)\]\s*,?\s*\]")
+ROW = re.compile(r"\[\s*'(\w+)'\s*,\s*\[([^\[\]]*)\](?:\s*\+\s*\w+)*\s*,\s*\[([^\[\]]*)\]\s*,?\s*\]")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.M)
 WORD = re.compile(r"'([^']*)'")
 
@@ -114,7 +114,7 @@ hk_boxes = [
   ['remote', [],                   ['slab']],
   ['pool',   ['box/pool.c', 'box/pool_new.c'],
              ['slab', 'remote']],
-  ['heap',   ['box/heap.c'],       ['pool']],
+  ['heap',   ['box/heap.c'] + heap_choice, ['pool']],
   ['front',  ['front/slow.c'],     ['heap']],
 ]
 """,
