@@ -47,10 +47,10 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_class_usage *c = &u->cls[cls];
         c->front += hk_front_count(thread, cls);
-        c->refills += thread->cache[cls].refills;
-        c->flushes += thread->cache[cls].flushes;
-        c->refilled += thread->cache[cls].refilled;
-        c->flushed += thread->cache[cls].flushed;
+        c->refills += thread->metrics[cls].refills;
+        c->flushes += thread->metrics[cls].flushes;
+        c->refilled += thread->metrics[cls].refilled;
+        c->flushed += thread->metrics[cls].flushed;
     }
 }
 

@@ -41,19 +41,16 @@ static void settle(struct hk_heap *heap, struct hk_slab *slab)
     }
 }
 
-/* A slab that was the active one goes where it belongs. Returns whether it was EMPTY and went to the pool. */
-static bool displace(struct hk_heap *heap, struct hk_slab *slab)
+/* A slab that was the active one goes where it belongs. */
+static void displace(struct hk_heap *heap, struct hk_slab *slab)
 {
     HK_EXPENSIVE(hk_slab_check(slab));
-    if (slab->used == 0) {
+    if (slab->used == 0)
         hk_heap_release_locked(heap, slab);
-        return true;
-    }
-    if (hk_slab_is_exhausted(slab))
+    else if (hk_slab_is_exhausted(slab))
         set_full(heap, slab);
     else
         set_partial(heap, slab);
-    return false;
 }
 
 /* Merges the chain of a slab that was just taken off a wake stack, and that this heap owns. */
@@ -304,14 +301,15 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
     return slabs;
 }
 
-bool hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab)
+void hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab)
 {
     struct hk_heap_class *c = &heap->cls[slab->cls];
     struct hk_slab *before = c->active;
     hk_list_remove(&slab->node);
     slab->state = HK_SLAB_ACTIVE;
     c->active = slab;
-    return before != NULL && displace(heap, before);
+    if (before != NULL)
+        displace(heap, before);
 }
 
 /* ---- check ---- */

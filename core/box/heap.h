@@ -47,8 +47,8 @@ void hk_heap_end(struct hk_heap *heap);
  * memory. A batch that has begun is not completed by growing. */
 unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
 
-/* One block, for a class that the front bypasses; NULL: hk_heap_take knows more. Inline, as is the next one, because
- * these two are such a class's whole path. */
+/* One block, for a class that the front bypasses; NULL: hk_heap_take knows more. Inline, as is hk_heap_give_one,
+ * because these two are such a class's whole path. */
 static inline void *hk_heap_take_one(struct hk_heap *heap, unsigned cls)
 {
     hk_lock(&heap->lock);
@@ -58,36 +58,33 @@ static inline void *hk_heap_take_one(struct hk_heap *heap, unsigned cls)
     return block;
 }
 
-/* Makes a slab that is PARTIAL or FULL the active one. Returns whether the one before was EMPTY and went to the pool.
- */
-bool hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab);
+/* Gives n blocks of any slabs back: own ones to their slabs, others in chains to their owners. Returns how often one
+ * block lay in another slab than the block before it: how scattered they were. */
+unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n);
 
-/* Gives one block of a slab back; *emptied tells whether a slab went to the pool. False: not a slab of this heap, and
- * nothing happened. The slab becomes the active one: the block that was freed last is handed out first, while it is in
- * the processor's caches and its pages are in use. (With few blocks to a slab, choosing the fullest slab instead
- * touches every block in turn.) */
-static inline bool hk_heap_give_one(struct hk_heap *heap, struct hk_superslab *ss, struct hk_slab *slab, void *block,
-                                    bool *emptied)
+/* Makes a slab that is PARTIAL or FULL the active one. */
+void hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab);
+
+/* Gives one block of a slab back, whoever owns it. Of an own slab: it becomes the active one, so that the block that
+ * was freed last is handed out first, while it is in the processor's caches and its pages are in use. (With few blocks
+ * to a slab, choosing the fullest slab instead touches every block in turn.) */
+static inline void hk_heap_give_one(struct hk_heap *heap, struct hk_slab *slab, void *block)
 {
-    *emptied = false;
     hk_lock(&heap->lock);
-    bool mine = hk_slab_is_owned(ss, slab, &heap->owner);
+    bool mine = hk_slab_is_owned(hk_slab_superslab(slab), slab, &heap->owner);
     if (HK_LIKELY(mine)) {
         hk_slab_put(slab, block);
         slab->used--;
         if (slab->state != HK_SLAB_ACTIVE)
-            *emptied = hk_heap_activate_locked(heap, slab);
+            hk_heap_activate_locked(heap, slab);
     }
     hk_unlock(&heap->lock);
-    return mine;
+    if (HK_UNLIKELY(!mine))
+        hk_heap_give(heap, &block, 1);
 }
 
 /* Takes one block that is known to be zero, or NULL (then take any and clear it). */
 void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls);
-
-/* Gives n blocks of any slabs back: own ones to their slabs, others in chains to their owners. Returns how often one
- * block lay in another slab than the block before it: how scattered they were. */
-unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n);
 
 /* Works on every heap on behalf of threads that may be asleep: collects what others pushed, and retires slabs that have
  * become EMPTY. Any thread that holds no lock. */

@@ -25,16 +25,11 @@ static HK_ALWAYS_INLINE void *hk_malloc_fast(size_t size, hk_slow_malloc *slow)
 {
     if (HK_UNLIKELY(size > HK_TINY_MAX))
         return slow(size);
-    struct hk_front HK_TLS_SPACE *front = HK_TLS_PTR(struct hk_front, hk_front_tls);
-    unsigned code = front->code_of[(size + 15) / 16];
-    struct hk_bin HK_TLS_SPACE *bin =
-        (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (size_t)8);
-    void **cur = bin->cur;
-    if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->empty16))
+    struct hk_front HK_TLS_SPACE *front = hk_front_self();
+    void *block;
+    if (HK_UNLIKELY(!hk_bin_pop(hk_front_bin(front, front->code_of[(size + 15) / 16]), &block)))
         return slow(size);
-    uintptr_t *block = *cur;
-    HK_MOVE_PTR(bin->cur, -(int)sizeof(void *));
-    block[1] = 0; /* takes the free mark away */
+    ((uintptr_t *)block)[1] = 0; /* takes the free mark away */
     return block;
 }
 
@@ -43,28 +38,24 @@ static HK_ALWAYS_INLINE void *hk_malloc_mid(size_t size, hk_slow_malloc *slow)
 {
     if (HK_UNLIKELY(size > HK_MID_MAX))
         return slow(size);
-    struct hk_bin *bin = &hk_front_tls.bin[hk_class_of(size)];
-    void **cur = bin->cur;
-    if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->empty16))
+    void *block;
+    if (HK_UNLIKELY(!hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(hk_class_of(size))), &block)))
         return slow(size);
-    uintptr_t *block = *cur;
-    bin->cur = cur - 1;
-    block[1] = 0;
+    ((uintptr_t *)block)[1] = 0;
     return block;
 }
 
 static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
 {
-    struct hk_front HK_TLS_SPACE *front = HK_TLS_PTR(struct hk_front, hk_front_tls);
+    struct hk_front HK_TLS_SPACE *front = hk_front_self();
     unsigned code;
     if (HK_UNLIKELY(!hk_registry_lookup(ptr, &code))) {
         hk_free_slow(ptr);
         return;
     }
-    struct hk_bin HK_TLS_SPACE *bin =
-        (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (size_t)8);
-    void **cur = bin->cur;
-    if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->full16)) {
+    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(front, code);
+    struct hk_spot spot;
+    if (HK_UNLIKELY(!hk_bin_has_room(bin, &spot))) {
         hk_free_slow(ptr);
         return;
     }
@@ -79,8 +70,7 @@ static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
         return;
     }
     block[1] = hk_free_mark(block);
-    cur[1] = ptr;
-    HK_MOVE_PTR(bin->cur, (int)sizeof(void *));
+    hk_bin_push(bin, spot, ptr);
 }
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * front (v2): per thread and class an array of ready blocks, last in first out.
+ * front: what every front cache is to the rest: a thread's ready blocks, by class. The build chooses one (-Dfront); its
+ * folder holds front_box.h, which says what a bin is, with the inline part, and the sources.
  *
- * A bin has 16 bytes, four to a cache line. A zeroed bin is both empty and full, so that the first malloc and the first
- * free of a thread take the slow path without an "is it initialised" test. Class 0 is a bin that stays zero: NULL,
- * foreign pointers, page runs and huge blocks leave free() through the branch of a full bin. A thread keeps what it
- * frees, whoever allocated it; ownership is settled in batches, when a bin is flushed.
+ * A zeroed bin is both empty and full, so that the first malloc and the first free of a thread take the slow path
+ * without an "is it initialised" test. Class 0 is a bin that stays zero: NULL, foreign pointers, page runs and huge
+ * blocks leave free() through the branch of a full bin. A thread keeps what it frees, whoever allocated it; ownership
+ * is settled in batches, when a bin is flushed.
  *
  * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer
  * is exact only while the program is quiet). That is why its size is bounded, for all classes together: what it holds
@@ -16,15 +17,9 @@
 #ifndef HK_FRONT_FRONT_H
 #define HK_FRONT_FRONT_H
 
-#include "box/heap.h"
+#include "front_box.h"
 
-struct hk_bin {
-    void **cur;       /* the newest block is *cur; base is "none" */
-    uint16_t empty16; /* low 16 bits of cur when the bin is empty */
-    uint16_t
-        full16; /* low 16 bits of cur when the bin is full; arrays are shorter than 64 KiB, so equality is enough */
-    uint32_t inverse; /* hk_class_inverse: block starts are told from interior pointers by it */
-};
+#include "box/heap.h"
 
 struct hk_thread;
 
@@ -37,34 +32,34 @@ struct hk_front {
 
 extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls;
 
+/* This thread's, as the fast paths reach it. */
+static HK_ALWAYS_INLINE struct hk_front HK_TLS_SPACE *hk_front_self(void)
+{
+    return HK_TLS_PTR(struct hk_front, hk_front_tls);
+}
+
+/* The bin of a doubled class (hk_registry_lookup). */
+static HK_ALWAYS_INLINE struct hk_bin HK_TLS_SPACE *hk_front_bin(struct hk_front HK_TLS_SPACE *front, unsigned code)
+{
+    return (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (sizeof(struct hk_bin) / 2));
+}
+
 /* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again.
  */
 #define HK_THREAD_ENDED ((struct hk_thread *)1)
 
-/* What slow paths know about a bin. */
-struct hk_cache {
-    void **base;     /* the array; base[0] is never used. NULL before the class is first used */
-    uint16_t cap;    /* blocks it may hold now */
-    uint16_t max;    /* and ever */
-    uint16_t misses; /* refills and flushes, halved each time the budget's hand passes */
-    uint64_t refills, flushes;
-    uint64_t refilled, flushed; /* blocks moved */
+/* What a thread moved between its front and the slabs, per class; for statistics. */
+struct hk_front_metrics {
+    uint64_t refills, flushes;  /* batches */
+    uint64_t refilled, flushed; /* blocks in them */
 };
-
-#define HK_FRONT_SLOTS 2624u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
 
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
     struct hk_heap heap;
     struct hk_front *front; /* of the living thread, else NULL */
-    size_t bytes;           /* sum over classes of cap * size; at most twice hk_front_limit */
-    unsigned scattered;     /* flushes of blocks from many slabs, less refills: is the thread only freeing? */
-    bool draining;          /* it is: bins are kept nearly empty */
-    unsigned flushes;       /* counts to the next look at what the front really holds */
-    unsigned hand;          /* next class whose cap the budget looks at */
-    unsigned slots_used;
-    struct hk_cache cache[HK_CLASS_COUNT];
-    void *slots[HK_FRONT_SLOTS];
+    struct hk_front_metrics metrics[HK_CLASS_COUNT];
+    struct hk_front_own own;
 };
 
 static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
@@ -72,25 +67,29 @@ static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
     return HK_CONTAINER(heap, struct hk_thread, heap);
 }
 
-/* Blocks in a bin of a thread. A record keeps its arrays when a later thread reuses it, so the bin says whether it is
- * in use. */
-static inline unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
-{
-    void **cur = thread->front != NULL ? thread->front->bin[cls].cur : NULL;
-    return cur != NULL ? (unsigned)(cur - thread->cache[cls].base) : 0;
-}
+/* ---- what a front does; slow paths ---- */
 
-/* The most blocks of a class that a bin may ever hold. */
-unsigned hk_front_max(unsigned cls);
+/* Blocks of a class in a thread's front. A record keeps its arrays when a later thread reuses it, so the bin says
+ * whether it is in use. */
+unsigned hk_front_count(const struct hk_thread *thread, unsigned cls);
 
-/* Bytes that the front may hold. */
-size_t hk_front_limit(const struct hk_thread *thread);
+/* A class that the front does not keep: its blocks go straight to and from the slabs. */
+bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls);
 
-/* A class that the budget gives no bin worth having: its blocks go straight to and from the slabs. */
-static inline bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
-{
-    return thread->cache[cls].cap < 2;
-}
+/* Fills an empty bin and returns one block of it, or NULL: no memory. */
+void *hk_front_refill(struct hk_thread *thread, unsigned cls);
+
+/* Puts a checked and marked block of this slab where there is room: into its bin, which may be full or was never used,
+ * or into the slab. */
+void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block);
+
+/* Empties all bins of this thread into the slabs. */
+void hk_front_flush_all(struct hk_thread *thread);
+
+/* The thread has ended, its bins are flushed and zeroed: makes the record ready for a later thread. */
+void hk_front_reset(struct hk_thread *thread);
+
+/* ---- begin and end of a thread ---- */
 
 /* This thread's record, made on first use; NULL: no memory, or the thread has ended. May come back to malloc. */
 HK_SLOW_PATH struct hk_thread *hk_front_attach(void);
@@ -105,20 +104,27 @@ static inline struct hk_thread *hk_front_thread(void)
     return thread == HK_THREAD_ENDED ? NULL : thread;
 }
 
-/* Empties all bins of this thread into the slabs. */
-void hk_front_flush_all(struct hk_thread *thread);
+/* ---- what a front that uses room.c has besides ---- */
 
-/* Fills an empty bin and returns one block of it, or NULL: no memory. */
-void *hk_front_refill(struct hk_thread *thread, unsigned cls);
+/* The most blocks of a class that a bin may ever hold. */
+unsigned hk_bin_max(unsigned cls);
 
-/* Makes room in a full bin, which may be one that was never used; it may end up bypassed. */
-void hk_front_make_room(struct hk_thread *thread, unsigned cls);
+/* Bytes that the front may hold. */
+size_t hk_front_limit(const struct hk_thread *thread);
 
-/* Makes bins smaller where the heap, and with it the budget, has become smaller; ends every slow path that may have
- * given a slab away. */
-void hk_front_trim(struct hk_thread *thread);
+/* First use of a class by this thread; no room yet. */
+void hk_bin_set_up(struct hk_thread *thread, unsigned cls);
 
-/* Counts a miss of a bin, and now and then asks for more room. */
-void hk_front_missed(struct hk_thread *thread, unsigned cls);
+bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls);
+
+/* Makes the bin's own idea of "full" agree with its cap, which is at least what it holds. */
+void hk_bin_set_cap(struct hk_thread *thread, unsigned cls);
+
+/* Takes at most n blocks from the heap for an empty bin. Returns one, the others are in the bin; *got is how many there
+ * were. NULL: no memory. */
+void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got);
+
+/* Gives the oldest n blocks of a bin to their slabs; returns how often one lay in another slab than the one before. */
+unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n);
 
 #endif

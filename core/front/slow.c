@@ -203,35 +203,17 @@ static void free_large(void *ptr)
     errno = saved;
 }
 
-/* Puts a checked and marked block straight into its slab. */
-static inline void put_in_slab(struct hk_heap *heap, struct hk_slab *slab, void *ptr)
-{
-    bool emptied;
-    if (HK_UNLIKELY(!hk_heap_give_one(heap, hk_slab_superslab(slab), slab, ptr, &emptied)))
-        hk_heap_give(heap, &ptr, 1);
-    if (HK_UNLIKELY(emptied))
-        hk_purge_tick();
-}
-
-/* Puts a checked and marked block into this thread's front, whose bin may be full or not there yet. */
+/* Puts a checked and marked block into this thread's front. */
 static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
 {
-    struct hk_thread *thread = hk_front_thread();
-    unsigned cls = slab->cls;
     int saved = errno;
+    struct hk_thread *thread = hk_front_thread();
     if (thread == NULL)
         thread = hk_front_attach();
-    struct hk_bin *bin = &hk_front_tls.bin[cls];
-    if (thread != NULL && (uint16_t)(uintptr_t)bin->cur == bin->full16)
-        hk_front_make_room(thread, cls);
-    if (thread == NULL || hk_front_is_bypassed(thread, cls)) {
-        put_in_slab(thread != NULL ? &thread->heap : &hk_orphan_heap, slab, ptr);
-    } else {
-        bin->cur[1] = ptr;
-        bin->cur++;
-    }
     if (thread != NULL)
-        hk_front_trim(thread);
+        hk_front_put(thread, slab, ptr);
+    else
+        hk_heap_give_one(&hk_orphan_heap, slab, ptr);
     hk_purge_tick();
     errno = saved;
 }
@@ -249,10 +231,10 @@ void hk_free_slow(void *ptr)
         return;
     ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
     /* Spans of several slabs fail the fast path's test of block starts: their bin may well have room. */
-    struct hk_bin *bin = &hk_front_tls.bin[slab->cls];
-    if (bin->inverse == 0 && (uint16_t)(uintptr_t)bin->cur != bin->full16) {
-        bin->cur[1] = ptr;
-        bin->cur++;
+    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
+    struct hk_spot spot;
+    if (bin->inverse == 0 && hk_bin_has_room(bin, &spot)) {
+        hk_bin_push(bin, spot, ptr);
         return;
     }
     put_in_front(slab, ptr);

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+HK_TLS struct hk_front hk_front_tls __attribute__((used)); /* named in HK_TLS_PTR's assembly */
+
 /* Runs as a destructor of the thread library, before or after those of the program: what comes later finds zeroed bins
  * and HK_THREAD_ENDED. */
 static void detach(void *arg)
@@ -24,11 +26,7 @@ static void detach(void *arg)
     memset(front, 0, sizeof *front);
     front->thread = HK_THREAD_ENDED;
     thread->front = NULL;
-    thread->bytes = 0;
-    thread->scattered = 0;
-    thread->draining = false;
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        thread->cache[cls].cap = 0;
+    hk_front_reset(thread);
     hk_heap_end(&thread->heap);
     hk_purge_tick();
     errno = saved;

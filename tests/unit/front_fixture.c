@@ -43,16 +43,14 @@ void front_check(void)
     size_t bytes = 0;
     EXPECT(thread->front == &hk_front_tls && hk_front_tls.thread == thread);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        const struct hk_bin *bin = &hk_front_tls.bin[cls];
-        const struct hk_cache *cache = &thread->cache[cls];
-        if (bin->cur == NULL)
+        if (!hk_bin_is_set_up(thread, cls))
             continue;
-        EXPECT(hk_front_count(thread, cls) <= cache->cap && cache->cap <= cache->max);
-        EXPECT(bin->empty16 == (uint16_t)(uintptr_t)cache->base);
-        EXPECT(bin->full16 == (uint16_t)(uintptr_t)(cache->base + cache->cap));
-        bytes += cache->cap * hk_class_size(cls);
+        const struct hk_cap *cap = &thread->own.room.cap[cls];
+        EXPECT(hk_front_count(thread, cls) <= cap->now && cap->now <= cap->max);
+        front_check_bin(thread, cls);
+        bytes += cap->now * hk_class_size(cls);
     }
-    EXPECT(bytes == thread->bytes);
+    EXPECT(bytes == thread->own.room.bytes);
     for (size_t i = 0; i < sizeof hk_front_tls.bin[0]; i++)
         EXPECT(((const char *)&hk_front_tls.bin[0])[i] == 0);
 }
@@ -60,7 +58,7 @@ void front_check(void)
 void front_check_budget(void)
 {
     front_check();
-    EXPECT(front_self()->bytes <= 2 * hk_front_limit(front_self()));
+    EXPECT(front_self()->own.room.bytes <= 2 * hk_front_limit(front_self()));
 }
 
 static void count_owned(void *ctx, struct hk_superslab *ss)

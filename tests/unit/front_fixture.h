@@ -25,8 +25,11 @@ struct hk_thread *front_self(void);
 /* Bytes in this thread's bins. */
 size_t front_held(void);
 
-/* Every bin of this thread against its cache, and the sum of caps. */
+/* Every bin of this thread against its cap, and the sum of caps. */
 void front_check(void);
+
+/* A bin that is in use against what the chosen front says of it; in front_box_<choice>.c. */
+void front_check_bin(const struct hk_thread *thread, unsigned cls);
 
 /* The same, and that sum against the budget. */
 void front_check_budget(void);

@@ -17,8 +17,8 @@ static void all_arrays_fit_into_a_record(void **state)
     (void)state;
     unsigned slots = 0;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        assert_in_range(hk_front_max(cls), 1, 64);
-        slots += hk_front_max(cls) + 1;
+        assert_in_range(hk_bin_max(cls), 1, 64);
+        slots += hk_bin_max(cls) + 1;
     }
     assert_true(slots <= HK_FRONT_SLOTS);
     assert_true(HK_FRONT_SLOTS * sizeof(void *) < 65536); /* or two ends of an array could look alike */
@@ -72,21 +72,22 @@ static void grow(void *arg)
         size_t size = hk_class_size(cls);
         front_take(size);
         struct hk_thread *thread = front_self();
-        const struct hk_cache *cache = &thread->cache[cls];
-        EXPECT(cache->max == hk_front_max(cls) && cache->refills == 1);
-        EXPECT(cls > HK_TINY_LAST || cache->cap == 8);
+        const struct hk_cap *cap = &thread->own.room.cap[cls];
+        const struct hk_front_metrics *moved = &thread->metrics[cls];
+        EXPECT(cap->max == hk_bin_max(cls) && moved->refills == 1);
+        EXPECT(cls > HK_TINY_LAST || cap->now == 8);
         for (unsigned i = 0; i < 400 && i < hk_class_capacity(cls); i++) {
-            unsigned before = cache->cap, count = hk_front_count(thread, cls);
-            uint64_t refills = cache->refills, refilled = cache->refilled;
+            unsigned before = cap->now, count = hk_front_count(thread, cls);
+            uint64_t refills = moved->refills, refilled = moved->refilled;
             front_take(size);
-            EXPECT(cache->cap >= before && cache->cap <= hk_max(before + (before + 1) / 2, 8));
-            EXPECT((cache->refills != refills) <= (count == 0));
-            if (cache->refills != refills) {
-                EXPECT(cache->refilled - refilled <= hk_max(cache->cap / 2u, 1));
-                EXPECT(hk_front_count(thread, cls) == cache->refilled - refilled - 1);
+            EXPECT(cap->now >= before && cap->now <= hk_max(before + (before + 1) / 2, 8));
+            EXPECT((moved->refills != refills) <= (count == 0));
+            if (moved->refills != refills) {
+                EXPECT(moved->refilled - refilled <= hk_max(cap->now / 2u, 1));
+                EXPECT(hk_front_count(thread, cls) == moved->refilled - refilled - 1);
             }
         }
-        EXPECT(cls > HK_TINY_LAST || cache->cap == hk_min(cache->max, 64));
+        EXPECT(cls > HK_TINY_LAST || cap->now == hk_min(cap->max, 64));
         front_check();
         EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216)); /* for the next class: room for all */
     }
@@ -105,14 +106,14 @@ static void flush_half(void *arg)
     for (unsigned i = 0; i < 400; i++)
         blocks[i] = front_take(64);
     struct hk_thread *thread = front_self();
-    const struct hk_cache *cache = &thread->cache[4];
-    EXPECT(cache->cap == 64);
+    const struct hk_front_metrics *moved = &thread->metrics[4];
+    EXPECT(thread->own.room.cap[4].now == 64);
     unsigned i = 0;
     for (; hk_front_count(thread, 4) < 64; i++)
         front_free(blocks[i]);
-    uint64_t flushed = cache->flushed;
+    uint64_t flushed = moved->flushed;
     front_free(blocks[i]);
-    EXPECT(cache->flushed - flushed == 32 && hk_front_count(thread, 4) == 33);
+    EXPECT(moved->flushed - flushed == 32 && hk_front_count(thread, 4) == 33);
     for (unsigned back = 0; back < 33; back++)
         EXPECT(front_malloc(64) == blocks[i - back]);
     front_check();
@@ -130,7 +131,7 @@ static void cap_by_option(void *arg)
     EXPECT(hk_option_store(HK_OPT_FRONT_V2_CAP, 4));
     for (unsigned i = 0; i < 500; i++)
         blocks[i] = front_take(100);
-    EXPECT(front_self()->cache[7].cap == 4);
+    EXPECT(front_self()->own.room.cap[7].now == 4);
     for (unsigned i = 0; i < 500; i++) {
         front_free(blocks[i]);
         EXPECT(hk_front_count(front_self(), 7) <= 4);
@@ -290,7 +291,7 @@ static void bypass(void *arg)
     }
     for (unsigned i = 0; i < 200; i++)
         front_free(blocks[i]);
-    EXPECT(hk_heap_check(&thread->heap) && hk_front_count(thread, cls) <= thread->cache[cls].cap);
+    EXPECT(hk_heap_check(&thread->heap) && hk_front_count(thread, cls) <= thread->own.room.cap[cls].now);
     hk_front_flush_all(thread);
     hk_heap_sweep();
     EXPECT(front_owned_slabs() == 0);
@@ -328,10 +329,10 @@ static void free_scattered(void *arg)
             front_check();
     }
     struct hk_thread *thread = front_self();
-    EXPECT(thread->draining);
+    EXPECT(thread->own.room.draining);
     unsigned held = 0;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        EXPECT(thread->front->bin[cls].cur == NULL || thread->cache[cls].cap <= 6);
+        EXPECT(!hk_bin_is_set_up(thread, cls) || thread->own.room.cap[cls].now <= 6);
         held += hk_front_count(thread, cls);
     }
     /* A block left in a bin may pin its slab, and each class has one to start from. */
@@ -341,8 +342,8 @@ static void free_scattered(void *arg)
     front_take(64 * 3);
     for (unsigned i = 0; i < 100; i++)
         front_take(64);
-    EXPECT(!thread->draining); /* it allocates again */
-    EXPECT(thread->cache[4].cap > 6);
+    EXPECT(!thread->own.room.draining); /* it allocates again */
+    EXPECT(thread->own.room.cap[4].now > 6);
     front_check();
 }
 
@@ -359,7 +360,7 @@ static void free_in_order(void *arg)
         blocks[i] = front_take(128);
     for (unsigned i = 0; i < MOST; i++)
         front_free(blocks[i]);
-    EXPECT(!front_self()->draining && front_self()->cache[8].cap == 64);
+    EXPECT(!front_self()->own.room.draining && front_self()->own.room.cap[8].now == 64);
     front_check();
 }
 

@@ -260,21 +260,20 @@ static void one_by_one(void *arg)
 {
     unsigned cls = *(unsigned *)arg, capacity = hk_class_capacity(cls);
     static void *blocks[3 * 4096];
-    bool emptied;
-    struct hk_heap *heap = fixture_heap(), *other = fixture_heap();
+    struct hk_heap *heap = fixture_heap();
     EXPECT(hk_heap_take_one(heap, cls) == NULL);
     fixture_take(heap, cls, blocks, 3 * capacity);
     EXPECT(hk_heap_take_one(heap, cls) == NULL);
     for (unsigned i = 0; i < 3 * capacity; i++) {
         struct hk_slab *slab = hk_slab_of(blocks[i]);
-        EXPECT(!hk_heap_give_one(other, hk_slab_superslab(slab), slab, blocks[i], &emptied) && !emptied);
-        EXPECT(hk_heap_give_one(heap, hk_slab_superslab(slab), slab, blocks[i], &emptied));
+        hk_heap_give_one(heap, slab, blocks[i]);
         EXPECT(heap->cls[cls].active == slab);
-        EXPECT(emptied == (i > 0 && i % capacity == 0)); /* the slab before is EMPTY and no longer active */
+        /* The slab before is EMPTY and no longer active: it went to the pool. */
+        EXPECT(heap->slabs == (3 - i / capacity) * hk_class_slabs(cls));
         fixture_check(heap);
         if (i % 2 == 0) {
             EXPECT(hk_heap_take_one(heap, cls) == blocks[i]); /* the newest first */
-            EXPECT(hk_heap_give_one(heap, hk_slab_superslab(slab), slab, blocks[i], &emptied) && !emptied);
+            hk_heap_give_one(heap, slab, blocks[i]);
         }
     }
     EXPECT(heap->slabs == hk_class_slabs(cls));

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Refill and flush of the fronts that keep blocks by the piece, and how much room their bins have.
+ */
+#include "base/options.h"
+#include "front/front.h"
+
+/* A class starts with so many blocks and grows by half at each miss. */
+#define CAP_FIRST 8u
+
+/* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
+ * random order. So a thread whose flushes find their blocks scattered over many slabs, without refills between them, is
+ * in a drain: its tiny bins shrink to CAP_DRAIN and are flushed down to one block, its Mid bins are closed. Blocks
+ * freed in order lie together and pin next to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back.
+ */
+#define DRAIN_FLUSHES 32u
+#define REFILL_WEIGHT 4u
+#define CAP_DRAIN 6u
+
+#define REFILL_BYTES ((size_t)16384)
+
+/* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
+#define HAND_STEPS 3u
+#define ASK_MISSES 8u
+#define BOUND_FLUSHES 16u
+
+size_t hk_front_limit(const struct hk_thread *thread)
+{
+    size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES);
+    /* Not in a drain: the blocks that bins keep pin the slabs that would allow them to. */
+    return thread->own.room.draining ? limit : hk_max(limit, thread->heap.slabs * (HK_SLAB_SIZE / 8));
+}
+
+static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)
+{
+    struct hk_room *room = &thread->own.room;
+    room->bytes = room->bytes + cap * hk_class_size(cls) - room->cap[cls].now * hk_class_size(cls);
+    room->cap[cls].now = (uint16_t)cap;
+    hk_bin_set_cap(thread, cls);
+}
+
+/* First use of a class by this thread. */
+static void set_up(struct hk_thread *thread, unsigned cls)
+{
+    struct hk_cap *cap = &thread->own.room.cap[cls];
+    cap->max = (uint16_t)hk_bin_max(cls);
+    cap->now = 0;
+    hk_bin_set_up(thread, cls);
+}
+
+/* Gives the oldest `n` blocks of a bin back to the slabs. */
+static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
+{
+    unsigned slabs = hk_bin_drop(thread, cls, n);
+    thread->metrics[cls].flushes++;
+    thread->metrics[cls].flushed += n;
+    if (slabs * 4 > n + 3)
+        thread->own.room.scattered++;
+}
+
+/* Takes half of a bin's room. */
+static void shrink(struct hk_thread *thread, unsigned cls)
+{
+    unsigned cap = thread->own.room.cap[cls].now / 2u;
+    unsigned count = hk_front_count(thread, cls);
+    if (count > cap)
+        flush(thread, cls, count - cap);
+    set_cap(thread, cls, cap);
+}
+
+/* Finds room for `more` bytes: takes it from bins that miss less than a quarter as often. The hand looks at a few bins
+ * only: a bin that misses on will be here again soon. */
+static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
+{
+    struct hk_room *room = &thread->own.room;
+    size_t limit = 2 * hk_front_limit(thread);
+    for (unsigned i = 0; i < HAND_STEPS && room->bytes + more > limit; i++) {
+        room->hand = room->hand % (HK_CLASS_COUNT - 1) + 1;
+        struct hk_cap *victim = &room->cap[room->hand];
+        if (room->hand != cls && victim->now >= 2 && victim->misses < room->cap[cls].misses / 4)
+            shrink(thread, room->hand);
+        victim->misses /= 2;
+    }
+    return room->bytes + more <= limit;
+}
+
+/* A miss asks for half as much room again, as far as the class's maximum and the thread's budget allow. Where the
+ * budget is used up it asks only now and then. */
+static void missed(struct hk_thread *thread, unsigned cls)
+{
+    struct hk_room *room = &thread->own.room;
+    struct hk_cap *cap = &room->cap[cls];
+    size_t size = hk_class_size(cls);
+    cap->misses += cap->misses < UINT16_MAX;
+    if (room->draining || (room->bytes + size > 2 * hk_front_limit(thread) && cap->misses % ASK_MISSES != 0))
+        return;
+    unsigned most = (unsigned)hk_min(cap->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP));
+    unsigned first = cls <= HK_TINY_LAST ? CAP_FIRST : 2;
+    unsigned more = (unsigned)hk_min(hk_max(cap->now + (cap->now + 1u) / 2, first), most);
+    if (more > cap->now && find_room(thread, cls, (more - cap->now) * size))
+        set_cap(thread, cls, more);
+}
+
+/* Makes bins smaller where the heap, and with it the budget, has become smaller; ends every slow path that may have
+ * given a slab away. */
+static void trim(struct hk_thread *thread)
+{
+    struct hk_room *room = &thread->own.room;
+    while (room->bytes > 2 * hk_front_limit(thread)) { /* flushes lower it */
+        room->hand = room->hand % (HK_CLASS_COUNT - 1) + 1;
+        if (room->cap[room->hand].now > 0)
+            shrink(thread, room->hand);
+    }
+}
+
+/* Every few flushes: does the front hold more than it may? Then each bin gives half of what it holds. */
+static void bound(struct hk_thread *thread)
+{
+    size_t limit = hk_front_limit(thread), held = 0;
+    if (++thread->own.room.flushes % BOUND_FLUSHES != 0 || thread->own.room.bytes <= limit)
+        return;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        held += hk_front_count(thread, cls) * hk_class_size(cls);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT && held > limit; cls++) {
+        unsigned half = hk_front_count(thread, cls) / 2;
+        if (half > 0)
+            flush(thread, cls, half);
+        held -= half * hk_class_size(cls);
+    }
+}
+
+/* Leaves every tiny bin one block and little room; Mid blocks go straight to their slabs. */
+static void drain_all(struct hk_thread *thread)
+{
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        unsigned keep = cls <= HK_TINY_LAST ? 1 : 0, cap = cls <= HK_TINY_LAST ? CAP_DRAIN : 0;
+        unsigned count = hk_front_count(thread, cls);
+        if (count > keep)
+            flush(thread, cls, count - keep);
+        if (hk_bin_is_set_up(thread, cls) && thread->own.room.cap[cls].now > cap)
+            set_cap(thread, cls, cap);
+    }
+    thread->own.room.draining = true;
+}
+
+void *hk_front_refill(struct hk_thread *thread, unsigned cls)
+{
+    struct hk_room *room = &thread->own.room;
+    if (!hk_bin_is_set_up(thread, cls))
+        set_up(thread, cls);
+    room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
+    room->scattered -= (unsigned)hk_min(room->scattered, REFILL_WEIGHT);
+    room->draining = false;
+    missed(thread, cls);
+    /* Half of what fits; of large blocks no more than 16 KiB, which would be memory that nobody has asked for yet. */
+    unsigned n = (unsigned)hk_max(hk_min(room->cap[cls].now / 2u, REFILL_BYTES / hk_class_size(cls)), 1);
+    unsigned got;
+    void *block = hk_bin_fill(thread, cls, n, &got);
+    if (block == NULL)
+        return NULL;
+    thread->metrics[cls].refills++;
+    thread->metrics[cls].refilled += got;
+    trim(thread);
+    return block;
+}
+
+/* Makes room in a full bin, which may be one that was never used; it may end up bypassed. */
+static void make_room(struct hk_thread *thread, unsigned cls)
+{
+    struct hk_room *room = &thread->own.room;
+    if (!hk_bin_is_set_up(thread, cls))
+        set_up(thread, cls);
+    missed(thread, cls);
+    unsigned count = hk_front_count(thread, cls);
+    if (count < room->cap[cls].now)
+        return;
+    if (count != 0)
+        flush(thread, cls, room->draining && count > 1 ? count - 1 : (count + 1) / 2);
+    if (!room->draining && room->scattered >= DRAIN_FLUSHES)
+        drain_all(thread);
+    bound(thread);
+}
+
+bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
+{
+    return thread->own.room.cap[cls].now < 2;
+}
+
+void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
+{
+    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
+    struct hk_spot spot;
+    if (!hk_bin_has_room(bin, &spot))
+        make_room(thread, slab->cls);
+    if (!hk_front_is_bypassed(thread, slab->cls) && hk_bin_has_room(bin, &spot))
+        hk_bin_push(bin, spot, block);
+    else
+        hk_heap_give_one(&thread->heap, slab, block);
+    trim(thread);
+}
+
+void hk_front_flush_all(struct hk_thread *thread)
+{
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        unsigned count = hk_front_count(thread, cls);
+        if (count != 0)
+            flush(thread, cls, count);
+    }
+}
+
+void hk_front_reset(struct hk_thread *thread)
+{
+    struct hk_room *room = &thread->own.room;
+    room->bytes = 0;
+    room->scattered = 0;
+    room->draining = false;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        room->cap[cls].now = 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The arrays of the array magazine.
+ */
+#include "front/front.h"
+
+#include <string.h>
+
+unsigned hk_bin_max(unsigned cls)
+{
+    /* A bin that is half full misses after (cap / 2)^2 operations of its class on the average, so room pays
+     * quadratically. */
+    if (cls <= HK_TINY_LAST)
+        return (unsigned)hk_min(hk_max(32768 / hk_class_size(cls), 16), 64);
+    return 16;
+}
+
+unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
+{
+    void **cur = thread->front != NULL ? thread->front->bin[cls].cur : NULL;
+    return cur != NULL ? (unsigned)(cur - thread->own.base[cls]) : 0;
+}
+
+bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls)
+{
+    return thread->front->bin[cls].cur != NULL;
+}
+
+void hk_bin_set_up(struct hk_thread *thread, unsigned cls)
+{
+    struct hk_front_own *own = &thread->own;
+    struct hk_bin *bin = &thread->front->bin[cls];
+    if (own->base[cls] == NULL) {
+        own->base[cls] = &own->slots[own->slots_used];
+        own->slots_used += hk_bin_max(cls) + 1u;
+        HK_ASSERT(own->slots_used <= HK_FRONT_SLOTS);
+    }
+    bin->cur = own->base[cls];
+    bin->empty16 = (uint16_t)(uintptr_t)bin->cur;
+    bin->full16 = bin->empty16;
+    bin->inverse = hk_class_inverse[cls];
+}
+
+void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
+{
+    void **full = thread->own.base[cls] + thread->own.room.cap[cls].now;
+    thread->front->bin[cls].full16 = (uint16_t)(uintptr_t)full;
+}
+
+void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
+{
+    void **base = thread->own.base[cls];
+    *got = hk_heap_take(&thread->heap, cls, base + n, n);
+    if (*got == 0)
+        return NULL;
+    if (*got < n)
+        memmove(base + 1, base + 1 + n - *got, *got * sizeof(void *));
+    thread->front->bin[cls].cur = base + *got - 1;
+    return base[*got];
+}
+
+unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
+{
+    void **base = thread->own.base[cls];
+    unsigned left = hk_front_count(thread, cls) - n;
+    unsigned slabs = hk_heap_give(&thread->heap, base + 1, n);
+    memmove(base + 1, base + 1 + n, left * sizeof(void *));
+    thread->front->bin[cls].cur = base + left;
+    return slabs;
+}

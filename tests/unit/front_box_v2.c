@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#include "front_fixture.h"
+
+void front_check_bin(const struct hk_thread *thread, unsigned cls)
+{
+    const struct hk_bin *bin = &thread->front->bin[cls];
+    void **base = thread->own.base[cls];
+    EXPECT(bin->empty16 == (uint16_t)(uintptr_t)base);
+    EXPECT(bin->full16 == (uint16_t)(uintptr_t)(base + thread->own.room.cap[cls].now));
+    EXPECT(bin->inverse == hk_class_inverse[cls]);
+}
