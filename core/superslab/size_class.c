@@ -1,117 +1,37 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * The tables of size_class.h, all made from the two lists of sizes; tests/unit/test_size_class.c checks them against
+ * every rule of the header.
+ */
 #include "superslab/size_class.h"
 
-/* {bytes, slabs of a span}; tests/unit/test_size_class.c checks every rule of the header against it. */
-const struct hk_class_info hk_class_table[HK_CLASS_COUNT] = {
-    {0, 0},     {16, 1},    {32, 1},    {48, 1},    {64, 1},    {80, 1},    {96, 1},    {112, 1},   {128, 1},
-    {144, 1},   {160, 1},   {176, 1},   {192, 1},   {208, 1},   {224, 1},   {240, 1},   {256, 1},   {288, 1},
-    {320, 1},   {352, 1},   {384, 1},   {416, 1},   {448, 1},   {480, 1},   {512, 1},   {576, 1},   {640, 1},
-    {704, 1},   {768, 1},   {832, 1},   {896, 1},   {960, 1},   {1024, 1},  {1152, 1},  {1280, 1},  {1408, 1},
-    {1536, 1},  {1664, 1},  {1792, 1},  {1920, 1},  {2048, 1},  {2304, 1},  {2560, 1},  {2816, 1},  {3072, 1},
-    {3328, 1},  {3584, 1},  {3840, 1},  {4096, 1},  {4608, 1},  {5120, 1},  {5632, 1},  {6144, 1},  {6656, 1},
-    {7168, 1},  {7680, 1},  {8192, 1},  {9216, 1},  {10240, 1}, {11264, 1}, {12288, 1}, {13312, 1}, {14336, 1},
-    {15360, 1}, {16384, 1}, {18432, 2}, {20480, 2}, {22528, 2}, {24576, 2}, {26624, 2}, {28672, 2}, {30720, 2},
-    {32768, 2},
-};
+#define SLABS(size) (HK_SLAB_SIZE / (size) < 4 ? 2 : 1)
+#define INFO(size, n) {(size), SLABS(size)},
+
+const struct hk_class_info hk_class_table[HK_CLASS_COUNT] = {{0, 0}, /* no class */
+                                                             HK_TINY_CLASSES(INFO, 0) HK_MID_CLASSES(INFO, 0)};
+
+/* One more than the number of classes whose blocks are too small. */
+#define TOO_SMALL(size, n) +((size) < (n))
+#define CLASS_OF(n) (1 HK_TINY_CLASSES(TOO_SMALL, n))
+#define EIGHT_FROM(n)                                                                                                \
+    CLASS_OF(n), CLASS_OF((n) + 16), CLASS_OF((n) + 32), CLASS_OF((n) + 48), CLASS_OF((n) + 64), CLASS_OF((n) + 80), \
+        CLASS_OF((n) + 96), CLASS_OF((n) + 112)
 
 const uint8_t hk_tiny_class[HK_TINY_MAX / 16 + 1] = {
-    1,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 17, 18, 18, 19,
-    19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24, 25, 25, 25, 25, 26, 26, 26, 26, 27, 27, 27,
-    27, 28, 28, 28, 28, 29, 29, 29, 29, 30, 30, 30, 30, 31, 31, 31, 31, 32, 32, 32, 32,
+    EIGHT_FROM(0),   EIGHT_FROM(128), EIGHT_FROM(256), EIGHT_FROM(384),       EIGHT_FROM(512),
+    EIGHT_FROM(640), EIGHT_FROM(768), EIGHT_FROM(896), CLASS_OF(HK_TINY_MAX),
 };
 
 /* ceil(2^32 / size) */
-#define INV(size) (uint32_t)((((uint64_t)1 << 32) + (size)-1) / (size))
+#define INVERSE(size, n) SLABS(size) > 1 ? 0 : (uint32_t)((((uint64_t)1 << 32) + (size)-1) / (size)),
 
-const uint32_t hk_class_inverse[HK_CLASS_COUNT] = {
-    0,          INV(16),    INV(32),    INV(48),    INV(64),    INV(80),   INV(96),   INV(112),  INV(128),   INV(144),
-    INV(160),   INV(176),   INV(192),   INV(208),   INV(224),   INV(240),  INV(256),  INV(288),  INV(320),   INV(352),
-    INV(384),   INV(416),   INV(448),   INV(480),   INV(512),   INV(576),  INV(640),  INV(704),  INV(768),   INV(832),
-    INV(896),   INV(960),   INV(1024),  INV(1152),  INV(1280),  INV(1408), INV(1536), INV(1664), INV(1792),  INV(1920),
-    INV(2048),  INV(2304),  INV(2560),  INV(2816),  INV(3072),  INV(3328), INV(3584), INV(3840), INV(4096),  INV(4608),
-    INV(5120),  INV(5632),  INV(6144),  INV(6656),  INV(7168),  INV(7680), INV(8192), INV(9216), INV(10240), INV(11264),
-    INV(12288), INV(13312), INV(14336), INV(15360), INV(16384), 0,         0,         0,         0,          0,
-    0,          0,          0,
-};
+const uint32_t hk_class_inverse[HK_CLASS_COUNT] = {0, HK_TINY_CLASSES(INVERSE, 0) HK_MID_CLASSES(INVERSE, 0)};
 
 /* ceil(2^64 / size), as floor((2^64 - 1) / size) + 1 */
-#define INV64(size) (UINT64_MAX / (size) + 1)
+#define INVERSE64(size, n) UINT64_MAX / (size) + 1,
 
-const uint64_t hk_class_inverse64[HK_CLASS_COUNT] = {
-    0,
-    INV64(16),
-    INV64(32),
-    INV64(48),
-    INV64(64),
-    INV64(80),
-    INV64(96),
-    INV64(112),
-    INV64(128),
-    INV64(144),
-    INV64(160),
-    INV64(176),
-    INV64(192),
-    INV64(208),
-    INV64(224),
-    INV64(240),
-    INV64(256),
-    INV64(288),
-    INV64(320),
-    INV64(352),
-    INV64(384),
-    INV64(416),
-    INV64(448),
-    INV64(480),
-    INV64(512),
-    INV64(576),
-    INV64(640),
-    INV64(704),
-    INV64(768),
-    INV64(832),
-    INV64(896),
-    INV64(960),
-    INV64(1024),
-    INV64(1152),
-    INV64(1280),
-    INV64(1408),
-    INV64(1536),
-    INV64(1664),
-    INV64(1792),
-    INV64(1920),
-    INV64(2048),
-    INV64(2304),
-    INV64(2560),
-    INV64(2816),
-    INV64(3072),
-    INV64(3328),
-    INV64(3584),
-    INV64(3840),
-    INV64(4096),
-    INV64(4608),
-    INV64(5120),
-    INV64(5632),
-    INV64(6144),
-    INV64(6656),
-    INV64(7168),
-    INV64(7680),
-    INV64(8192),
-    INV64(9216),
-    INV64(10240),
-    INV64(11264),
-    INV64(12288),
-    INV64(13312),
-    INV64(14336),
-    INV64(15360),
-    INV64(16384),
-    INV64(18432),
-    INV64(20480),
-    INV64(22528),
-    INV64(24576),
-    INV64(26624),
-    INV64(28672),
-    INV64(30720),
-    INV64(32768),
-};
+const uint64_t hk_class_inverse64[HK_CLASS_COUNT] = {0, HK_TINY_CLASSES(INVERSE64, 0) HK_MID_CLASSES(INVERSE64, 0)};
 
 unsigned hk_class_of_aligned(size_t n, size_t align)
 {

@@ -3,17 +3,29 @@
  * size_class: which sizes share a block size, and how blocks of a class lie in their slab. Constants and pure
  * functions.
  *
- * Classes 1..32 are tiny (16...1024 bytes: steps of 16 to 256, 32 to 512, 64 to 1024; eight groups C0...C7 of four
- * classes), 33..72 are Mid (eight per doubling up to 32 KiB). Class 0 is "no class": NULL, foreign pointers, page runs
- * and huge blocks have it. Mean waste for uniform sizes up to 1000 bytes: 4.3 %. Knows base only.
+ * Classes from 1 on are tiny (16...1024 bytes); which block sizes they have is chosen by -Dclasses, and a choice is a
+ * list of sizes in a folder of its own: classes_fine, classes_coarse, classes_dense or classes_pow2. The classes after
+ * HK_TINY_LAST are Mid, eight per doubling up to 32 KiB with every choice. Class 0 is "no class": NULL, foreign
+ * pointers, page runs and huge blocks have it. Knows base only.
  */
 #ifndef HK_SUPERSLAB_SIZE_CLASS_H
 #define HK_SUPERSLAB_SIZE_CLASS_H
 
 #include "base/bits.h"
 
-#define HK_CLASS_COUNT 73u /* class 0 included */
-#define HK_TINY_LAST 32u
+/* A list of block sizes is a macro that applies X(size, n) to each of them, in rising order. */
+#define HK_FOUR(X, n, first, step) \
+    X((first), n) X((first) + (step), n) X((first) + 2 * (step), n) X((first) + 3 * (step), n)
+#define HK_EIGHT(X, n, first, step) HK_FOUR(X, n, first, step) HK_FOUR(X, n, (first) + 4 * (step), step)
+
+#include "size_class_list.h" /* HK_TINY_CLASSES(X, n) */
+#define HK_MID_CLASSES(X, n)  \
+    HK_EIGHT(X, n, 1152, 128) \
+    HK_EIGHT(X, n, 2304, 256) HK_EIGHT(X, n, 4608, 512) HK_EIGHT(X, n, 9216, 1024) HK_EIGHT(X, n, 18432, 2048)
+
+#define HK_ONE_MORE(size, n) +1u
+#define HK_TINY_LAST (0u HK_TINY_CLASSES(HK_ONE_MORE, 0))
+#define HK_CLASS_COUNT (HK_TINY_LAST + 1u HK_MID_CLASSES(HK_ONE_MORE, 0)) /* class 0 included */
 #define HK_TINY_MAX ((size_t)1024)
 #define HK_MID_MAX ((size_t)32768)
 #define HK_BLOCK_MIN ((size_t)16)
@@ -72,6 +84,16 @@ static inline unsigned hk_class_of_mid(size_t n)
 static inline unsigned hk_class_of(size_t n)
 {
     return n <= HK_TINY_MAX ? hk_tiny_class[(n + 15) / 16] : hk_class_of_mid(n);
+}
+
+/* The class group of a class other than 0: C0...C7 by its block size, whatever the choice, or 8 for Mid. */
+#define HK_CLASS_GROUPS 9u
+
+static inline unsigned hk_class_group(unsigned cls)
+{
+    size_t size = hk_class_size(cls);
+    return (size > 64) + (size > 128) + (size > 192) + (size > 256) + (size > 384) + (size > 512) + (size > 768) +
+           (size > 1024);
 }
 
 /* The smallest class whose blocks hold n bytes and all start at multiples of `align` (a power of two up to 4096), or 0.

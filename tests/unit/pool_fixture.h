@@ -10,7 +10,7 @@
 #include "box/pool.h"
 
 #define OWNER ((struct hk_owner *)64)
-#define SINGLE 10u /* a class of one slab */
+#define SINGLE 5u /* a tiny class: spans of one slab */
 
 struct overview {
     unsigned superslabs, empty, unused, owned;

@@ -50,10 +50,10 @@ static void free_first(void *arg)
     (void)arg;
     hk_front_attach();
     void *p;
-    EXPECT(hk_heap_take(&front_self()->heap, 5, &p, 1) == 1);
+    EXPECT(hk_heap_take(&front_self()->heap, hk_class_of(80), &p, 1) == 1);
     ((uintptr_t *)p)[1] = 0;
     front_free(p); /* this thread has never seen the class */
-    EXPECT(hk_front_count(front_self(), 5) == 1);
+    EXPECT(hk_front_count(front_self(), hk_class_of(80)) == 1);
     front_check();
     EXPECT(front_malloc(80) == p);
 }
@@ -106,14 +106,14 @@ static void flush_half(void *arg)
     for (unsigned i = 0; i < 400; i++)
         blocks[i] = front_take(64);
     struct hk_thread *thread = front_self();
-    const struct hk_front_metrics *moved = &thread->metrics[4];
-    EXPECT(thread->own.room.cap[4].now == 64);
+    const struct hk_front_metrics *moved = &thread->metrics[hk_class_of(64)];
+    EXPECT(thread->own.room.cap[hk_class_of(64)].now == 64);
     unsigned i = 0;
-    for (; hk_front_count(thread, 4) < 64; i++)
+    for (; hk_front_count(thread, hk_class_of(64)) < 64; i++)
         front_free(blocks[i]);
     uint64_t flushed = moved->flushed;
     front_free(blocks[i]);
-    EXPECT(moved->flushed - flushed == 32 && hk_front_count(thread, 4) == 33);
+    EXPECT(moved->flushed - flushed == 32 && hk_front_count(thread, hk_class_of(64)) == 33);
     for (unsigned back = 0; back < 33; back++)
         EXPECT(front_malloc(64) == blocks[i - back]);
     front_check();
@@ -131,10 +131,10 @@ static void cap_by_option(void *arg)
     EXPECT(hk_option_store(HK_OPT_FRONT_V2_CAP, 4));
     for (unsigned i = 0; i < 500; i++)
         blocks[i] = front_take(100);
-    EXPECT(front_self()->own.room.cap[7].now == 4);
+    EXPECT(front_self()->own.room.cap[hk_class_of(100)].now == 4);
     for (unsigned i = 0; i < 500; i++) {
         front_free(blocks[i]);
-        EXPECT(hk_front_count(front_self(), 7) <= 4);
+        EXPECT(hk_front_count(front_self(), hk_class_of(100)) <= 4);
     }
     front_check();
 }
@@ -343,7 +343,7 @@ static void free_scattered(void *arg)
     for (unsigned i = 0; i < 100; i++)
         front_take(64);
     EXPECT(!thread->own.room.draining); /* it allocates again */
-    EXPECT(thread->own.room.cap[4].now > 6);
+    EXPECT(thread->own.room.cap[hk_class_of(64)].now > 6);
     front_check();
 }
 
@@ -360,7 +360,7 @@ static void free_in_order(void *arg)
         blocks[i] = front_take(128);
     for (unsigned i = 0; i < MOST; i++)
         front_free(blocks[i]);
-    EXPECT(!front_self()->own.room.draining && front_self()->own.room.cap[8].now == 64);
+    EXPECT(!front_self()->own.room.draining && front_self()->own.room.cap[hk_class_of(128)].now == 64);
     front_check();
 }
 

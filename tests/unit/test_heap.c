@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#define KIB 32u /* the class of 1024 bytes: 64 blocks to a slab */
+#define KIB HK_TINY_LAST /* the class of 1024 bytes: 64 blocks to a slab */
 #define PER_SLAB 64u
 
 static void give(struct hk_heap *heap, void **blocks, unsigned n)
@@ -284,7 +284,7 @@ static void one_by_one(void *arg)
 static void blocks_go_one_by_one_too(void **state)
 {
     (void)state;
-    unsigned classes[] = {KIB, 40, 61, 72};
+    unsigned classes[] = {KIB, hk_class_of(2048), hk_class_of(13312), hk_class_of(32768)};
     for (unsigned i = 0; i < HK_COUNT(classes); i++)
         unit_passes(one_by_one, &classes[i]);
 }
@@ -293,25 +293,25 @@ static void take_zeros(void *arg)
 {
     (void)arg;
     void *blocks[200];
-    unsigned zeros = 0;
+    unsigned zeros = 0, cls = hk_class_of(2048);
     struct hk_heap *heap = fixture_heap();
-    EXPECT(hk_heap_take_zero(heap, 4) == NULL); /* small blocks are marked */
+    EXPECT(hk_heap_take_zero(heap, hk_class_of(64)) == NULL); /* small blocks are marked */
     for (unsigned i = 0; i < 200; i++) {
-        blocks[i] = hk_heap_take_zero(heap, 40);
+        blocks[i] = hk_heap_take_zero(heap, cls);
         if (blocks[i] == NULL)
-            fixture_take(heap, 40, &blocks[i], 1);
+            fixture_take(heap, cls, &blocks[i], 1);
         else
             zeros++;
-        EXPECT(unit_is_zero(blocks[i], hk_class_size(40)));
-        memset(blocks[i], 1, hk_class_size(40));
+        EXPECT(unit_is_zero(blocks[i], hk_class_size(cls)));
+        memset(blocks[i], 1, hk_class_size(cls));
     }
     EXPECT(zeros == 200);
     fixture_check(heap);
     for (unsigned i = 0; i < 200; i++)
         hk_heap_give(heap, &blocks[i], 1);
     for (unsigned i = 0; i < 40; i++) {
-        void *block = hk_heap_take_zero(heap, 40);
-        EXPECT(block == NULL || unit_is_zero(block, hk_class_size(40)));
+        void *block = hk_heap_take_zero(heap, cls);
+        EXPECT(block == NULL || unit_is_zero(block, hk_class_size(cls)));
     }
     fixture_check(heap);
 }
@@ -374,7 +374,8 @@ static void *trade(void *arg)
     struct hk_heap *heap = fixture_heap();
     void *batch[24], *received[24];
     for (unsigned round = 0; round < 1500; round++) {
-        unsigned cls = 20 + (unsigned)unit_random(&seed, 3) * 20, n = 1 + (unsigned)unit_random(&seed, 24), count = 0;
+        unsigned cls = hk_class_of((size_t)384 << 2 * unit_random(&seed, 3)), n = 1 + (unsigned)unit_random(&seed, 24),
+                 count = 0;
         unsigned got = hk_heap_take(heap, cls, &batch[23], n);
         EXPECT(got > 0);
         for (unsigned i = 0; i < got; i++) {

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KIB 32u /* the class of 1024 bytes: 64 blocks to a slab */
+#define KIB HK_TINY_LAST /* the class of 1024 bytes: 64 blocks to a slab */
 #define PER_SLAB 64u
 
 static void end_and_adopt(void *arg)
@@ -100,7 +100,7 @@ static void reuse(void *arg)
     for (unsigned i = 0; i < 1000; i++) { /* as many threads, one after the other */
         struct hk_heap *heap = fixture_heap();
         EXPECT(heap == a);
-        fixture_take(heap, 1 + i % 72, &block, 1);
+        fixture_take(heap, 1 + i % (HK_CLASS_COUNT - 1), &block, 1);
         hk_heap_give(heap, &block, 1);
         hk_heap_end(heap);
     }
@@ -322,7 +322,7 @@ static void *churn(void *arg)
     _Atomic bool *stop = arg;
     while (!*stop) {
         void *blocks[40];
-        fixture_take(heap, 20, blocks, 40);
+        fixture_take(heap, hk_class_of(384), blocks, 40);
         hk_heap_give(heap, blocks, 40);
         hk_heap_end(heap);
         heap = fixture_heap();
@@ -349,7 +349,7 @@ static void fork_while_others_work(void *arg)
             hk_lock_reset(hk_pool_lock());
             hk_lock_reset(hk_arena_lock());
             hk_heap_fork_child(mine);
-            fixture_take(mine, 20, blocks, 200);
+            fixture_take(mine, hk_class_of(384), blocks, 200);
             fixture_check(mine);
             fixture_check(&hk_orphan_heap);
             hk_heap_give(mine, blocks, 200);

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define KIB 32u
+#define KIB HK_TINY_LAST /* the class of 1024 bytes: 64 blocks to a slab */
 
 static struct hk_heap *heap;
 

@@ -23,31 +23,56 @@ static void sizes_rise(void **state)
     }
 }
 
-static void steps_are_those_of_the_header(void **state)
+/* Of tiny classes it is the choice that says it. */
+static void mid_steps_are_those_of_the_header(void **state)
 {
     (void)state;
-    for (unsigned cls = 2; cls < HK_CLASS_COUNT; cls++) {
+    for (unsigned cls = HK_TINY_LAST + 1; cls < HK_CLASS_COUNT; cls++) {
         size_t size = hk_class_size(cls), step = size - hk_class_size(cls - 1);
-        if (size <= 256)
-            assert_int_equal(step, 16);
-        else if (size <= 512)
-            assert_int_equal(step, 32);
-        else if (size <= 1024)
-            assert_int_equal(step, 64);
-        else
-            assert_int_equal(step, ((size_t)1 << hk_log2(size - 1)) / 8);
+        assert_int_equal(step, ((size_t)1 << hk_log2(size - 1)) / 8);
     }
 }
 
-/* C0 16-64, C1 80-128, C2 144-192, C3 208-256, C4 288-384, C5 416-512, C6 576-768, C7 832-1024 */
-static void eight_groups_of_four_tiny_classes(void **state)
+static void tiny_steps_are_those_of_the_choice(void **state)
 {
     (void)state;
-    const size_t first[] = {16, 80, 144, 208, 288, 416, 576, 832}, last[] = {64, 128, 192, 256, 384, 512, 768, 1024};
-    for (unsigned group = 0; group < 8; group++) {
-        assert_int_equal(hk_class_size(group * 4 + 1), first[group]);
-        assert_int_equal(hk_class_size(group * 4 + 4), last[group]);
+    const unsigned counts[] = {32, 20, 64, 7}; /* fine, coarse, dense, pow2 */
+    assert_int_equal(HK_TINY_LAST, counts[UNIT_CLASSES]);
+    for (unsigned cls = 2; cls <= HK_TINY_LAST; cls++) {
+        size_t size = hk_class_size(cls), step = size - hk_class_size(cls - 1), doubling = hk_log2(size - 1);
+        const size_t steps[] = {
+            size <= 256   ? 16
+            : size <= 512 ? 32
+                          : 64,
+            size <= 128 ? 16 : ((size_t)1 << doubling) / 4,
+            16,
+            (size_t)1 << doubling,
+        };
+        assert_int_equal(step, steps[UNIT_CLASSES]);
     }
+}
+
+/* C0 16-64, C1 80-128, C2 144-192, C3 208-256, C4 288-384, C5 416-512, C6 576-768, C7 832-1024, with every choice. */
+static void class_groups_are_ranges_of_sizes(void **state)
+{
+    (void)state;
+    const size_t last[] = {64, 128, 192, 256, 384, 512, 768, 1024, 32768};
+    assert_int_equal(HK_COUNT(last), HK_CLASS_GROUPS);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        unsigned group = 0;
+        while (hk_class_size(cls) > last[group])
+            group++;
+        assert_int_equal(hk_class_group(cls), group);
+    }
+    assert_int_equal(hk_class_group(1), 0);
+    assert_int_equal(hk_class_group(HK_TINY_LAST), 7);
+    assert_int_equal(hk_class_group(HK_TINY_LAST + 1), 8);
+}
+
+static void a_code_fits_into_a_byte(void **state)
+{
+    (void)state;
+    assert_true(2 * (HK_CLASS_COUNT - 1) <= UINT8_MAX);
 }
 
 static unsigned model_class(size_t n)
@@ -129,17 +154,17 @@ static void division_tells_block_starts(void **state)
     }
 }
 
-/* The figure of the header, for sizes 1 to 1000. */
+/* The figure of the choice's list, for sizes 1 to 1000. */
 static void mean_waste_of_tiny_sizes(void **state)
 {
     (void)state;
+    const size_t per_mille[] = {43, 86, 15, 347};
     size_t asked = 0, given = 0;
     for (size_t n = 1; n <= 1000; n++) {
         asked += n;
         given += hk_class_size(hk_class_of(n));
     }
-    size_t per_mille = (given - asked) * 1000 / asked;
-    assert_in_range(per_mille, 40, 45);
+    assert_int_equal((given - asked) * 1000 / asked, per_mille[UNIT_CLASSES]);
 }
 
 int main(void)
@@ -147,8 +172,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(class_0_is_no_class),
         cmocka_unit_test(sizes_rise),
-        cmocka_unit_test(steps_are_those_of_the_header),
-        cmocka_unit_test(eight_groups_of_four_tiny_classes),
+        cmocka_unit_test(mid_steps_are_those_of_the_header),
+        cmocka_unit_test(tiny_steps_are_those_of_the_choice),
+        cmocka_unit_test(class_groups_are_ranges_of_sizes),
+        cmocka_unit_test(a_code_fits_into_a_byte),
         cmocka_unit_test(every_size_has_the_smallest_class_that_holds_it),
         cmocka_unit_test(every_aligned_size_has_the_smallest_class_that_serves_it),
         cmocka_unit_test(spans_are_as_short_as_four_blocks_allow),

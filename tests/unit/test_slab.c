@@ -84,7 +84,8 @@ static void virgin_blocks_come_in_order(void **state)
 static void spans_lie_side_by_side(void **state)
 {
     (void)state;
-    const unsigned classes[] = {67, 1, 72, 61, 64, 1}; /* of different lengths; the last in the last slab */
+    const unsigned classes[] = {hk_class_of(22528), 1, hk_class_of(32768), hk_class_of(13312),
+                                hk_class_of(16384), 1}; /* of different lengths; the last in the last slab */
     ss = fixture_superslab();
     unsigned at = 0;
     for (unsigned i = 0; i < HK_COUNT(classes); i++) {
@@ -128,7 +129,7 @@ static void put_back_blocks_come_again(void **state)
 {
     (void)state;
     void *blocks[100], *again[100];
-    struct hk_slab *slab = fresh(4);
+    struct hk_slab *slab = fresh(hk_class_of(64));
     assert_int_equal(take(slab, blocks, 100), 100);
     for (unsigned i = 0; i < 40; i++)
         hk_slab_put(slab, blocks[i]);
@@ -156,7 +157,7 @@ static void one_block_is_popped_from_the_list(void **state)
 {
     (void)state;
     void *blocks[3];
-    struct hk_slab *slab = fresh(61);
+    struct hk_slab *slab = fresh(hk_class_of(13312));
     assert_null(hk_slab_pop(slab)); /* virgin memory is for hk_slab_take */
     assert_int_equal(take(slab, blocks, 3), 3);
     hk_slab_put(slab, blocks[2]);
@@ -175,7 +176,7 @@ static void chains_come_back_whole(void **state)
     (void)state;
     void *blocks[90], *again[90];
     bool seen[90] = {0};
-    struct hk_slab *slab = fresh(7);
+    struct hk_slab *slab = fresh(hk_class_of(128));
     assert_int_equal(take(slab, blocks, 90), 90);
     put(slab, blocks, 20);
     assert_ptr_equal(slab->free, blocks[0]);
@@ -187,7 +188,7 @@ static void chains_come_back_whole(void **state)
     assert_int_equal(take(slab, again, 90), 90);
     assert_int_equal(slab->carved, 90);
     for (unsigned i = 0; i < 90; i++) {
-        size_t at = (size_t)((char *)again[i] - hk_slab_base(slab)) / 112;
+        size_t at = (size_t)((char *)again[i] - hk_slab_base(slab)) / 128;
         assert_true(at < 90 && !seen[at]);
         seen[at] = true;
     }
@@ -199,7 +200,7 @@ static void a_reset_slab_is_carved_anew(void **state)
 {
     (void)state;
     void *blocks[50], *again[60];
-    struct hk_slab *slab = fresh(3);
+    struct hk_slab *slab = fresh(hk_class_of(64));
     assert_int_equal(take(slab, blocks, 50), 50);
     put(slab, blocks, 25);
     put(slab, blocks + 25, 25);
@@ -208,7 +209,7 @@ static void a_reset_slab_is_carved_anew(void **state)
     assert_false(slab->zero);
     assert_int_equal(take(slab, again, 60), 60);
     for (unsigned i = 0; i < 60; i++)
-        assert_ptr_equal(again[i], hk_slab_base(slab) + i * 48);
+        assert_ptr_equal(again[i], hk_slab_base(slab) + i * 64);
 }
 
 static void zero_blocks_are_virgin_ones(void **state)
@@ -245,7 +246,8 @@ static void random_takes_and_puts(void **state)
 {
     (void)state;
     uint64_t seed = 9;
-    const unsigned classes[] = {1, 5, 32, 40, 56, 72};
+    const unsigned classes[] = {
+        1, hk_class_of(80), HK_TINY_LAST, hk_class_of(2048), hk_class_of(8192), hk_class_of(32768)};
     for (unsigned c = 0; c < HK_COUNT(classes); c++) {
         static void *live[MOST];
         void *part[64];
@@ -284,7 +286,7 @@ static void the_check_finds_what_is_wrong(void **state)
 {
     (void)state;
     void *blocks[10];
-    struct hk_slab *slab = fresh(8);
+    struct hk_slab *slab = fresh(hk_class_of(128));
     assert_int_equal(take(slab, blocks, 10), 10);
     put(slab, blocks, 4);
     slab->used++;
@@ -303,7 +305,7 @@ static void the_check_finds_what_is_wrong(void **state)
 static void take_from_broken_list(void *arg)
 {
     void *blocks[8];
-    struct hk_slab *slab = fresh(3);
+    struct hk_slab *slab = fresh(hk_class_of(64));
     EXPECT(take(slab, blocks, 8) == 8);
     put(slab, blocks, 8);
     *(void **)blocks[2] = arg == NULL ? hk_slab_base(slab) + HK_SLAB_SIZE : /* behind the slab */
@@ -326,7 +328,7 @@ static void a_broken_list_is_found(void **state)
         unit_run(&child, take_from_broken_list, (void *)how);
         assert_true(WIFSIGNALED(child.status));
         assert_int_equal(WTERMSIG(child.status), SIGABRT);
-        const char *begin = "hakmem: corrupted free list in the 48-byte slab at 0x", *end = "0000 (write after free)\n";
+        const char *begin = "hakmem: corrupted free list in the 64-byte slab at 0x", *end = "0000 (write after free)\n";
         assert_int_equal(strncmp(child.text, begin, strlen(begin)), 0);
         assert_string_equal(child.text + child.length - strlen(end), end);
     }

@@ -18,7 +18,8 @@ struct hk_bin {
     uint32_t inverse; /* hk_class_inverse: block starts are told from interior pointers by it */
 };
 
-#define HK_FRONT_SLOTS 2624u /* pointers for all arrays of a thread; test_front checks that the sum of `max` fits */
+/* Pointers for all arrays of a thread, one in each never used; test_front checks that the sum of `max` fits. */
+#define HK_FRONT_SLOTS (HK_TINY_LAST * 65 + (HK_CLASS_COUNT - 1 - HK_TINY_LAST) * 17)
 
 /* This front's part of a thread's record. */
 struct hk_front_own {
