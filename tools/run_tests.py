@@ -25,6 +25,13 @@ def introspect(build):
     return [(t["name"], [s.split(":", 1)[-1] for s in t["suite"]]) for t in json.loads(text)]
 
 
+def named_tests():
+    """The tests of tests/named, which the `hakmem` script runs itself."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "named")
+    files = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(os.path.splitext(file)[0] for file in files if os.access(os.path.join(folder, file), os.X_OK))
+
+
 def choose(tests, names):
     """The arguments of `meson test` that select what was asked for."""
     suites = {suite for _, of in tests for suite in of}
@@ -34,6 +41,8 @@ def choose(tests, names):
             chosen += [test for test, of in tests if name in of]
         elif any(name == test for test, _ in tests):
             chosen.append(name)
+        elif name in named_tests():
+            sys.exit(f"hakmem: '{name}' takes arguments of its own, so it comes first: ./hakmem test {name}")
         else:
             sys.exit(f"hakmem: no suite or test '{name}'; ./hakmem test --list shows them")
     return list(dict.fromkeys(chosen))
@@ -42,6 +51,7 @@ def choose(tests, names):
 def show(tests):
     for suite in sorted({suite for _, of in tests for suite in of}):
         print(f"{suite}: {' '.join(sorted(test for test, of in tests if suite in of))}")
+    print(f"only when named, one at a time: {' '.join(named_tests())}")
 
 
 def short_name(record):
