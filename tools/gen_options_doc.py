@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes docs/options.md from the table HK_OPTIONS in core/base/options.h.
+"""Writes docs/options.md from the tables in core/base/options.h.
 
 usage: gen_options_doc.py [--check]
 
@@ -14,7 +14,9 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
 TABLE = os.path.join(ROOT, 'core', 'base', 'options.h')
 PAGE = os.path.join(ROOT, 'docs', 'options.md')
 
-ROW = re.compile(r'X\((\w+), ([^,()]+), ([^,()]+), ([^,()]+), "([^"]*)", "([^"]*)"\)')
+ROW = re.compile(r'X\((\w+), ([^,()]+), ([^,()]+), ([^,()]+), "([^"]*)", (\w+), "([^"]*)"\)')
+TEXT_ROW = re.compile(r'X\((\w+), (\w+), "([^"]*)"\)')
+BOX_ROW = re.compile(r'X\((\w+), \w+, "([^"]*)", (?:"[^"]*"|\w+)\)')
 
 # What the table's one sentence has no room for.
 NOTES = {
@@ -37,19 +39,21 @@ NOTES = {
 
 HEAD = """# Run-time options
 
-Made from the table in `core/base/options.h` by `python3 tools/gen_options_doc.py`; do not edit it by hand.
+Made from the tables in `core/base/options.h` by `python3 tools/gen_options_doc.py`; do not edit it by hand.
 `python3 tools/gen_options_doc.py --check` tells whether it is up to date.
 
 An option is an environment variable `HAKMEM_<NAME>`, read once, by a constructor of the library, before `main`. Malloc
-works before that, with the defaults. A number may end in `K`, `M` or `G` (powers of 1024). A value that is wrong or
-out of bounds prints one line to stderr and the default stays. `HAKMEM_OPTIONS=help` prints the table to stderr, and
-the program goes on. Set-uid and set-gid programs, and those with file capabilities, read no option. An unknown
-`HAKMEM_` name is ignored.
+works before that, with the defaults. A number may end in `K`, `M` or `G` (powers of 1024). One line on stderr says that
+a value is wrong or out of bounds (the default stays), that a `HAKMEM_` name is unknown (with the nearest name that is
+known), or that an option has no effect because the box that it is for is not built in (last column: what puts it in).
+`HAKMEM_OPTIONS=help` prints the table to stderr, and the program goes on. Set-uid and set-gid programs, and those with
+file capabilities, read no option.
 
-From a program: `hak_option_get("MIN_KEEP")`, `hak_option_set("MIN_KEEP", 0)`, at any time.
+From a program: `hak_option_get("MIN_KEEP")`, `hak_option_set("MIN_KEEP", 0)`, at any time; texts are set in the
+environment only.
 
-| name | default | least | most | unit | what it does |
-|---|---|---|---|---|---|
+| name | default | least | most | unit | what it does | needs |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -58,25 +62,35 @@ def number(text):
     return '2^63 - 1' if text == 'INT64_MAX' else text
 
 
-def rows():
+def read(macro, row):
+    """The rows of one table: what `row` understands between its #define and the next empty line."""
     with open(TABLE, encoding='utf-8') as file:
         text = file.read()
-    start = text.index('#define HK_OPTIONS(X)')
-    found = ROW.findall(text[start:text.index('enum hk_option', start)])
-    wanted = text[start:text.index('enum hk_option', start)].count('X(')
-    if not found or len(found) != wanted:
-        sys.exit('gen_options_doc.py: %d of %d rows understood' % (len(found), wanted))
+    start = text.index('\n#define %s(X)' % macro) + len(macro) + 12
+    body = re.sub(r'\s*\\\n\s*', ' ', text[start:]).split('\n')[0]
+    found = row.findall(body)
+    if not found or len(found) != len(re.findall(r'\bX\(', body)):
+        sys.exit('gen_options_doc.py: %d rows of %s understood in %r' % (len(found), macro, body))
     return found
+
+
+def rows():
+    """(name, default, least, most, unit, box, sentence) of each option; the texts last."""
+    table = [(name, number(default), number(least), number(most), unit, box, text)
+             for name, default, least, most, unit, box, text in read('HK_OPTIONS', ROW)]
+    return table + [(name, 'none', '', '255', 'bytes', box, text)
+                    for name, box, text in read('HK_TEXT_OPTIONS', TEXT_ROW)]
 
 
 def page():
     table = rows()
+    needs = dict(read('HK_OPTION_BOXES', BOX_ROW))
     unknown = set(NOTES) - {row[0] for row in table}
     if unknown:
         sys.exit('gen_options_doc.py: notes on options that are not there: %s' % ', '.join(sorted(unknown)))
     lines = [HEAD]
-    for name, default, least, most, unit, text in table:
-        cells = ['`HAKMEM_%s`' % name, number(default), number(least), number(most), unit, text]
+    for name, default, least, most, unit, box, text in table:
+        cells = ['`HAKMEM_%s`' % name, default, least, most, unit, text, needs[box] and '`-D%s`' % needs[box]]
         lines.append('| ' + ' | '.join(cells) + ' |\n')
     lines.append('\n')
     for name, *_ in table:

@@ -129,6 +129,10 @@ int hak_option_set(const char *name, int64_t value)
         errno = EINVAL;
         return -1;
     }
+    if (!hk_option_is_built(option)) {
+        errno = ENOTSUP;
+        return -1;
+    }
     if (hk_option_store(option, value))
         return 0;
     errno = ERANGE;

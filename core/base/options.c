@@ -6,25 +6,59 @@
 #include <limits.h>
 #include <string.h>
 
+enum box {
+#define X(name, built, needs, has) BOX_##name,
+    HK_OPTION_BOXES(X)
+#undef X
+};
+
+struct box_row {
+    bool built;
+    const char *has; /* the build option that keeps it out */
+};
+
+static const struct box_row boxes[] = {
+#define X(name, built, needs, has) {built, has},
+    HK_OPTION_BOXES(X)
+#undef X
+};
+
 struct entry {
     const char *name;
     int64_t def, least, most;
-    const char *unit, *text;
+    const char *unit;
+    enum box box;
+    const char *text;
 };
 
 static const struct entry table[HK_OPTION_COUNT] = {
-#define X(name, def, least, most, unit, text) {#name, def, least, most, unit, text},
+#define X(name, def, least, most, unit, box, text) {#name, def, least, most, unit, BOX_##box, text},
     HK_OPTIONS(X)
 #undef X
 };
+
+struct text_entry {
+    const char *name;
+    enum box box;
+    const char *text;
+};
+
+static const struct text_entry texts[HK_TEXT_COUNT] = {
+#define X(name, box, text) {#name, BOX_##box, text},
+    HK_TEXT_OPTIONS(X)
+#undef X
+};
+
+#define NAME_BYTES 40u /* room for a name; a longer one is nobody's */
 
 _Atomic int64_t hk_option_values[HK_OPTION_COUNT] = {
-#define X(name, def, least, most, unit, text) def,
+#define X(name, def, least, most, unit, box, text) def,
     HK_OPTIONS(X)
 #undef X
 };
 
-char hk_stats_path[256];
+char hk_option_texts[HK_TEXT_COUNT][HK_TEXT_BYTES];
+char hk_stats_path[HK_TEXT_BYTES];
 
 bool hk_option_find(const char *name, enum hk_option *option)
 {
@@ -37,6 +71,11 @@ bool hk_option_find(const char *name, enum hk_option *option)
     return false;
 }
 
+bool hk_option_is_built(enum hk_option option)
+{
+    return boxes[table[option].box].built;
+}
+
 bool hk_option_store(enum hk_option option, int64_t value)
 {
     if (value < table[option].least || value > table[option].most)
@@ -45,18 +84,134 @@ bool hk_option_store(enum hk_option option, int64_t value)
     return true;
 }
 
+/* ---- one line each ---- */
+
+/* What a variable holds, up to its first control character: it may be a megabyte long. */
+struct shown {
+    char text[NAME_BYTES];
+};
+
+static struct shown show(const char *text)
+{
+    struct shown s = {{0}};
+    for (size_t i = 0; i + 1 < sizeof s.text && text[i] >= ' ' && text[i] <= '~'; i++)
+        s.text[i] = text[i];
+    return s;
+}
+
+static void say_wrong(enum hk_option option, const char *text)
+{
+    const struct entry *e = &table[option];
+    struct shown value = show(text);
+    struct hk_fmt f;
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "hakmem: HAKMEM_%s=%s is not in %lld..%lld; kept at %lld\n", e->name, value.text, (long long)e->least,
+           (long long)e->most, (long long)hk_opt(option));
+    hk_fmt_end(&f);
+}
+
+static void say_not_built(const char *name, enum box box)
+{
+    struct hk_fmt f;
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "hakmem: HAKMEM_%s has no effect: built with -D%s\n", name, boxes[box].has);
+    hk_fmt_end(&f);
+}
+
+static void say_too_long(const char *name, size_t length)
+{
+    struct hk_fmt f;
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "hakmem: HAKMEM_%s has %zu bytes, at most %u are taken; kept at none\n", name, length,
+           HK_TEXT_BYTES - 1);
+    hk_fmt_end(&f);
+}
+
+static void say_unknown(const char *name, const char *near)
+{
+    struct shown unknown = show(name);
+    struct hk_fmt f;
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "hakmem: HAKMEM_%s is no option; ", unknown.text);
+    hk_fmt(&f, near != NULL ? "did you mean HAKMEM_%s?\n" : "HAKMEM_OPTIONS=%s shows all\n",
+           near != NULL ? near : "help");
+    hk_fmt_end(&f);
+}
+
+static void print_box(struct hk_fmt *f, enum box box)
+{
+    if (!boxes[box].built)
+        hk_fmt(f, " [no effect: built with -D%s]", boxes[box].has);
+    hk_fmt(f, "\n");
+}
+
 static void print_help(void)
 {
     struct hk_fmt f;
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: run-time options (environment variables)\n");
     for (unsigned i = 0; i < HK_OPTION_COUNT; i++) {
-        hk_fmt(&f, "  HAKMEM_%-20s %lld  (%lld..%lld%s%s) %s\n", table[i].name, (long long)table[i].def,
+        hk_fmt(&f, "  HAKMEM_%-23s %lld  (%lld..%lld%s%s) %s", table[i].name, (long long)table[i].def,
                (long long)table[i].least, (long long)table[i].most, table[i].unit[0] ? " " : "", table[i].unit,
                table[i].text);
+        print_box(&f, table[i].box);
+    }
+    for (unsigned i = 0; i < HK_TEXT_COUNT; i++) {
+        hk_fmt(&f, "  HAKMEM_%-23s none  (at most %u bytes) %s", texts[i].name, HK_TEXT_BYTES - 1, texts[i].text);
+        print_box(&f, texts[i].box);
     }
     hk_fmt_end(&f);
 }
+
+/* ---- the nearest name ---- */
+
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+/* The least number of letters to insert, remove or exchange that makes `to` of `from`, capitals or not; both are
+ * shorter than NAME_BYTES. */
+static unsigned edits(const char *from, const char *to)
+{
+    unsigned char row[NAME_BYTES]; /* row[j]: edits from the letters of `from` so far to the first j of `to` */
+    size_t n = strlen(to);
+    for (size_t j = 0; j <= n; j++)
+        row[j] = (unsigned char)j;
+    for (size_t i = 0; from[i] != 0; i++) {
+        unsigned before = row[0]; /* without this letter, at j - 1 */
+        row[0] = (unsigned char)(i + 1);
+        for (size_t j = 1; j <= n; j++) {
+            unsigned exchanged = before + (upper(from[i]) != to[j - 1]);
+            unsigned other = 1u + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
+            before = row[j];
+            row[j] = (unsigned char)(exchanged < other ? exchanged : other);
+        }
+    }
+    return row[n];
+}
+
+/* A name so near that it was probably meant: about one letter in four is wrong, or it is a large part of a longer name.
+ * NULL: none. */
+static const char *nearest(const char *name)
+{
+    size_t n = strlen(name);
+    unsigned least = 1 + (unsigned)n / 4;
+    const char *found = NULL;
+    for (unsigned i = 0; i < HK_OPTION_COUNT + HK_TEXT_COUNT; i++) {
+        const char *known = i < HK_OPTION_COUNT ? table[i].name : texts[i - HK_OPTION_COUNT].name;
+        unsigned distance = edits(name, known);
+        if (n >= 8 && strstr(known, name) != NULL)
+            distance = 1;
+        if (distance < least || (distance == least && found == NULL)) {
+            least = distance;
+            found = known;
+        }
+    }
+    return edits(name, "OPTIONS") < least ? "OPTIONS" : found;
+}
+
+/* ---- reading ---- */
 
 /* A decimal number with an optional K, M or G; false for anything else and on overflow. */
 static bool parse_number(const char *s, int64_t *value)
@@ -89,7 +244,7 @@ static bool parse_word(enum hk_option option, const char *s, int64_t *value)
         *value = INT64_MAX; /* lifecycle replaces it by the cgroup's limit */
         return true;
     }
-    if (option == HK_OPT_STATS && strncmp(s, "json:", 5) == 0 && s[5] != 0 && strlen(s + 5) < sizeof hk_stats_path) {
+    if (option == HK_OPT_STATS && strncmp(s, "json:", 5) == 0 && s[5] != 0 && strlen(s + 5) < HK_TEXT_BYTES) {
         strcpy(hk_stats_path, s + 5);
         *value = 0;
         return true;
@@ -97,38 +252,69 @@ static bool parse_word(enum hk_option option, const char *s, int64_t *value)
     return false;
 }
 
-static void read_one(enum hk_option option, const char *text)
+static void read_number(enum hk_option option, const char *text)
 {
     int64_t value;
-    if ((parse_word(option, text, &value) || parse_number(text, &value)) && hk_option_store(option, value))
+    if (!hk_option_is_built(option))
+        say_not_built(table[option].name, table[option].box);
+    else if (!(parse_word(option, text, &value) || parse_number(text, &value)) || !hk_option_store(option, value))
+        say_wrong(option, text);
+}
+
+static void read_text(unsigned option, const char *text)
+{
+    size_t length = strlen(text);
+    if (!boxes[texts[option].box].built)
+        say_not_built(texts[option].name, texts[option].box);
+    else if (length >= HK_TEXT_BYTES)
+        say_too_long(texts[option].name, length);
+    else
+        memcpy(hk_option_texts[option], text, length + 1);
+}
+
+static void read_one(const char *name, const char *text)
+{
+    enum hk_option option;
+    if (hk_option_find(name, &option)) {
+        read_number(option, text);
         return;
-    struct hk_fmt f;
-    hk_fmt_start(&f, 2);
-    char shown[40] = {0}; /* the value may be a megabyte long */
-    for (size_t i = 0; i + 1 < sizeof shown && text[i] >= ' ' && text[i] <= '~'; i++)
-        shown[i] = text[i];
-    hk_fmt(&f, "hakmem: HAKMEM_%s=%s is not in %lld..%lld; kept at %lld\n", table[option].name, shown,
-           (long long)table[option].least, (long long)table[option].most, (long long)table[option].def);
-    hk_fmt_end(&f);
+    }
+    for (unsigned i = 0; i < HK_TEXT_COUNT; i++) {
+        if (strcmp(texts[i].name, name) == 0) {
+            read_text(i, text);
+            return;
+        }
+    }
+    if (strcmp(name, "OPTIONS") != 0) {
+        say_unknown(name, nearest(name));
+    } else if (strcmp(text, "help") == 0) {
+        print_help();
+    } else {
+        struct hk_fmt f;
+        struct shown value = show(text);
+        hk_fmt_start(&f, 2);
+        hk_fmt(&f, "hakmem: HAKMEM_OPTIONS=%s is not help; ignored\n", value.text);
+        hk_fmt_end(&f);
+    }
 }
 
 void hk_options_init(char **envp)
 {
     for (; envp && *envp; envp++) {
         const char *text = *envp;
-        if (strncmp(text, "HAKMEM_", 7) != 0)
-            continue;
         const char *equals = strchr(text, '=');
-        char name[40];
-        size_t n = equals ? (size_t)(equals - text) - 7 : sizeof name;
-        if (n >= sizeof name)
+        if (strncmp(text, "HAKMEM_", 7) != 0 || equals == NULL)
             continue;
-        memcpy(name, text + 7, n);
-        name[n] = 0;
-        enum hk_option option;
-        if (hk_option_find(name, &option))
-            read_one(option, equals + 1);
-        else if (strcmp(name, "OPTIONS") == 0 && strcmp(equals + 1, "help") == 0)
-            print_help();
+        char name[NAME_BYTES];
+        size_t n = (size_t)(equals - text) - 7;
+        if (n < sizeof name) {
+            memcpy(name, text + 7, n);
+            name[n] = 0;
+            read_one(name, equals + 1);
+        } else {
+            memcpy(name, text + 7, sizeof name - 1);
+            name[sizeof name - 1] = 0;
+            say_unknown(name, NULL);
+        }
     }
 }

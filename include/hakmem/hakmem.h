@@ -120,8 +120,8 @@ struct hak_stats {
     size_t run_bytes;       /* part of live_bytes that lies in page runs */
 };
 
-/* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Walks all memory
- * that is ours, under the pool's and the arenas' locks in turn: milliseconds in a large program. */
+/* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Walks all
+ * memory that is ours, under the pool's and the arenas' locks in turn: milliseconds in a large program. */
 HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
 
 /* Writes the page of HAKMEM_STATS=1, or the same as JSON, to a file descriptor. Allocates nothing. 0, or -1 when a
@@ -129,12 +129,13 @@ HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
 HAK_API int hak_stats_print(int fd) HAK_NOEXCEPT;
 HAK_API int hak_stats_json(int fd) HAK_NOEXCEPT;
 
-/* ---- Options: the names of docs/options.md without HAKMEM_, in capitals ---- */
+/* ---- Options that are numbers: the names of docs/options.md without HAKMEM_, in capitals ---- */
 
 /* The value now, or -1 and EINVAL for an unknown name. */
 HAK_API int64_t hak_option_get(const char *name) HAK_NOEXCEPT;
 
-/* 0; or -1 and EINVAL for an unknown name, ERANGE for a value out of bounds (the old one is kept). */
+/* 0; or -1 and EINVAL for an unknown name, ENOTSUP for an option whose box this library was built without, ERANGE for a
+ * value out of bounds (the old one is kept). */
 HAK_API int hak_option_set(const char *name, int64_t value) HAK_NOEXCEPT;
 
 /* "0.1.0" */

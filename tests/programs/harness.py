@@ -194,9 +194,9 @@ def prepare(base, uid):
 
 def compare(workload, must_load, uid=None):
     """Both runs of `workload`; the processes `must_load` must have had the library in the second one only."""
-    source = os.environ.get("HAKMEM_SO")
+    source = os.environ.get("HK_TEST_SO")
     if not source or not os.path.exists(source):
-        raise Failure("HAKMEM_SO does not name the library to test")
+        raise Failure("HK_TEST_SO does not name the library to test")
     base = tempfile.mkdtemp(prefix="hk-", dir="/tmp")
     try:
         os.chmod(base, 0o755)

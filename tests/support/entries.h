@@ -26,7 +26,7 @@ struct entries {
     int (*trim)(size_t);
     void (*free_sized)(void *, size_t);
     void (*free_aligned_sized)(void *, size_t, size_t);
-    bool is_hakmem; /* false only when HAKMEM_TEST_REFERENCE=1 runs a preload test on the C library itself */
+    bool is_hakmem; /* false only when HK_TEST_REFERENCE=1 runs a preload test on the C library itself */
 };
 
 /* The table; ends the process with a line when the functions are not hakmem's. */

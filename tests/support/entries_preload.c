@@ -21,7 +21,7 @@ const struct entries *entries_get(void)
 {
     static struct entries table = {.kind = "preload"};
 
-    const char *reference = getenv("HAKMEM_TEST_REFERENCE");
+    const char *reference = getenv("HK_TEST_REFERENCE");
     table.is_hakmem = !(reference && reference[0] == '1');
     CHECKF(dlsym(RTLD_DEFAULT, "hak_version") || !table.is_hakmem, "libhakmem is not preloaded");
 

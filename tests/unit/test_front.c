@@ -128,13 +128,13 @@ static void a_full_bin_gives_its_oldest_half_back(void **state)
 static void cap_by_option(void *arg)
 {
     (void)arg;
-    EXPECT(hk_option_store(HK_OPT_FRONT_V2_CAP, 4));
+    EXPECT(hk_option_store(HK_OPT_FRONT_V2_CAP, 8));
     for (unsigned i = 0; i < 500; i++)
         blocks[i] = front_take(100);
-    EXPECT(front_self()->own.room.cap[hk_class_of(100)].now == 4);
+    EXPECT(front_self()->own.room.cap[hk_class_of(100)].now == 8);
     for (unsigned i = 0; i < 500; i++) {
         front_free(blocks[i]);
-        EXPECT(hk_front_count(front_self(), hk_class_of(100)) <= 4);
+        EXPECT(hk_front_count(front_self(), hk_class_of(100)) <= 8);
     }
     front_check();
 }

@@ -69,15 +69,58 @@ static void words(void **state)
 static void what_is_not_ours_is_left_alone(void **state)
 {
     (void)state;
-    reads_to(
-        (struct reading){{"PATH=/bin", "HAKMEM", "HAKMEM_", "HAKMEM_=1", "HAKMEM_THP", "hakmem_THP=1"}, HK_OPT_THP, 0},
-        "");
-    reads_to((struct reading){{"HAKMEM_UNKNOWN=1", "HAKMEM_THPX=1", "HAKMEM_TH=1", "XHAKMEM_THP=1"}, HK_OPT_THP, 0},
+    reads_to((struct reading){{"PATH=/bin", "HAKMEM", "HAKMEM_", "HAKMEM_THP", "hakmem_THP=1", "XHAKMEM_THP=1"},
+                              HK_OPT_THP,
+                              0},
              "");
+    hk_options_init(NULL);
+}
+
+static void unknown_names_are_named_with_the_nearest(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *unknown, *near;
+    } names[] = {
+        {"THPX", "THP"},
+        {"TH", "THP"},
+        {"thp", "THP"},
+        {"STAT", "STATS"},
+        {"PURGE_DELAY", "PURGE_DELAY_MS"},
+        {"PRUGE_DELAY_MS", "PURGE_DELAY_MS"},
+        {"purge_delay_ms", "PURGE_DELAY_MS"},
+        {"EMPTY_REUSE", "SS_EMPTY_REUSE"},
+        {"FRONT_METRICS", "TINY_FRONT_METRICS"},
+        {"STAGE_STATS", "SHARED_POOL_STAGE_STATS"},
+        {"TINY_UNIFIED_C8", "TINY_UNIFIED_C0"},
+        {"TINY_HOTRING_C5", "TINY_HOT_RING_C5"},
+        {"HEAP_PICTRUE", "HEAP_PICTURE"},
+        {"OPTION", "OPTIONS"},
+        {"UNKNOWN", NULL},
+        {"", NULL},
+        {"X", NULL},
+        {"ARENA_COUNT", NULL},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char variable[80], line[200];
+        snprintf(variable, sizeof variable, "HAKMEM_%s=1", names[i].unknown);
+        snprintf(line, sizeof line, "hakmem: HAKMEM_%s is no option; %s%s%s\n", names[i].unknown,
+                 names[i].near != NULL ? "did you mean HAKMEM_" : "HAKMEM_OPTIONS=help shows all",
+                 names[i].near != NULL ? names[i].near : "", names[i].near != NULL ? "?" : "");
+        reads_to((struct reading){{variable, "HAKMEM_THP=1"}, HK_OPT_THP, 1}, line);
+    }
     reads_to(
         (struct reading){{"HAKMEM_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTION_IS_HERE=1", "HAKMEM_THP=1"}, HK_OPT_THP, 1},
-        "");
-    hk_options_init(NULL);
+        "hakmem: HAKMEM_A_NAME_THAT_IS_LONGER_THAN_ANY_OPTION_I is no option; HAKMEM_OPTIONS=help shows all\n");
+    reads_to((struct reading){{"HAKMEM_TH\033[2J=1"}, HK_OPT_THP, 0},
+             "hakmem: HAKMEM_TH is no option; HAKMEM_OPTIONS=help shows all\n");
+}
+
+static void a_wrong_value_keeps_what_was_read_before(void **state)
+{
+    (void)state;
+    reads_to((struct reading){{"HAKMEM_PURGE_DELAY_MS=7", "HAKMEM_PURGE_DELAY_MS=x"}, HK_OPT_PURGE_DELAY_MS, 7},
+             "hakmem: HAKMEM_PURGE_DELAY_MS=x is not in 0..3600000; kept at 7\n");
 }
 
 static void garbage_keeps_the_default(void **state)
@@ -115,29 +158,70 @@ static void garbage_keeps_the_default(void **state)
     }
 }
 
+/* What this build says about an option: nothing, or why it has no effect. */
+static const char *built_line(const char *name, bool built, const char *has)
+{
+    static char line[200];
+    snprintf(line, sizeof line, "hakmem: HAKMEM_%s has no effect: built with -D%s\n", name, has);
+    return built ? "" : line;
+}
+
+enum { /* the boxes of this build by name */
+#define X(name, built, needs, has) BUILT_##name = built,
+       HK_OPTION_BOXES(X)
+#undef X
+};
+
+static const struct {
+    const char *name;
+    enum hk_option option;
+    int64_t def, least, most;
+    bool built;
+    const char *has;
+} table[] = {
+#define HAS_ANY ""
+#define HAS_FRONT_V2 HK_FRONT_CHOICE
+#define HAS_FRONT_UNIFIED HK_FRONT_CHOICE
+#define HAS_FRONT_RING HK_FRONT_CHOICE
+#define HAS_EMPTY_REUSE "empty_reuse=disabled"
+#define HAS_NUMA "numa=disabled"
+#define HAS_STATS "stats=disabled"
+#define X(name, def, least, most, unit, box, sentence) {#name, HK_OPT_##name, def, least, most, BUILT_##box, HAS_##box},
+    HK_OPTIONS(X)
+#undef X
+};
+
 static void every_option_has_its_bounds(void **state)
 {
     (void)state;
-#define X(name, def, least, most, unit, sentence)                                                                \
-    {                                                                                                            \
-        char low[80], high[80], line[200];                                                                       \
-        assert_int_equal(defaults[HK_OPT_##name], def);                                                          \
-        assert_true((least) <= (def) && (def) <= (most));                                                        \
-        snprintf(low, sizeof low, "HAKMEM_" #name "=%lld", (long long)(least));                                  \
-        snprintf(high, sizeof high, "HAKMEM_" #name "=%lld", (long long)(most));                                 \
-        reads_to((struct reading){{low}, HK_OPT_##name, least}, "");                                             \
-        reads_to((struct reading){{high}, HK_OPT_##name, most}, "");                                             \
-        snprintf(low, sizeof low, "HAKMEM_" #name "=%lld", (long long)(least)-1);                                \
-        snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", low, (long long)(least),  \
-                 (long long)(most), (long long)(def));                                                           \
-        reads_to((struct reading){{low}, HK_OPT_##name, def}, line);                                             \
-        snprintf(high, sizeof high, "HAKMEM_" #name "=%llu", (unsigned long long)(most) + 1);                    \
-        snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", high, (long long)(least), \
-                 (long long)(most), (long long)(def));                                                           \
-        reads_to((struct reading){{high}, HK_OPT_##name, def}, line);                                            \
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char text[80], line[200];
+        enum hk_option option = table[i].option;
+        const char *not_built = built_line(table[i].name, table[i].built, table[i].has);
+        assert_int_equal(hk_option_is_built(option), table[i].built);
+        assert_int_equal(defaults[option], table[i].def);
+        assert_true(table[i].least <= table[i].def && table[i].def <= table[i].most);
+        for (unsigned side = 0; side < 2; side++) {
+            int64_t bound = side == 0 ? table[i].least : table[i].most;
+            snprintf(text, sizeof text, "HAKMEM_%s=%lld", table[i].name, (long long)bound);
+            reads_to((struct reading){{text}, option, table[i].built ? bound : table[i].def}, not_built);
+            snprintf(text, sizeof text, side == 0 ? "HAKMEM_%s=%lld" : "HAKMEM_%s=%llu", table[i].name,
+                     side == 0 ? (long long)bound - 1 : (long long)((unsigned long long)bound + 1));
+            snprintf(line, sizeof line, "hakmem: %s is not in %lld..%lld; kept at %lld\n", text,
+                     (long long)table[i].least, (long long)table[i].most, (long long)table[i].def);
+            reads_to((struct reading){{text}, option, table[i].def}, table[i].built ? line : not_built);
+        }
     }
-    HK_OPTIONS(X)
-#undef X
+}
+
+/* The default build has one front, so there are always options of boxes that are not built in. */
+static void options_of_boxes_that_are_not_built_in_say_so(void **state)
+{
+    (void)state;
+    size_t found = 0;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        found += !table[i].built;
+    assert_true(found >= 8);
 }
 
 static void a_value_of_a_megabyte_is_shown_in_short(void **state)
@@ -185,6 +269,33 @@ static void statistics_have_a_path(void **state)
     }
 }
 
+static void read_picture_path(void *arg)
+{
+    char variable[400] = "HAKMEM_HEAP_PICTURE=";
+    char *envp[] = {variable, NULL};
+    size_t length = *(size_t *)arg, n = strlen(variable);
+    memset(variable + n, 'p', length);
+    hk_options_init(envp);
+    EXPECT(strlen(hk_opt_text(HK_TEXT_HEAP_PICTURE)) == (length < HK_TEXT_BYTES ? length : 0));
+}
+
+static void texts_are_bounded(void **state)
+{
+    (void)state;
+    const size_t lengths[] = {0, 1, 254, 255, 256, 300};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct unit_child child;
+        size_t length = lengths[i];
+        char line[200] = "";
+        if (length > 255)
+            snprintf(line, sizeof line,
+                     "hakmem: HAKMEM_HEAP_PICTURE has %zu bytes, at most 255 are taken; kept at none\n", length);
+        unit_run(&child, read_picture_path, &length);
+        assert_int_equal(child.status, 0);
+        assert_string_equal(child.text, line);
+    }
+}
+
 static void help_shows_every_option_and_goes_on(void **state)
 {
     (void)state;
@@ -192,24 +303,35 @@ static void help_shows_every_option_and_goes_on(void **state)
     struct unit_child child;
     unit_run(&child, read_variables, &r);
     assert_int_equal(child.status, 0);
-    size_t lines = 0;
+    size_t lines = 0, without = 0, expected = 0;
     for (const char *p = child.text; (p = strchr(p, '\n')) != NULL; p++)
         lines++;
-    assert_int_equal(lines, 1 + HK_OPTION_COUNT);
-#define X(name, def, least, most, unit, sentence)               \
+    for (const char *p = child.text; (p = strstr(p, " [no effect: built with -D")) != NULL; p++)
+        without++;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        expected += !table[i].built;
+    assert_int_equal(lines, 1 + HK_OPTION_COUNT + HK_TEXT_COUNT);
+    assert_int_equal(without, expected);
+#define X(name, def, least, most, unit, box, sentence)          \
     assert_non_null(strstr(child.text, "  HAKMEM_" #name " ")); \
     assert_non_null(strstr(child.text, sentence));
     HK_OPTIONS(X)
 #undef X
-    reads_to((struct reading){{"HAKMEM_OPTIONS=", "HAKMEM_OPTIONS=1"}, HK_OPT_THP, 0}, "");
+#define X(name, box, sentence)                                  \
+    assert_non_null(strstr(child.text, "  HAKMEM_" #name " ")); \
+    assert_non_null(strstr(child.text, sentence));
+    HK_TEXT_OPTIONS(X)
+#undef X
+    reads_to((struct reading){{"HAKMEM_OPTIONS=", "HAKMEM_OPTIONS=1"}, HK_OPT_THP, 0},
+             "hakmem: HAKMEM_OPTIONS= is not help; ignored\nhakmem: HAKMEM_OPTIONS=1 is not help; ignored\n");
 }
 
 static void names_are_found(void **state)
 {
     (void)state;
     enum hk_option option;
-#define X(name, def, least, most, unit, sentence) \
-    assert_true(hk_option_find(#name, &option));  \
+#define X(name, def, least, most, unit, box, sentence) \
+    assert_true(hk_option_find(#name, &option));       \
     assert_int_equal(option, HK_OPT_##name);
     HK_OPTIONS(X)
 #undef X
@@ -221,12 +343,12 @@ static void names_are_found(void **state)
 static void storing_keeps_to_the_bounds(void **state)
 {
     (void)state;
-    assert_true(hk_option_store(HK_OPT_FRONT_V2_CAP, 4));
-    assert_int_equal(hk_opt(HK_OPT_FRONT_V2_CAP), 4);
-    assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, 3));
+    assert_true(hk_option_store(HK_OPT_FRONT_V2_CAP, 8));
+    assert_int_equal(hk_opt(HK_OPT_FRONT_V2_CAP), 8);
+    assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, 7));
     assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, 65));
     assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, INT64_MIN));
-    assert_int_equal(hk_opt(HK_OPT_FRONT_V2_CAP), 4);
+    assert_int_equal(hk_opt(HK_OPT_FRONT_V2_CAP), 8);
     assert_true(hk_option_store(HK_OPT_FRONT_V2_CAP, defaults[HK_OPT_FRONT_V2_CAP]));
 }
 
@@ -236,11 +358,15 @@ int main(void)
         cmocka_unit_test(numbers_and_their_units),
         cmocka_unit_test(words),
         cmocka_unit_test(what_is_not_ours_is_left_alone),
+        cmocka_unit_test(unknown_names_are_named_with_the_nearest),
+        cmocka_unit_test(a_wrong_value_keeps_what_was_read_before),
         cmocka_unit_test(garbage_keeps_the_default),
         cmocka_unit_test(every_option_has_its_bounds),
+        cmocka_unit_test(options_of_boxes_that_are_not_built_in_say_so),
         cmocka_unit_test(a_value_of_a_megabyte_is_shown_in_short),
         cmocka_unit_test(a_strange_value_is_shown_up_to_its_first_control_character),
         cmocka_unit_test(statistics_have_a_path),
+        cmocka_unit_test(texts_are_bounded),
         cmocka_unit_test(help_shows_every_option_and_goes_on),
         cmocka_unit_test(names_are_found),
         cmocka_unit_test(storing_keeps_to_the_bounds),
