@@ -7,11 +7,10 @@ PROGRAM must do what it does without them. A wrong value costs one line on stder
 """
 import ctypes
 import os
+import re
 import subprocess
 import sys
 
-NAMES = ['PURGE_DELAY_MS', 'FRONT_BYTES', 'MIN_KEEP', 'MEMORY_LIMIT', 'SS_EMPTY_REUSE',
-         'FRONT_V2_CAP', 'MISUSE', 'THP']
 WRONG = ['', ' ', 'x', '-', '--1', '12abc', '%n%n%s', '0x', '99999999999999999999999999', '-99999999999999999999',
          '1e9', '\xff\xfe', 'A' * 120000, '1\n2']
 
@@ -29,13 +28,26 @@ def run(library, program, env):
     return done.stderr
 
 
-def one_line_each(library, program):
-    for name in NAMES:
-        for value in WRONG:
-            key = 'HAKMEM_' + name
-            err = run(library, program, environment(**{key: value}))
-            assert err.count(b'\n') <= 1 and len(err) < 1000, (key, value[:40], err[:500])
-            assert not err or err.startswith(b'hakmem: '), (key, value[:40], err[:200])
+def help_goes_on(library, program):
+    """Prints every option and goes on; returns their names, texts last, and those that are not built in."""
+    err = run(library, program, environment(HAKMEM_OPTIONS='help')).decode()
+    numbers = re.findall(r'^  HAKMEM_(\w+) +-?\d+  \(', err, re.M)
+    texts = re.findall(r'^  HAKMEM_(\w+) +none  \(', err, re.M)
+    assert len(numbers) + len(texts) == err.count('\n') - 1, err
+    assert {'PURGE_DELAY_MS', 'FRONT_BYTES', 'MIN_KEEP', 'MEMORY_LIMIT', 'MISUSE', 'THP'} <= set(numbers), numbers
+    assert texts, err
+    return numbers, texts, re.findall(r'^  HAKMEM_(\w+) .*\[no effect: built with -D', err, re.M)
+
+
+def one_line_each(library, program, names):
+    """Ten options at a time have the same wrong value: no more than a line for each."""
+    for value in WRONG:
+        for start in range(0, len(names), 10):
+            wrong = names[start:start + 10]
+            err = run(library, program, environment(**{'HAKMEM_' + name: value for name in wrong}))
+            lines = err.splitlines()
+            assert len(lines) <= len(wrong) and len(err) < 100 * len(wrong), (wrong, value[:40], err[:2000])
+            assert all(line.startswith(b'hakmem: ') for line in lines), (wrong, value[:40], err[:2000])
     # A word where a number belongs is always worth the line.
     err = run(library, program, environment(HAKMEM_PURGE_DELAY_MS='soon'))
     assert err.count(b'\n') == 1 and b'PURGE_DELAY_MS' in err, err
@@ -61,17 +73,31 @@ def unusual_blocks(library, program):
         assert status == 0, (extra[0][:40], status)
 
 
-def help_goes_on(library, program):
-    err = run(library, program, environment(HAKMEM_OPTIONS='help'))
-    for name in NAMES:
-        assert name.encode() in err, (name, err[:2000])
+def unknown_names(library, program):
+    err = run(library, program, environment(HAKMEM_PURGE_DELAY='1'))
+    assert err == b'hakmem: HAKMEM_PURGE_DELAY is no option; did you mean HAKMEM_PURGE_DELAY_MS?\n', err
+    err = run(library, program, environment(**{'HAKMEM_' + 'N' * 100000: '1'}))
+    assert err.count(b'\n') == 1 and len(err) < 200 and b'is no option' in err, err[:500]
+
+
+def no_effect(library, program, names):
+    """The default build has one front: the options of the others say that they do nothing."""
+    assert names
+    err = run(library, program, environment(**{'HAKMEM_' + name: '1' for name in names}))
+    said = re.findall(rb'^hakmem: HAKMEM_(\w+) has no effect: built with -D\w+=\w+$', err, re.M)
+    assert err.count(b'\n') == len(names) and {name.decode() for name in said} == set(names), err
 
 
 def main():
     library, program = map(os.path.abspath, sys.argv[1:3])
-    one_line_each(library, program)
+    numbers, texts, others = help_goes_on(library, program)
+    one_line_each(library, program, numbers)
     unusual_blocks(library, program)
-    help_goes_on(library, program)
+    unknown_names(library, program)
+    no_effect(library, program, others)
+    for name in texts:
+        err = run(library, program, environment(**{'HAKMEM_' + name: 'A' * 120000}))
+        assert err.count(b'\n') == 1 and len(err) < 200, err[:500]
     return 0
 
 

@@ -281,6 +281,19 @@ static void unknown_options_are_refused(void **state)
     }
 }
 
+/* A build has one front: of these two boxes one at least is not there. */
+static void options_of_other_boxes_are_refused(void **state)
+{
+    (void)state;
+    unsigned refused = 0;
+    errno = ERRNO_MARK;
+    refused += hak_option_set("TINY_UNIFIED_C0", 16) == -1 && errno == ENOTSUP;
+    errno = ERRNO_MARK;
+    refused += hak_option_set("TINY_HOT_RING_C0", 16) == -1 && errno == ENOTSUP;
+    assert_true(refused >= 1);
+    assert_int_equal(hak_option_get("HEAP_PICTURE"), -1); /* a text */
+}
+
 static void version_is_the_header_s(void **state)
 {
     (void)state;
@@ -365,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_are_read_and_set),
         cmocka_unit_test(unknown_options_are_refused),
+        cmocka_unit_test(options_of_other_boxes_are_refused),
         cmocka_unit_test(version_is_the_header_s),
         cmocka_unit_test(stats_needs_its_size),
         cmocka_unit_test(live_figures_are_exact),
