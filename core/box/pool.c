@@ -85,6 +85,18 @@ static struct hk_superslab *find_span(unsigned cls, unsigned *index, enum hk_poo
     *stage = HK_STAGE_EMPTY;
     if ((ss = hk_pool_take_empty(cls, index)) != NULL)
         return ss;
+    if (hk_pool.returned > 0 && hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
+        *stage = HK_STAGE_NEW;
+        hk_pool.returned--;
+        if ((ss = hk_pool_take_new(cls, index)) != NULL)
+            return ss;
+    }
+    /* SuperSlabs that went back are in the SSArena with their pages: before an untouched slab. */
+    if (hk_pool.gone != 0 && hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
+        *stage = HK_STAGE_NEW;
+        if ((ss = hk_pool_take_new(cls, index)) != NULL)
+            return ss;
+    }
     *stage = HK_STAGE_UNUSED;
     if ((ss = hk_pool_take_unused(cls, index)) != NULL)
         return ss;
@@ -160,6 +172,8 @@ void hk_pool_give_superslab(struct hk_superslab *ss)
     hk_list_remove(&ss->list);
     hk_list_push(&hk_pool.records, &ss->list);
     hk_arena_give_superslab(ss->base, ss->unused_mask);
+    hk_pool.gone++;
+    hk_pool.returned++;
 }
 
 static struct hk_superslab *of_node(struct hk_node *node)

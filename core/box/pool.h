@@ -2,7 +2,8 @@
  *
  * pool: the shared pool of slabs without an owner. A slab is taken in stages, each counted: an EMPTY one of any class
  * (lowest address first: its pages are resident, a fault costs 800 hot malloc/free pairs), then an UNUSED one, then one
- * of a new SuperSlab. The stage before these, adopting a partial slab of a thread that ended, is the heap box's.
+ * of a new SuperSlab. A SuperSlab that went back to the SSArena with resident pages comes before UNUSED ones. The stage
+ * before these, adopting a partial slab of a thread that ended, is the heap box's.
  *
  * One lock, rank pool. A SuperSlab without any owned slab goes back to the SSArena when another such one is there
  * already. Must not know heaps or fronts.

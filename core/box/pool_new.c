@@ -23,6 +23,7 @@ struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index)
         hk_arena_give_superslab(base, clean);
         return NULL;
     }
+    hk_pool.gone -= hk_pool.gone != 0;
     hk_superslab_init(ss, base);
     ss->empty_mask = ~clean;
     ss->unused_mask = clean;

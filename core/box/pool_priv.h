@@ -24,8 +24,10 @@ struct pool {
     struct hk_list all;                  /* SuperSlabs in use */
     struct hk_list records;              /* records of SuperSlabs that went back */
     struct hk_list same[HK_CLASS_COUNT]; /* EMPTY spans by the class they last held, latest first */
-    unsigned idle;                       /* SuperSlabs without an owned slab */
-    size_t owned;                        /* slabs that heaps own */
+    unsigned returned;
+    unsigned gone; /* SuperSlabs that went back to the SSArena and were not taken again: their pages may be resident */
+    unsigned idle; /* SuperSlabs without an owned slab */
+    size_t owned;  /* slabs that heaps own */
     uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT];
     struct unit_sets sets;
 };

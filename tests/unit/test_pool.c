@@ -251,6 +251,34 @@ static void idle_superslabs_go_back(void **state)
     unit_passes(idle_superslabs, NULL);
 }
 
+/* The one that stays may be half untouched, while those that went back are resident: they are used first. */
+static void touched_before_untouched(void *arg)
+{
+    (void)arg;
+    struct hk_slab *first[HK_SLABS], *second[10];
+    for (unsigned i = 0; i < HK_SLABS; i++)
+        first[i] = acquire(SINGLE);
+    for (unsigned i = 0; i < HK_COUNT(second); i++)
+        second[i] = acquire(SINGLE);
+    for (unsigned i = 0; i < HK_COUNT(second); i++)
+        release(second[i]);
+    for (unsigned i = 0; i < HK_SLABS; i++)
+        release(first[i]);
+    EXPECT(look().superslabs == 1 && look().unused == HK_SLABS - HK_COUNT(second));
+    uint64_t unused = hk_pool_stage_count(HK_STAGE_UNUSED, SINGLE);
+    for (unsigned i = 0; i < HK_SLABS + HK_COUNT(second); i++)
+        EXPECT(!acquire(SINGLE)->zero);
+    EXPECT(hk_pool_stage_count(HK_STAGE_UNUSED, SINGLE) == unused);
+    EXPECT(acquire(SINGLE)->zero); /* nothing resident is left */
+    EXPECT(hk_pool_stage_count(HK_STAGE_UNUSED, SINGLE) == unused + 1 && look().superslabs == 2);
+}
+
+static void a_resident_superslab_comes_before_untouched_slabs(void **state)
+{
+    (void)state;
+    unit_passes(touched_before_untouched, NULL);
+}
+
 /* What was EMPTY is dirty for the arena, and what was never used is not; both are known when it comes back. */
 static void superslab_comes_back(void *arg)
 {
@@ -285,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_span_may_mix_empty_and_unused),
         cmocka_unit_test(spans_follow_the_model),
         cmocka_unit_test(idle_superslabs_go_back),
+        cmocka_unit_test(a_resident_superslab_comes_before_untouched_slabs),
         cmocka_unit_test(a_superslab_remembers_what_is_zero),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
