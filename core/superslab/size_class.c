@@ -5,7 +5,7 @@
  */
 #include "superslab/size_class.h"
 
-#define SLABS(size) (HK_SLAB_SIZE / (size) < 4 ? 2 : 1)
+#define SLABS(size) ((size) > HK_SLAB_SIZE / 4 && 2 * HK_SLAB_SIZE / (size) > HK_SLAB_SIZE / (size)*2 ? 2 : 1)
 #define INFO(size, n) {(size), SLABS(size)},
 
 const struct hk_class_info hk_class_table[HK_CLASS_COUNT] = {{0, 0}, /* no class */
@@ -21,6 +21,16 @@ const struct hk_class_info hk_class_table[HK_CLASS_COUNT] = {{0, 0}, /* no class
 const uint8_t hk_tiny_class[HK_TINY_MAX / 16 + 1] = {
     EIGHT_FROM(0),   EIGHT_FROM(128), EIGHT_FROM(256), EIGHT_FROM(384),       EIGHT_FROM(512),
     EIGHT_FROM(640), EIGHT_FROM(768), EIGHT_FROM(896), CLASS_OF(HK_TINY_MAX),
+};
+
+#define MID_CLASS_OF(n) (1 HK_TINY_CLASSES(TOO_SMALL, n) HK_MID_CLASSES(TOO_SMALL, n))
+#define FOUR_MID(n) MID_CLASS_OF(n), MID_CLASS_OF((n) + 64), MID_CLASS_OF((n) + 128), MID_CLASS_OF((n) + 192)
+#define KIB_FROM(n) FOUR_MID(n), FOUR_MID((n) + 256), FOUR_MID((n) + 512), FOUR_MID((n) + 768)
+#define FOUR_KIB(n) KIB_FROM(n), KIB_FROM((n) + 1024), KIB_FROM((n) + 2048), KIB_FROM((n) + 3072)
+
+const uint8_t hk_mid_class[HK_MID_MAX / 64 + 1] = {
+    FOUR_KIB(0),     FOUR_KIB(4096),  FOUR_KIB(8192),  FOUR_KIB(12288),          FOUR_KIB(16384),
+    FOUR_KIB(20480), FOUR_KIB(24576), FOUR_KIB(28672), MID_CLASS_OF(HK_MID_MAX),
 };
 
 /* ceil(2^32 / size) */

@@ -5,7 +5,7 @@
  *
  * Classes from 1 on are tiny (16...1024 bytes); which block sizes they have is chosen by -Dclasses, and a choice is a
  * list of sizes in a folder of its own: classes_fine, classes_coarse, classes_dense or classes_pow2. The classes after
- * HK_TINY_LAST are Mid, eight per doubling up to 32 KiB with every choice. Class 0 is "no class": NULL, foreign
+ * HK_TINY_LAST are Mid, up to 32 KiB, the same with every choice. Class 0 is "no class": NULL, foreign
  * pointers, page runs and huge blocks have it. Knows base only.
  */
 #ifndef HK_SUPERSLAB_SIZE_CLASS_H
@@ -19,9 +19,16 @@
 #define HK_EIGHT(X, n, first, step) HK_FOUR(X, n, first, step) HK_FOUR(X, n, (first) + 4 * (step), step)
 
 #include "size_class_list.h" /* HK_TINY_CLASSES(X, n) */
-#define HK_MID_CLASSES(X, n)  \
-    HK_EIGHT(X, n, 1152, 128) \
-    HK_EIGHT(X, n, 2304, 256) HK_EIGHT(X, n, 4608, 512) HK_EIGHT(X, n, 9216, 1024) HK_EIGHT(X, n, 18432, 2048)
+
+/* Eight per doubling up to 4096. Above, what a slab holds 15, 14, ... 4, 3, 2 equal blocks of, rounded down to 64: a
+ * smaller size of which no more fit would only leave a tail. Where two slabs hold one block more than twice one slab's,
+ * spans of two (seven and five). 28672 is the exception: half of a slab is too far from 26176. */
+#define HK_MID_CLASSES(X, n)                                                                                        \
+    HK_EIGHT(X, n, 1152, 128)                                                                                       \
+    HK_EIGHT(X, n, 2304, 256)                                                                                       \
+    X(4352, n)                                                                                                      \
+    X(4672, n) X(4992, n) X(5440, n) X(5952, n) X(6528, n) X(7232, n) X(8192, n) X(9344, n) X(10880, n) X(13056, n) \
+        X(16384, n) X(18688, n) X(21824, n) X(26176, n) X(28672, n) X(32768, n)
 
 #define HK_ONE_MORE(size, n) +1u
 #define HK_TINY_LAST (0u HK_TINY_CLASSES(HK_ONE_MORE, 0))
@@ -35,14 +42,17 @@
 
 struct hk_class_info {
     uint16_t size;  /* bytes of a block */
-    uint16_t slabs; /* 1 or 2 neighbouring slabs make a span: the fewest that hold four blocks. A tail that no block
-                     * reaches is not touched and costs address space only, while a longer span costs resident memory */
+    uint16_t slabs; /* 1 or 2 neighbouring slabs make a span: two above 16 KiB where they hold more than twice as many
+                     * blocks as one. Two neighbours are harder to find, and fail the fast path's test of starts */
 };
 
 extern HK_HIDDEN const struct hk_class_info hk_class_table[HK_CLASS_COUNT];
 
 /* Class of (n + 15) / 16 sixteenths of a tiny size. */
 extern HK_HIDDEN const uint8_t hk_tiny_class[HK_TINY_MAX / 16 + 1];
+
+/* Class of (n + 63) / 64 times 64 bytes; used above HK_TINY_MAX. */
+extern HK_HIDDEN const uint8_t hk_mid_class[HK_MID_MAX / 64 + 1];
 
 /* A number `inv` with: offset % size == 0 exactly when (uint32_t)(offset * inv) < inv, for offsets below 64 KiB. 0 for
  * classes whose spans are longer than one slab: the test then always fails and the slow path asks exactly. */
@@ -76,8 +86,7 @@ static inline bool hk_class_divides(unsigned cls, size_t offset)
 /* n in 1025...32768 */
 static inline unsigned hk_class_of_mid(size_t n)
 {
-    unsigned e = hk_log2(n - 1);
-    return HK_TINY_LAST + 1 + (e - 10) * 8 + (unsigned)(((n - 1) >> (e - 3)) & 7);
+    return hk_mid_class[(n + 63) / 64];
 }
 
 /* n in 0...32768 */

@@ -46,14 +46,14 @@ static void wrong_pointers_are_named(void **state)
     /* 1: the pointer, 2: the block */
     const struct wrong cases[] = {
         {64, 0, true, "free", "double free of 0x%1$zx (64-byte block)\n"},
-        {5000, 0, true, "free", "double free of 0x%1$zx (5120-byte block)\n"},
-        {22000, 0, true, "free", "double free of 0x%1$zx (22528-byte block)\n"},
+        {5000, 0, true, "free", "double free of 0x%1$zx (5440-byte block)\n"},
+        {22000, 0, true, "free", "double free of 0x%1$zx (26176-byte block)\n"},
         {262144, 0, true, "free", "double free of 0x%1$zx\n"},
         {64, 0, true, "realloc", "realloc of the free block 0x%1$zx (64-byte block)\n"},
         {64, 1, false, "free", "free of an interior pointer 0x%1$zx (inside the 64-byte block at 0x%2$zx)\n"},
         {64, 16, false, "free", "free of an interior pointer 0x%1$zx (inside the 64-byte block at 0x%2$zx)\n"},
         {4096, 8, false, "free", "free of an interior pointer 0x%1$zx (inside the 4096-byte block at 0x%2$zx)\n"},
-        {22000, 64, false, "free", "free of an interior pointer 0x%1$zx (inside the 22528-byte block at 0x%2$zx)\n"},
+        {22000, 64, false, "free", "free of an interior pointer 0x%1$zx (inside the 26176-byte block at 0x%2$zx)\n"},
         {262144, 16, false, "free", "free of an interior pointer 0x%1$zx (inside the 262144-byte block at 0x%2$zx)\n"},
         {262144, 8192, false, "realloc",
          "realloc of an interior pointer 0x%1$zx (inside the 262144-byte block at 0x%2$zx)\n"},

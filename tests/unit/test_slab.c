@@ -109,8 +109,8 @@ static void virgin_marks(void **state)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_slab *slab = fresh(cls);
         size_t size = hk_class_size(cls);
-        unsigned got = take(slab, blocks, 3);
-        assert_int_equal(got, 3);
+        unsigned got = take(slab, blocks, 3), want = (unsigned)hk_min(3, hk_class_capacity(cls));
+        assert_int_equal(got, want);
         for (unsigned i = 0; i < got; i++) {
             assert_int_equal(is_marked(blocks[i]), size <= 64);
             if (size > 64)
@@ -224,7 +224,7 @@ static void zero_blocks_are_virgin_ones(void **state)
         hk_slab_put(slab, blocks[0]);
         slab->used--;
         void *zero = hk_slab_take_zero(slab);
-        if (size <= 64) { /* their neighbour's mark may lie in them */
+        if (size <= 64 || slab->capacity == 2) { /* their neighbour's mark may lie in them; there is no third */
             assert_null(zero);
             continue;
         }
