@@ -115,6 +115,7 @@ static bool claim(struct hk_superslab *ss, unsigned index, unsigned slabs)
     hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(ss->empty_mask & mask));
     ss->empty_mask &= ~mask;
     ss->unused_mask &= ~mask;
+    ss->purged_mask &= ~mask;
     hk_pool_index(ss);
     return zero;
 }
@@ -224,7 +225,7 @@ void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss), void *ctx)
 static bool check_superslab(struct hk_superslab *ss)
 {
     uint32_t any = ss->empty_mask | ss->unused_mask;
-    if ((ss->empty_mask & ss->unused_mask) != 0)
+    if ((ss->empty_mask & ss->unused_mask) != 0 || (ss->purged_mask & ~ss->unused_mask) != 0)
         return false;
     for (unsigned i = 0; i < HK_SLABS;) {
         struct hk_slab *slab = &ss->slab[i];

@@ -83,6 +83,7 @@ static void hold(struct hk_superslab *ss, uint32_t mask)
 static void put_back(struct hk_superslab *ss, uint32_t mask, uint32_t zero, uint32_t now)
 {
     ss->unused_mask |= zero;
+    ss->purged_mask |= zero;
     ss->empty_mask |= mask & ~zero;
     for (uint32_t left = mask & ~zero; left != 0; left &= left - 1)
         ss->since[hk_lowest(left)] = now; /* refused: asked again after another delay */

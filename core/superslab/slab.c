@@ -12,6 +12,7 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
     ss->base = base;
     ss->empty_mask = 0;
     ss->unused_mask = UINT32_MAX;
+    ss->purged_mask = 0;
     for (unsigned i = 0; i < HK_SLABS; i++) {
         ss->slab[i].index = (uint8_t)i;
         ss->slab[i].base = base + i * HK_SLAB_SIZE;

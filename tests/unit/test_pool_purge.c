@@ -36,11 +36,18 @@ static void purge_in_time(void *arg)
     for (unsigned i = 0; i < 20; i++)
         EXPECT(fake_os_was_purged(hk_slab_base(slab[i])) == (i < 5));
     EXPECT(look().unused == 12 + 5);
+    const struct hk_superslab *ss = hk_slab_superslab(slab[0]);
+    uint32_t purged = 0;
+    for (unsigned i = 0; i < 5; i++)
+        purged |= (uint32_t)1 << slab[i]->index;
+    EXPECT(ss->purged_mask == purged); /* told apart from the 12 that were never used */
     fake_os_travel(300);
     EXPECT(purge(500, 0) == 2 * HK_SLAB_SIZE);
     EXPECT(purge(0, 0) == 0);
     struct hk_slab *clean = acquire(SINGLE); /* UNUSED again: known to be zero, which acquire verifies */
     EXPECT(clean->zero);
+    EXPECT((ss->purged_mask >> clean->index & 1) == 0);
+    EXPECT(look().unused == 12 + 6 && (unsigned)__builtin_popcount(ss->purged_mask) == 6);
     EXPECT(hk_pool_stage_count(HK_STAGE_EMPTY, SINGLE) == 0 && hk_pool_stage_count(HK_STAGE_UNUSED, SINGLE) == 20);
 }
 

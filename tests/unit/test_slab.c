@@ -39,6 +39,7 @@ static void a_fresh_superslab_is_unused(void **state)
     ss = fixture_superslab();
     assert_int_equal(ss->empty_mask, 0);
     assert_int_equal(ss->unused_mask, UINT32_MAX);
+    assert_int_equal(ss->purged_mask, 0);
     for (unsigned i = 0; i < HK_SLABS; i++) {
         struct hk_slab *slab = &ss->slab[i];
         assert_int_equal(slab->index, i);
