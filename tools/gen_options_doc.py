@@ -35,6 +35,11 @@ NOTES = {
                       'slab before an EMPTY one.',
     'THP': 'Read when the first arena is made: set it in the environment, not by `hak_option_set`. Later arenas '
            'leave huge pages to the system\'s setting always.',
+    'HEAP_PICTURE_SIGNAL': 'Read at the start; needs `HEAP_PICTURE`. The handler only wakes a helper thread, which draws: '
+                           'it exists where a signal is chosen, in children of a fork too. A handler that the program '
+                           'installs for the same signal replaces ours.',
+    'HEAP_PICTURE': 'See [heap-picture.md](heap-picture.md). A page without `%n` in its name replaces the one before. '
+                    'Programs that end by `_exit` (dash does) or by a signal draw none at their end.',
 }
 
 HEAD = """# Run-time options

@@ -3,6 +3,8 @@
  * The process's life: options at start, fork, statistics at exit. Nothing here must have run before malloc works.
  */
 #include "api/entry.h"
+#include "api/picture.h"
+#include "api/report_file.h"
 #include "base/options.h"
 #include "box/huge.h"
 #include "box/purge.h"
@@ -56,6 +58,7 @@ static void fork_child(void)
     struct hk_thread *mine = hk_front_thread();
     hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
     hk_purge_fork_child();
+    hk_picture_fork_child();
 }
 
 /* Nine tenths of the cgroup's limit: the program has memory that is not ours. */
@@ -85,26 +88,7 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
      * asked. */
     if (hk_opt(HK_OPT_STATS) == 1)
         stats_fd = fcntl(2, F_DUPFD_CLOEXEC, 100);
-}
-
-/* PATH of HAKMEM_STATS=json:PATH with %p replaced by the process id. */
-static void expand(char *to, size_t size, const char *from)
-{
-    char digits[24];
-    size_t used = 0;
-    for (; *from != 0 && used + sizeof digits < size; from++) {
-        if (from[0] != '%' || from[1] != 'p') {
-            to[used++] = *from;
-            continue;
-        }
-        unsigned n = 0;
-        for (unsigned long pid = (unsigned long)getpid(); pid != 0; pid /= 10)
-            digits[n++] = (char)('0' + pid % 10);
-        while (n > 0)
-            to[used++] = digits[--n];
-        from++;
-    }
-    to[used] = 0;
+    hk_picture_start();
 }
 
 __attribute__((destructor(101))) static void finish(void)
@@ -113,11 +97,10 @@ __attribute__((destructor(101))) static void finish(void)
     hk_thread_exit_fini();
     if (hk_opt(HK_OPT_STATS) == 1)
         hak_stats_print(stats_fd >= 0 ? stats_fd : 2);
+    hk_picture_finish();
     if (hk_stats_path[0] == 0)
         return;
-    char path[sizeof hk_stats_path + 64];
-    expand(path, sizeof path, hk_stats_path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = hk_report_open(hk_stats_path, 1);
     if (fd < 0 || hak_stats_json(fd) != 0) {
         static const char text[] = "hakmem: HAKMEM_STATS=json: the file cannot be written\n";
         ssize_t ignored = write(2, text, sizeof text - 1);

@@ -67,7 +67,8 @@
 
 /* Texts: name, box, sentence. */
 #define HK_TEXT_OPTIONS(X) \
-    X(HEAP_PICTURE, ANY, "PATH of the page that shows the heap at exit, in which %p is the process id")
+    X(HEAP_PICTURE, ANY,   \
+      "PATH of the page that shows the heap at exit; %p is the process id, %n the number of the page")
 
 enum hk_option {
 #define X(name, def, least, most, unit, box, text) HK_OPT_##name,

@@ -129,6 +129,12 @@ HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
 HAK_API int hak_stats_print(int fd) HAK_NOEXCEPT;
 HAK_API int hak_stats_json(int fd) HAK_NOEXCEPT;
 
+/* Writes the page of HAKMEM_HEAP_PICTURE, a picture of the heap as HTML, to a file descriptor: a row for each
+ * SuperSlab, a cell for each slab. Allocates nothing; other threads go on meanwhile, so what is shown of a busy program
+ * belongs to slightly different moments. About 5 KB for each SuperSlab, at most about 15 MB. 0, or -1 when a write
+ * failed. */
+HAK_API int hak_heap_picture(int fd) HAK_NOEXCEPT;
+
 /* ---- Options that are numbers: the names of docs/options.md without HAKMEM_, in capitals ---- */
 
 /* The value now, or -1 and EINVAL for an unknown name. */
