@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
-# What `./hakmem run` of a checkout and the installed `hakmem run` have in common: reading the arguments, looking at
-# COMMAND, and becoming it. Sourced by both; knows nothing about building.
+# What `./hakmem run` and `./hakmem heap` of a checkout and of the installed `hakmem` have in common: reading the
+# arguments, looking at COMMAND, and becoming it. Sourced by both; knows nothing about building.
 #
 # Every name starts with hk_ and nothing is exported, because COMMAND inherits the environment of this shell: a variable
 # of the caller must reach it as it was.
@@ -24,6 +24,7 @@ hk_die()
 hk_parse_run()
 {
     hk_stats=
+    hk_picture=
     hk_command=()
     while [[ $# -gt 0 ]]; do
         case $1 in
@@ -39,12 +40,63 @@ hk_parse_run()
     hk_command=("$@")
 }
 
+# Reads the arguments of `heap`: sets hk_picture, hk_picture_signal and the array hk_command. Processes that COMMAND
+# starts write to the same file, so that COMMAND's own picture, usually the last, stays; -o 'FILE-%p' keeps each.
+hk_parse_heap()
+{
+    hk_stats=
+    hk_picture=$PWD/heap-$$.html
+    hk_picture_signal=
+    hk_command=()
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+        -o)
+            [[ -n ${2:-} ]] || hk_usage "heap: -o needs a FILE"
+            [[ $2 == /* ]] && hk_picture=$2 || hk_picture=$PWD/$2
+            shift
+            ;;
+        --signal)
+            hk_signal_number "${2:-}"
+            shift
+            ;;
+        --help | -h) hk_help && exit 0 ;;
+        --) shift && break ;;
+        -*) hk_usage "heap: unknown option '$1'" ;;
+        *) break ;;
+        esac
+        shift
+    done
+    [[ $# -gt 0 ]] || hk_usage "heap: no COMMAND given"
+    [[ ${#hk_picture} -lt 256 ]] || hk_die "heap: $hk_picture is longer than 255 bytes"
+    hk_command=("$@")
+}
+
+# Sets hk_picture_signal to the number of the signal $1: USR2, SIGUSR2 or 12.
+hk_signal_number()
+{
+    hk_picture_signal=$(kill -l "$1" 2>/dev/null) || hk_usage "heap: unknown signal '$1'"
+    [[ $hk_picture_signal == [0-9]* ]] || hk_picture_signal=$1
+}
+
 # Prints what is wrong and how to ask; 125 for the reason given at hk_die.
 hk_usage()
 {
     hk_say "$1"
-    hk_say "usage: run [--stats] -- COMMAND [ARG...]   (hakmem --help tells more)"
+    if [[ $1 == heap:* ]]; then
+        hk_say "usage: heap [-o FILE] [--signal SIGNAL] -- COMMAND [ARG...]   (hakmem --help tells more)"
+    else
+        hk_say "usage: run [--stats] -- COMMAND [ARG...]   (hakmem --help tells more)"
+    fi
     exit 125
+}
+
+# Tells the library, and on stderr the user, where pictures go. The process that COMMAND becomes is this one.
+hk_export_picture()
+{
+    export HAKMEM_HEAP_PICTURE=$hk_picture
+    [[ -z $hk_picture_signal ]] || export HAKMEM_HEAP_PICTURE_SIGNAL=$hk_picture_signal
+    local hk_file=${hk_picture//%p/$$}
+    hk_say "the picture of the heap at the end: ${hk_file#"$PWD/"}"
 }
 
 # Becomes COMMAND with the library $1 preloaded. Never returns.
@@ -55,6 +107,7 @@ hk_exec()
     hk_inspect "$hk_path"
     hk_library=$(hk_plain_path "$hk_library") || exit
     [[ -z $hk_stats ]] || export HAKMEM_STATS=1
+    [[ -z $hk_picture ]] || hk_export_picture
     # The assignment reaches COMMAND's environment only: this shell is not preloaded, and there is no process between.
     LD_PRELOAD=$hk_library${LD_PRELOAD:+:$LD_PRELOAD} exec -- "${hk_command[@]}"
 }

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 
 
 class Running:
@@ -96,6 +97,51 @@ class Running:
         self.assertIn("hakmem", err)
         self.assertGreater(err.count("\n"), 5)
 
+    def page(self, name):
+        with open(os.path.join(self.dir, name), encoding="ascii") as file:
+            text = file.read()
+        self.assertTrue(text.endswith("</html>\n"))
+        return text
+
+    def test_heap(self):
+        status, out, err = self.call(self.hakmem, "heap", "--", "bash", "-c", "echo $$; exit 7", cwd=self.dir)
+        pid = out.strip()
+        self.assertEqual(status, 7)
+        self.one_line(err, f" heap-{pid}.html")
+        self.assertEqual(os.listdir(self.dir), [f"heap-{pid}.html"])
+        self.assertIn(f"process {pid}, at its end", self.page(f"heap-{pid}.html"))
+
+    def test_heap_file(self):
+        os.mkdir(os.path.join(self.dir, "a b"))
+        status, out, err = self.call(self.hakmem, "heap", "-o", "a b/x-%p.html", "bash", "-c", "cd /; echo $$",
+                                     cwd=self.dir)
+        self.assertEqual(status, 0)
+        self.one_line(err, f" a b/x-{out.strip()}.html")
+        self.page(f"a b/x-{out.strip()}.html")
+        status, _, err = self.call(self.hakmem, "heap", "-o", os.path.join(self.dir, "y"), "--", "true", cwd="/")
+        self.assertEqual(status, 0)
+        self.one_line(err, os.path.join(self.dir, "y"))
+        self.page("y")
+
+    def test_heap_signal(self):
+        for name in ("USR2", "SIGUSR2", "12"):
+            path = os.path.join(self.dir, "1.html")
+            process = self.start(self.hakmem, "heap", "-o", "%n.html", "--signal", name, "cat", cwd=self.dir)
+            process.stdin.write("line\n")
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), "line\n")
+            process.send_signal(signal.SIGUSR2)
+            until = time.monotonic() + 60
+            while not os.path.exists(path) or os.path.getsize(path) == 0:
+                self.assertLess(time.monotonic(), until)
+                time.sleep(0.02)
+            out, err = process.communicate("more\n", timeout=60)
+            self.assertEqual((process.returncode, out), (0, "more\n"))
+            self.one_line(err, " %n.html")
+            self.assertIn("when a signal asked", self.page("1.html"))
+            self.assertIn("at its end", self.page("2.html"))
+            os.unlink(path)
+
     def test_missing_command(self):
         for command in ("no-such-command", "/no/such/command", "./no-such-command"):
             status, out, err = self.run_on(command)
@@ -141,7 +187,9 @@ class Running:
         self.one_line(err, "warning", program, "capabilities")
 
     def test_usage(self):
-        for arguments in ((), ("run",), ("run", "--"), ("run", "--nonsense", "--", "ls"), ("nonsense",)):
+        for arguments in ((), ("run",), ("run", "--"), ("run", "--nonsense", "--", "ls"), ("nonsense",),
+                          ("heap",), ("heap", "-o"), ("heap", "-o", "x"), ("heap", "--signal", "NONE", "--", "ls"),
+                          ("heap", "--stats", "--", "ls"), ("heap", "-o", "x" * 300, "--", "ls")):
             status, out, err = self.call(self.hakmem, *arguments)
             self.assertEqual((status, out), (125, ""), arguments)
             self.assertIn("hakmem", err)
