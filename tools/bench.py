@@ -3,7 +3,6 @@
 """Compares hakmem with other allocators, line by line, and prints one table of medians (see bench/README.md)."""
 
 import argparse
-import csv
 import os
 import sys
 import time
@@ -12,79 +11,13 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bench_count  # noqa: E402
+import bench_rows  # noqa: E402
 import bench_run  # noqa: E402
 import bench_table  # noqa: E402
+from progress import Progress, Remaining  # noqa: E402
 
-COLUMNS = ("date", "commit", "compiler", "options", "machine", "thp", "line", "command", "round", "allocator",
-           "library", "status", "ops_per_sec", "elapsed_s", "wall_s", "user_s", "sys_s", "peak_rss_kib",
-           "minor_faults", "major_faults")
 QUICK_DIVIDE = 10
 QUICK_ROUNDS = 3
-
-
-class Progress:
-    """One line on stderr: rewritten in place on a terminal, otherwise a new one every ten seconds."""
-
-    def __init__(self):
-        self.terminal = sys.stderr.isatty()
-        self.last = 0.0
-
-    def __call__(self, text):
-        now = time.monotonic()
-        if self.terminal:
-            print(f"\r\033[K{text[:110]}", end="", file=sys.stderr, flush=True)
-        elif now - self.last >= 10:
-            self.last = now
-            print(text, file=sys.stderr, flush=True)
-
-    def close(self):
-        if self.terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-class Remaining:
-    """How long is left: what each run took last time, or the mean of all where it has not run yet."""
-
-    def __init__(self, keys, rounds):
-        self.left = dict.fromkeys(keys, rounds)
-        self.took = {}
-
-    def done(self, key, seconds):
-        self.left[key] -= 1
-        self.took[key] = seconds
-
-    def text(self):
-        if not self.took:
-            return "time left unknown"
-        mean = sum(self.took.values()) / len(self.took)
-        seconds = sum(count * self.took.get(key, mean) for key, count in self.left.items())
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02d} left"
-
-
-class Rows:
-    """The raw rows. A file that is there already is continued; its header must be ours."""
-
-    def __init__(self, path, facts, allocators):
-        self.facts = facts
-        self.libraries = {name: os.path.basename(os.path.realpath(library)) if library else ""
-                          for name, library in allocators.items()}
-        new = not os.path.exists(path) or os.path.getsize(path) == 0
-        if not new and bench_run.first_line(path) != ",".join(COLUMNS):
-            raise bench_run.BenchError(f"{path} is not a file of this bench; name another with --csv")
-        self.file = open(path, "a", encoding="utf-8", newline="")
-        self.writer = csv.DictWriter(self.file, COLUMNS, lineterminator="\n")
-        if new:
-            self.writer.writeheader()
-
-    def add(self, line, command, turn, name, run):
-        self.writer.writerow({
-            **self.facts, "line": line.name, "command": " ".join(command), "round": turn + 1, "allocator": name,
-            "library": self.libraries[name], "status": run.status, "ops_per_sec": run.ops_per_sec,
-            "elapsed_s": f"{run.elapsed:.6f}", "wall_s": f"{run.wall:.6f}", "user_s": f"{run.user:.6f}",
-            "sys_s": f"{run.sys:.6f}", "peak_rss_kib": run.rss, "minor_faults": run.minor_faults,
-            "major_faults": run.major_faults,
-        })
-        self.file.flush()
 
 
 def measure(build, lines, allocators, rounds, divide, rows, progress):
@@ -157,7 +90,7 @@ def run(args, progress):
         print("bench: this machine is busy with something else; the times will not hold", file=sys.stderr)
     facts = bench_run.facts(args.build)
     path = args.csv or os.path.join(args.build, "bench.csv")
-    rows = Rows(path, facts, allocators)
+    rows = bench_rows.Rows(path, dict.fromkeys(allocators, facts), allocators)
     runs = measure(args.build, lines, allocators, args.rounds, QUICK_DIVIDE if args.quick else 1, rows, progress)
     progress.close()
     results = [bench_table.LineResult(line.name, runs[line.name]) for line in lines]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Counts that no other load disturbs: instructions by callgrind, system calls by strace. Used by bench.py."""
+"""Counts that no other load disturbs: instructions by callgrind, system calls by strace. Used by bench.py and ab.py."""
 
 import os
 import re
@@ -22,18 +22,18 @@ def need(tool):
         raise BenchError(f"{tool} is not installed")
 
 
-def environment(preload):
-    env = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+def environment(preload, more=None):
+    env = {name: value for name, value in {**os.environ, **(more or {})}.items() if name != "LD_PRELOAD"}
     if preload:
         env["LD_PRELOAD"] = preload
     return env
 
 
-def callgrind(build, preload, command):
+def callgrind(build, preload, command, env=None):
     argv = ["valgrind", "--tool=callgrind", "--trace-children=no", "--callgrind-out-file=/dev/null",
             program_path(build, command[0]), *command[1:]]
-    done = subprocess.run(argv, env=environment(preload), capture_output=True, text=True, errors="replace",
-                          timeout=RUN_LIMIT_S, check=False)
+    done = subprocess.run(argv, env=environment(preload, env), capture_output=True, text=True,
+                          errors="replace", timeout=RUN_LIMIT_S, check=False)
     collected = re.search(r"^==\d+== Collected : (\d+)", done.stderr, re.MULTILINE)
     if done.returncode != 0 or collected is None:
         return None
@@ -91,12 +91,12 @@ def count_calls(trace):
     return counts
 
 
-def strace(build, preload, command, folder):
+def strace(build, preload, command, folder, env=None):
     output = os.path.join(folder, "trace")
     argv = ["strace", "-f", "-qq", "-o", output, "-e", "trace=openat,close," + ",".join(SYSCALLS)]
     argv += ["-E", f"LD_PRELOAD={preload}"] if preload else []
     argv += [program_path(build, command[0]), *command[1:]]
-    done = subprocess.run(argv, env=environment(None), capture_output=True, text=True, errors="replace",
+    done = subprocess.run(argv, env=environment(None, env), capture_output=True, text=True, errors="replace",
                           timeout=RUN_LIMIT_S, check=False)
     if done.returncode != 0:
         return None

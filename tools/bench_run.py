@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the bench runs and how: the lines, the allocators, one run, and the machine in words. Used by bench.py."""
+"""What the bench runs and how: the lines, the allocators, one run, and the machine in words. Used by bench.py and ab.py."""
 
 import dataclasses
 import datetime
@@ -139,8 +139,9 @@ def describe_failure(usage, errors):
     return f"{reason} {last[0][:100]}".strip()
 
 
-def run_once(build, preload, command):
-    """Runs one program under the launcher. A run that fails in any way has another status than 'ok'."""
+def run_once(build, preload, command, env=None, measured=True):
+    """Runs one program under the launcher, with `env` added to the environment. A run that fails in any way has another
+    status than 'ok'. A program that is not `measured` prints no line of its own: one run of it is one operation."""
     read_end, write_end = os.pipe()
     argv = [program_path(build, "launch"), "--fd", str(write_end)]
     argv += ["--preload", preload] if preload else []
@@ -148,7 +149,8 @@ def run_once(build, preload, command):
     with os.fdopen(read_end, encoding="ascii", errors="replace") as report:
         try:
             with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  text=True, errors="replace", pass_fds=(write_end,)) as process:
+                                  text=True, errors="replace", pass_fds=(write_end,),
+                                  env={**os.environ, **(env or {})}) as process:
                 os.close(write_end)
                 try:
                     output, errors = process.communicate(timeout=RUN_LIMIT_S)
@@ -162,7 +164,8 @@ def run_once(build, preload, command):
             usage = parse_fields(report.read())
             if process.returncode != 0:
                 return Run(describe_failure(usage, errors))
-            result = parse_fields(output)
+            wall_ns = 1000 * usage["wall_us"]
+            result = parse_fields(output) if measured else {"elapsed_ns": wall_ns, "ops_per_sec": 1e9 / wall_ns}
             return Run("ok", result["ops_per_sec"], result["elapsed_ns"] / 1e9, usage["wall_us"] / 1e6,
                        usage["user_us"] / 1e6, usage["sys_us"] / 1e6, usage["max_rss_kib"], usage["minor_faults"],
                        usage["major_faults"])
@@ -204,17 +207,17 @@ def thp_mode():
     return text.partition("[")[2].partition("]")[0] or text
 
 
-def output_of(*command):
+def output_of(*command, cwd=ROOT):
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def commit_now():
-    commit = output_of("git", "rev-parse", "--short=12", "HEAD") or "none"
-    return commit + ("-dirty" if output_of("git", "status", "--porcelain", "-uno") else "")
+def commit_now(source=ROOT):
+    commit = output_of("git", "rev-parse", "--short=12", "HEAD", cwd=source) or "none"
+    return commit + ("-dirty" if output_of("git", "status", "--porcelain", "-uno", cwd=source) else "")
 
 
 def load_json(path):
@@ -233,23 +236,24 @@ def compiler_of(build):
     return "unknown"
 
 
-def options_of(build):
-    """The build type and our own options, then the HAKMEM_ variables that are set now."""
+def options_of(build, env=None):
+    """The build type and our own options, then the HAKMEM_ variables that are set now, and those of `env`."""
     words = []
     for option in load_json(os.path.join(build, "meson-info", "intro-buildoptions.json")):
         if option.get("section") == "user" or option.get("name") in ("buildtype", "b_lto", "c_args"):
             value = option["value"]
             words.append(f"{option['name']}={' '.join(value) if isinstance(value, list) else value}")
-    words += [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("HAKMEM_")]
+    variables = {name: value for name, value in os.environ.items() if name.startswith("HAKMEM_")}
+    words += [f"{name}={value}" for name, value in sorted({**variables, **(env or {})}.items())]
     return " ".join(words) or "unknown"
 
 
-def facts(build):
+def facts(build, source=ROOT, env=None):
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "commit": commit_now(),
+        "commit": commit_now(source),
         "compiler": compiler_of(build),
-        "options": options_of(build),
+        "options": options_of(build, env),
         "machine": machine_in_words(),
         "thp": thp_mode(),
     }
