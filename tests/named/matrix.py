@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# packages: g++ clang-14 libcmocka-dev libnuma-dev pkg-config
 """Builds and tests configurations other than the default, with gcc and with clang: unit, API and a short stress.
 
     ./hakmem test matrix                          # each option changed alone
@@ -7,8 +8,7 @@
     ./hakmem test matrix front=ring remote=cas    # that one
 
 A case is one configuration with one compiler. Warnings are errors. Build folders (build-matrix/) go away when their
-case passes; one that failed stays, and is taken up again the next time. Cases where `meson setup` must refuse are
-cases too.
+case passes; one that failed stays, and is taken up again the next time. Where `meson setup` must refuse is a case too.
 """
 
 import argparse
@@ -23,12 +23,12 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
 
 import run_tests  # noqa: E402
 from progress import Progress  # noqa: E402
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "build-matrix")
 OURS = ("tests", "benchmarks")
 
@@ -288,11 +288,11 @@ def main():
     parser.add_argument("--pairs", action="store_true", help="every two choices meet")
     parser.add_argument("--list", action="store_true", help="print the cases and end")
     parser.add_argument("--compiler", choices=("gcc", "clang"), help="with this one only")
-    parser.add_argument("--self-test", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("build", metavar="BUILD", help="the build folder of the tests: not used, each case has its own")
     parser.add_argument("choices", nargs="*", metavar="NAME=VALUE", help="this configuration alone")
-    args = parser.parse_args()
-    if args.self_test:
+    if sys.argv[1:] == ["--self-test"]:
         return self_test()
+    args = parser.parse_args()
     options = read_options()
     for word in args.choices:
         name, _, value = word.partition("=")
