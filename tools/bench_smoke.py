@@ -5,6 +5,7 @@
 bench_smoke.py program LAUNCH [--preload LIB] OPERATIONS PROGRAM [ARG...]
 bench_smoke.py launch LAUNCH
 bench_smoke.py runner BUILD
+bench_smoke.py ab BUILD
 """
 
 import csv
@@ -12,10 +13,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import ab  # noqa: E402
+import ab_sides  # noqa: E402
 import bench_count  # noqa: E402
 import bench_run  # noqa: E402
 
@@ -104,5 +108,71 @@ def check_runner(build):
     expect((counts["mmap"], counts["munmap"]) == (1, 1), f"system calls of a trace: {counts}")
 
 
+def labels(one, two):
+    sides = [ab_sides.read_side(words.split()) for words in (one, two)]
+    ab_sides.name_sides(*sides)
+    return tuple(side.label for side in sides)
+
+
+def check_words():
+    """How the words of a command line become sides."""
+    words = ["-Da=b", "--rounds", "3", "--", "X=1", "@.", "--quick", "--", "env", "--", "-Dx=y"]
+    expect(ab.split_words(words) == ([["-Da=b"], ["X=1", "@."]], ["--rounds", "3", "--quick"], ["env", "--", "-Dx=y"]),
+           "the words of two sides and a program")
+    expect(ab.split_words(["--", "-Da=b"]) == ([[], ["-Da=b"]], [], None), "a side without words")
+    expect(labels("", "") == labels("-Da=b", "-Da=b") == ("A", "B"), "labels of equal sides")
+    expect(labels("-Dfront=v2 HAKMEM_X=1", "-Dfront=ring HAKMEM_X=1") == ("front=v2", "front=ring"), "labels")
+    expect(labels("", "HAKMEM_X=1") == ("default", "X=1"), "labels against the default")
+    known = {name: {"name": name, "section": "user", "type": "combo", "choices": choices, "value": choices[0]}
+             for name, choices in (("front", ["v2", "ring"]), ("c_args", ["", "-I/x y"]))}
+    matter = ab_sides.options_that_matter(ab_sides.read_side(["-Dfront=v2"]), known)
+    expect(matter == {} and ab_sides.folder_name(matter) == "default", "an option that says the default")
+    expect(ab_sides.folder_name({"front": "ring", "tls": "pointer"}) == "front=ring+tls=pointer", "folder of options")
+    odd = ab_sides.folder_name({"c_args": "-I/x y"})
+    expect(not set(odd) & set("/ :") and odd != ab_sides.folder_name({"c_args": "-I-x-y"}), f"folder {odd}")
+    for wrong in ("-Dfront=x", "-Dfrnt=v2", "-Dtests=true"):
+        try:
+            ab_sides.options_that_matter(ab_sides.read_side([wrong]), known)
+            expect(False, f"{wrong} was taken")
+        except bench_run.BenchError as error:
+            expect("front" in str(error) or "v2" in str(error), str(error))
+
+
+def check_ab(build):
+    check_words()
+    tool = os.path.join(bench_run.ROOT, "tools", "ab.py")
+    library = "@" + os.path.join(build, "libhakmem.so")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "rows.csv")
+        argv = [sys.executable, tool, library, "--build", build, "--csv", path]
+        done = run(*argv, "--quick", "--bench", "hot_pair*,floor", "--", library, "HAKMEM_PURGE_DELAY_MS=7")
+        expect(done.returncode == 0, f"status {done.returncode}: {done.stdout}{done.stderr}")
+        for word in ("hot_pair-64", "floor", "geomean", "PURGE_DELAY_MS=7 against default", "too few for any mark"):
+            expect(word in done.stdout, f"no {word!r} in:\n{done.stdout}")
+        expect(max(map(len, done.stdout.splitlines())) <= 160, "a table is wider than 160 columns")
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        expect(len(rows) == 2 * 2 * 4 * ab.QUICK_ROUNDS, f"{len(rows)} raw rows")
+        expect([row["allocator"] for row in rows[:4]] in (["default", *["PURGE_DELAY_MS=7"] * 2, "default"],
+                                                           ["PURGE_DELAY_MS=7", *["default"] * 2, "PURGE_DELAY_MS=7"]),
+               "the runs are not interleaved")
+        expect({row["allocator"] for row in rows if "HAKMEM_PURGE_DELAY_MS=7" in row["options"]}
+               == {"PURGE_DELAY_MS=7"}, "the settings of the rows")
+        picture = os.path.join(folder, "rows.svg")
+        if os.path.exists(picture):
+            root = xml.etree.ElementTree.parse(picture).getroot()
+            text = "".join(root.itertext())
+            expect(all(word in text for word in ("hot_pair-64", "geomean", "prefers-color-scheme")), "the picture")
+        else:
+            expect("gnuplot is not installed" in done.stderr, "no picture, and no word about it")
+        done = run(*argv, "--rounds", "1", "--", library, "X=y", "--", "sh", "-c", "test \"$X\" = y || sleep 0.01")
+        expect(done.returncode == 0 and "sh" in done.stdout, f"a program: {done.stdout}{done.stderr}")
+        expect(run(*argv, "--rounds", "1", "--", library, "--", "sh", "-c", "exit 3").returncode == 1, "it fails")
+        for wrong in (["--", library, "--"], ["--", "@/no/such"], ["--", library, "-Dfront=v2"],
+                      ["--", library, "--", "no-such-program-here"], ["--", library, "--bench", "none"]):
+            expect(run(*argv[:-2], *wrong).returncode == 2, f"{wrong} was taken")
+        expect(run(*argv).returncode == 2, "one side was taken for two")
+
+
 if __name__ == "__main__":
-    {"program": check_program, "launch": check_launch, "runner": check_runner}[sys.argv[1]](*sys.argv[2:])
+    {"program": check_program, "launch": check_launch, "runner": check_runner, "ab": check_ab}[sys.argv[1]](*sys.argv[2:])
