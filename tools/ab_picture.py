@@ -14,7 +14,7 @@ from bench_run import BenchError
 
 PANELS = (("time", "speed"), ("rss", "peak RSS"), ("faults", "minor faults"))
 ROW = 19  # pixels
-TOP, BOTTOM, LEFT, WIDTH = 96, 46, 170, 1000
+TOP, BOTTOM, LEFT, WIDTH = 112, 46, 170, 1000
 GAP = 24  # between panels
 WIDEST = 8.0  # a ratio beyond is drawn at the edge
 
