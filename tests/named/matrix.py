@@ -248,6 +248,7 @@ def run_all(cases, progress):
             passed += 1
             verdict = "passed"
             shutil.rmtree(case.build, ignore_errors=True)
+            os.unlink(case.log)
         except Failed as error:
             failed.append(f"{case.name}: {error}")
             verdict = f"FAILED: {error} (see {case.log})"
