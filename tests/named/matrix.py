@@ -293,7 +293,7 @@ def main():
     parser.add_argument("choices", nargs="*", metavar="NAME=VALUE", help="this configuration alone")
     if sys.argv[1:] == ["--self-test"]:
         return self_test()
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     options = read_options()
     for word in args.choices:
         name, _, value = word.partition("=")
