@@ -99,12 +99,12 @@ def count(args, lines, sides, progress):
     """Line -> the pair of counts of system calls, and line -> the pair of instructions. One run each."""
     calls, instructions = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for line in lines if args.calls else ():
-            progress(f"strace: {line.name}", )
+        for at, line in enumerate(lines if args.calls else ()):
+            progress(f"system calls, {line.name}; {len(lines) - at} lines left")
             calls[line.name] = tuple(bench_count.strace(args.build, side.library, line.command, folder, side.env)
                                      for side in sides)
-    for line in lines if args.instructions else ():
-        progress(f"callgrind: {line.name}")
+    for at, line in enumerate(lines if args.instructions else ()):
+        progress(f"instructions, {line.name}; {len(lines) - at} lines left")
         instructions[line.name] = tuple(instructions_of(args.build, line, side) for side in sides)
     return calls, instructions
 
