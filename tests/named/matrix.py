@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # packages: g++ clang-14 libcmocka-dev libnuma-dev pkg-config
+# targets: libhakmem.so.0
 """Builds and tests configurations other than the default, with gcc and with clang: unit, API and a short stress.
 
     ./hakmem test matrix                          # each option changed alone
