@@ -200,43 +200,11 @@ void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls)
 
 /* ---- give ---- */
 
-#define CHAINS 8u
-
-/* Chains to foreign slabs that one flush is gathering; direct-mapped, so that a scattered flush costs no search. */
-struct chains {
-    struct hk_chain chain[CHAINS];
-    struct hk_heap *waiting[CHAINS]; /* owners to collect as soon as our own lock is back; never full for longer */
-    unsigned owners;
-    unsigned pushed;
-};
-
-static void push(struct chains *c, struct hk_chain *chain)
-{
-    struct hk_owner *owner = hk_remote_push(chain);
-    chain->slab = NULL;
-    c->pushed++;
-    if (owner != NULL && (c->owners == 0 || c->waiting[c->owners - 1] != hk_heap_of(owner)))
-        c->waiting[c->owners++] = hk_heap_of(owner);
-}
-
-static void add_foreign(struct chains *c, struct hk_slab *slab, void *block)
-{
-    struct hk_chain *chain = &c->chain[((uintptr_t)block >> 16) % CHAINS];
-    if (chain->slab != slab) {
-        if (chain->slab != NULL)
-            push(c, chain);
-        *chain = (struct hk_chain){slab, NULL, block, 0};
-    }
-    *(void **)block = chain->first;
-    chain->first = block;
-    chain->count++;
-}
-
 /* Collects on behalf of owners that sleep (if nobody works on them now) or are gone (nobody else would). */
-static void collect_for(struct chains *c)
+static void collect_for(struct hk_remote_batch *batch)
 {
-    for (unsigned i = 0; i < c->owners; i++) {
-        struct hk_heap *heap = c->waiting[i];
+    for (unsigned i = 0; i < batch->owners; i++) {
+        struct hk_heap *heap = hk_heap_of(batch->waiting[i]);
         if (hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE) {
             if (!hk_try_lock(&heap->lock))
                 continue;
@@ -247,7 +215,7 @@ static void collect_for(struct chains *c)
             hk_heap_collect(heap);
         }
     }
-    c->owners = 0;
+    batch->owners = 0;
 }
 
 /* The blocks [i, end of the run) lie in one slab of ours. Returns the end. */
@@ -267,13 +235,10 @@ static unsigned give_own(struct hk_heap *heap, struct hk_slab *slab, void **bloc
 
 unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
 {
-    struct chains c;
+    struct hk_remote_batch batch;
     struct hk_slab *before = NULL;
     unsigned slabs = 0;
-    for (unsigned i = 0; i < CHAINS; i++)
-        c.chain[i].slab = NULL;
-    c.owners = 0;
-    c.pushed = 0;
+    hk_remote_begin(&batch);
     hk_lock(&heap->lock);
     heap->flushes++;
     for (unsigned i = 0; i < n;) {
@@ -283,21 +248,18 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
         if (hk_slab_owner(slab) == &heap->owner) /* stays so: we hold the lock */
             i = give_own(heap, slab, blocks, i, n);
         else
-            add_foreign(&c, slab, blocks[i++]);
-        if (HK_UNLIKELY(c.owners == CHAINS)) {
+            i = hk_remote_add(&batch, slab, blocks, i, n);
+        if (HK_UNLIKELY(hk_remote_is_full(&batch))) {
             hk_unlock(&heap->lock);
-            collect_for(&c);
+            collect_for(&batch);
             hk_lock(&heap->lock);
         }
     }
     hk_unlock(&heap->lock);
-    for (unsigned i = 0; i < CHAINS; i++) {
-        if (c.chain[i].slab != NULL)
-            push(&c, &c.chain[i]);
-        if (HK_UNLIKELY(c.owners != 0))
-            collect_for(&c);
-    }
-    heap->chains += c.pushed;
+    hk_remote_end(&batch);
+    if (HK_UNLIKELY(batch.owners != 0))
+        collect_for(&batch);
+    heap->chains += batch.pushed;
     return slabs;
 }
 

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * remote: how a thread gives blocks back to a slab that another heap owns: it links them to a chain and pushes the
- * chain onto the slab's remote word with one CAS; who makes the word nonzero also pushes the slab onto its owner's wake
- * stack.
+ * remote: how a thread gives blocks back to a slab that another heap owns: it pushes a chain of them onto the slab's
+ * remote word with one CAS; who makes the word nonzero also pushes the slab onto its owner's wake stack. -Dremote=
+ * chooses how long chains are: `chain` gathers a batch's blocks by slab first, `cas` pushes each block at once.
  *
- * Protocol. The remote word is the only authority.
+ * Protocol, the same for both. The remote word is the only authority.
  *  - Word nonzero <=> the slab is on one wake stack, or its pusher is about to put it there, or its collector has just
  *    taken it off. So a slab is on at most one stack, once.
  *  - Only who took the slab off a wake stack takes the chain (hk_remote_take), and holds the lock of the heap that owns
- * the slab while it does. A slab that meanwhile belongs to somebody else is forwarded by the collector.
+ *    the slab while it does. A slab that meanwhile belongs to somebody else is forwarded by the collector.
  *  - Blocks in a chain count as used: a slab with a nonzero word is never EMPTY and never recycled.
  *  - After pushing, the pusher looks at the owner's state; a heap whose thread has ended sets that state before it
- * looks at its stack for the last time. One of the two sees the other (two full fences), so no chain is left behind.
+ *    looks at its stack for the last time. One of the two sees the other (two full fences), so no chain is left behind.
  *  - Owners are never unmapped.
  *
- * Pushes need no lock. Must not know heaps: an owner is its mailbox.
+ * Pushes need no lock; a batch is its thread's alone. Must not know heaps: an owner is its mailbox.
  */
 #ifndef HK_BOX_REMOTE_H
 #define HK_BOX_REMOTE_H
 
+#include "config.h"
 #include "superslab/slab.h"
 
 enum hk_owner_state {
@@ -44,6 +45,36 @@ struct hk_chain {
 /* Pushes a chain. Returns the owner when it should be collected on its behalf (its thread is gone, or lets many slabs
  * wait), else NULL. Any thread that holds the chain's blocks. */
 struct hk_owner *hk_remote_push(const struct hk_chain *chain);
+
+/* Chains that a batch gathers at a time, and owners that wait in it before it has to be emptied of them. */
+#define HK_REMOTE_SLOTS (HK_REMOTE_CHAIN * 8u)
+#define HK_REMOTE_OWNERS 8u
+
+/* Blocks of one flush on their way to slabs of other heaps, and what came of it. */
+struct hk_remote_batch {
+    struct hk_owner *waiting[HK_REMOTE_OWNERS + HK_REMOTE_SLOTS]; /* owners to collect for, as hk_remote_push says */
+    unsigned owners;                                              /* in `waiting` */
+    unsigned pushed;                                              /* chains */
+    struct hk_chain chain[HK_REMOTE_SLOTS]; /* being gathered; direct-mapped, so that no flush searches */
+};
+
+/* Makes a batch empty. */
+void hk_remote_begin(struct hk_remote_batch *batch);
+
+/* Adds blocks[i] of `slab`, and as many of blocks[i + 1 ... n) as lie in the same slab; returns where it stopped. */
+unsigned hk_remote_add(struct hk_remote_batch *batch, struct hk_slab *slab, void **blocks, unsigned i, unsigned n);
+
+/* Pushes what is still in the batch. Owners that wait then are the caller's to collect for. */
+void hk_remote_end(struct hk_remote_batch *batch);
+
+/* Is there no room for another owner? Then the caller collects for those that wait, and empties the list. */
+static inline bool hk_remote_is_full(const struct hk_remote_batch *batch)
+{
+    return batch->owners >= HK_REMOTE_OWNERS;
+}
+
+/* Pushes a chain and remembers an owner to collect for: the step that both choices are made of. */
+void hk_remote_send(struct hk_remote_batch *batch, const struct hk_chain *chain);
 
 /* Puts a slab, whose word is nonzero and which is on no stack, onto its owner's wake stack. */
 void hk_remote_wake(struct hk_owner *owner, struct hk_slab *slab);

@@ -170,6 +170,114 @@ static void a_full_slab_fits_into_the_word(void **state)
     assert_true(hk_slab_check(slab));
 }
 
+/* ---- batches ---- */
+
+static void add_all(struct hk_remote_batch *batch, void **blocks, unsigned n)
+{
+    for (unsigned i = 0; i < n;) {
+        unsigned end = hk_remote_add(batch, hk_slab_of(blocks[i]), blocks, i, n);
+        EXPECT(end > i && end <= n);
+        EXPECT(end == n || hk_slab_of(blocks[end]) != hk_slab_of(blocks[i]) || hk_remote_is_full(batch));
+        i = end;
+    }
+}
+
+/* Every chain has the blocks that it says, and all of them come back. */
+static unsigned merge_all(void)
+{
+    unsigned merged = 0;
+    for (struct hk_slab *slab = hk_remote_take_woken(&owner), *next; slab != NULL; slab = next) {
+        unsigned count;
+        next = slab->wake_next;
+        void *first = hk_remote_take(slab, &count);
+        hk_slab_put_chain(slab, first, count);
+        assert_true(hk_slab_check(slab));
+        merged += count;
+    }
+    return merged;
+}
+
+#define BATCH_SLABS 12u
+#define BATCH_BLOCKS 5u
+
+static void a_batch_brings_every_block_home(void **state)
+{
+    (void)state;
+    struct hk_remote_batch batch;
+    void *blocks[BATCH_SLABS * BATCH_BLOCKS];
+    for (unsigned s = 0; s < BATCH_SLABS; s++)
+        take(fixture_open(ss, s, 10, &owner), &blocks[s * BATCH_BLOCKS], BATCH_BLOCKS);
+    hk_remote_begin(&batch);
+    add_all(&batch, blocks, HK_COUNT(blocks));
+    hk_remote_end(&batch);
+    assert_int_equal(batch.owners, 0);
+    assert_int_equal(batch.pushed, HK_REMOTE_CHAIN ? BATCH_SLABS : HK_COUNT(blocks));
+    assert_int_equal(merge_all(), HK_COUNT(blocks));
+    for (unsigned s = 0; s < BATCH_SLABS; s++)
+        assert_int_equal(ss->slab[s].used, 0);
+}
+
+/* `chain` holds blocks back until the slab's slot is needed or the batch ends, `cas` holds none. */
+static void what_a_batch_holds_back(void **state)
+{
+    (void)state;
+    struct hk_remote_batch batch;
+    void *blocks[3];
+    struct hk_slab *slab = fixture_open(ss, 0, 10, &owner);
+    take(slab, blocks, 3);
+    hk_remote_begin(&batch);
+    assert_int_equal(hk_remote_add(&batch, slab, blocks, 0, 3), 3);
+    assert_int_equal(hk_remote_count(slab), HK_REMOTE_CHAIN ? 0 : 3);
+    struct hk_slab *same_slot = fixture_open(ss, 8, 10, &owner);
+    void *other;
+    take(same_slot, &other, 1);
+    hk_remote_add(&batch, same_slot, &other, 0, 1);
+    assert_int_equal(hk_remote_count(slab), 3);
+    hk_remote_end(&batch);
+    assert_int_equal(hk_remote_count(same_slot), 1);
+    assert_int_equal(merge_all(), 4);
+}
+
+#define OWNERS (HK_SLABS / 2)
+
+static struct hk_owner gone[OWNERS];
+
+static void note_waiting(struct hk_remote_batch *batch, unsigned *times)
+{
+    assert_true(batch->owners <= HK_COUNT(batch->waiting));
+    for (unsigned i = 0; i < batch->owners; i++)
+        times[batch->waiting[i] - gone]++;
+    batch->owners = 0;
+}
+
+/* Each owner that is gone has to be collected for, but not once per slab where its slabs follow one another. */
+static void a_batch_remembers_owners_to_collect_for(void **state)
+{
+    (void)state;
+    struct hk_remote_batch batch;
+    void *blocks[HK_SLABS][2];
+    unsigned times[OWNERS] = {0}, sum = 0;
+    hk_remote_begin(&batch);
+    for (unsigned s = 0; s < HK_SLABS; s++) {
+        gone[s / 2].state = HK_OWNER_GONE;
+        take(fixture_open(ss, s, 10, &gone[s / 2]), blocks[s], 2);
+    }
+    for (unsigned s = 0; s < HK_SLABS; s++) {
+        add_all(&batch, blocks[s], 2);
+        if (hk_remote_is_full(&batch))
+            note_waiting(&batch, times);
+    }
+    hk_remote_end(&batch);
+    note_waiting(&batch, times);
+    for (unsigned i = 0; i < OWNERS; i++) {
+        assert_true(times[i] >= 1);
+        sum += times[i];
+    }
+    assert_true(sum <= OWNERS + HK_SLABS / HK_REMOTE_OWNERS);
+    for (unsigned s = 0; s < HK_SLABS; s++)
+        assert_int_equal(hk_remote_count(&ss->slab[s]), 2);
+}
+
 /* ---- threads ---- */
 
 #define PUSHERS 3
@@ -301,6 +409,9 @@ int main(void)
         cmocka_unit_test_setup(an_owner_that_lets_many_slabs_wait_is_reported, set_up),
         cmocka_unit_test_setup(an_owner_whose_thread_is_gone_is_reported, set_up),
         cmocka_unit_test_setup(a_full_slab_fits_into_the_word, set_up),
+        cmocka_unit_test_setup(a_batch_brings_every_block_home, set_up),
+        cmocka_unit_test_setup(what_a_batch_holds_back, set_up),
+        cmocka_unit_test_setup(a_batch_remembers_owners_to_collect_for, set_up),
         cmocka_unit_test_setup(many_push_and_one_collects, set_up),
         cmocka_unit_test_setup(no_chain_is_left_with_an_owner_that_ends, set_up),
     };
