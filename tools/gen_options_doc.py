@@ -31,8 +31,9 @@ NOTES = {
     'MEMORY_LIMIT': 'Counted are SuperSlabs, page runs and huge blocks in use; memory that is free is not. `auto` is '
                     'nine tenths of the cgroup\'s limit, or no limit where there is none.',
     'MISUSE': 'The words `abort` and `warn`, or the numbers. A corrupted free list ends the process with either.',
-    'SS_EMPTY_REUSE': 'With 0 the lowest SuperSlab with a free slab of either kind is chosen, and in it an untouched '
-                      'slab before an EMPTY one.',
+    'SS_EMPTY_REUSE': 'With 0 an EMPTY slab is not taken again before it was purged, as UNUSED.',
+    'SS_EMPTY_SCAN_LIMIT': 'Slabs with free blocks, of the own heap or of threads that ended. A slab that no heap owns '
+                           'is found without looking at others.',
     'THP': 'Read when the first arena is made: set it in the environment, not by `hak_option_set`. Later arenas '
            'leave huge pages to the system\'s setting always.',
     'HEAP_PICTURE_SIGNAL': 'Read at the start; needs `HEAP_PICTURE`. The handler only wakes a helper thread, which draws: '

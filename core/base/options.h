@@ -20,6 +20,7 @@
     X(FRONT_V2, HK_FRONT_V2, "front=v2", HK_FRONT_CHOICE)                         \
     X(FRONT_UNIFIED, HK_FRONT_UNIFIED, "front=unified", HK_FRONT_CHOICE)          \
     X(FRONT_RING, HK_FRONT_RING, "front=ring", HK_FRONT_CHOICE)                   \
+    X(HOT_COLD, HK_HOT_COLD, "hot_cold=enabled", "hot_cold=disabled")             \
     X(EMPTY_REUSE, HK_EMPTY_REUSE, "empty_reuse=enabled", "empty_reuse=disabled") \
     X(NUMA, HK_NUMA, "numa=auto", "numa=disabled")                                \
     X(STATS, HK_STATS, "stats=enabled", "stats=disabled")
@@ -63,7 +64,9 @@
     X(NUMA, 1, 0, 1, "", NUMA,                                                                                         \
       "memory from the node that a thread runs on, where there are two or more; 0 leaves it to the system")            \
     X(HEAP_PICTURE_SIGNAL, 0, 0, 64, "", ANY,                                                                          \
-      "the signal that asks for a picture of the heap while the program runs; 0 is none")
+      "the signal that asks for a picture of the heap while the program runs; 0 is none")                              \
+    X(SS_EMPTY_SCAN_LIMIT, 4, 1, 64, "slabs", HOT_COLD,                                                                \
+      "slabs compared when a class needs another one; the fullest is taken")
 
 /* Texts: name, box, sentence. */
 #define HK_TEXT_OPTIONS(X) \

@@ -10,6 +10,7 @@
 
 struct pool hk_pool;
 _Atomic size_t hk_pool_empty_slabs;
+_Atomic size_t hk_pool_empty_mid;
 
 struct hk_lock *hk_pool_lock(void)
 {
@@ -66,15 +67,45 @@ static void index_mask(enum unit_set kind, size_t unit, uint32_t mask)
 void hk_pool_index(struct hk_superslab *ss)
 {
     size_t unit = hk_registry_unit(ss->base);
-    index_mask(SET_EMPTY, unit, ss->empty_mask);
-    index_mask(SET_USABLE, unit, ss->empty_mask | ss->unused_mask);
+    if (HK_EMPTY_REUSE)
+        index_mask(SET_EMPTY, unit, ss->empty_mask);
+    index_mask(SET_USABLE, unit, hk_pool_usable(ss));
 }
 
 void hk_pool_unindex(struct hk_superslab *ss)
 {
     size_t unit = hk_registry_unit(ss->base);
-    index_mask(SET_EMPTY, unit, 0);
+    if (HK_EMPTY_REUSE)
+        index_mask(SET_EMPTY, unit, 0);
     index_mask(SET_USABLE, unit, 0);
+}
+
+/* ---- EMPTY slabs; their counts are hints that change under the lock ---- */
+
+static size_t count_mid(const struct hk_superslab *ss, uint32_t mask)
+{
+    size_t n = 0;
+    for (; mask != 0; mask &= mask - 1)
+        n += ss->slab[hk_lowest(mask)].cls > HK_TINY_LAST;
+    return n;
+}
+
+void hk_pool_enter_empty(struct hk_superslab *ss, uint32_t mask)
+{
+    ss->empty_mask |= mask;
+    hk_add_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(mask));
+    hk_add_relaxed(&hk_pool_empty_mid, count_mid(ss, mask));
+}
+
+void hk_pool_leave_empty(struct hk_superslab *ss, uint32_t mask)
+{
+    if (mask == 0)
+        return;
+    if (HK_EMPTY_REUSE)
+        hk_pool_forget(ss, mask);
+    ss->empty_mask &= ~mask;
+    hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(mask));
+    hk_sub_relaxed(&hk_pool_empty_mid, count_mid(ss, mask));
 }
 
 /* ---- acquire ---- */
@@ -83,16 +114,10 @@ static struct hk_superslab *find_span(unsigned cls, unsigned *index, enum hk_poo
 {
     struct hk_superslab *ss;
     *stage = HK_STAGE_EMPTY;
-    if ((ss = hk_pool_take_empty(cls, index)) != NULL)
+    if (HK_EMPTY_REUSE && (ss = hk_pool_take_empty(cls, index)) != NULL)
         return ss;
-    if (hk_pool.returned > 0 && hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
-        *stage = HK_STAGE_NEW;
-        hk_pool.returned--;
-        if ((ss = hk_pool_take_new(cls, index)) != NULL)
-            return ss;
-    }
     /* SuperSlabs that went back are in the SSArena with their pages: before an untouched slab. */
-    if (hk_pool.gone != 0 && hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
+    if (HK_SS_ARENA && hk_pool_reuses() && hk_pool.gone != 0 && hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
         *stage = HK_STAGE_NEW;
         if ((ss = hk_pool_take_new(cls, index)) != NULL)
             return ss;
@@ -109,11 +134,9 @@ static bool claim(struct hk_superslab *ss, unsigned index, unsigned slabs)
 {
     uint32_t mask = hk_mask32(index, slabs);
     bool zero = (ss->unused_mask & mask) == mask;
-    hk_pool_forget(ss, ss->empty_mask & mask);
     hk_pool.idle -= is_idle(ss);
     hk_pool.owned += slabs;
-    hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(ss->empty_mask & mask));
-    ss->empty_mask &= ~mask;
+    hk_pool_leave_empty(ss, ss->empty_mask & mask);
     ss->unused_mask &= ~mask;
     ss->purged_mask &= ~mask;
     hk_pool_index(ss);
@@ -140,41 +163,52 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
 
 /* ---- release ---- */
 
+/* A SuperSlab that leaves the pool, and which of its slabs are known to be zero. */
+struct leaving {
+    char *base; /* NULL: none */
+    uint32_t clean;
+};
+
+/* Takes a SuperSlab without an owned slab out of the pool. Its memory is the caller's then, to be given back without
+ * the lock. */
+static struct leaving detach(struct hk_superslab *ss)
+{
+    struct leaving leaving = {ss->base, ss->unused_mask};
+    hk_pool_unindex(ss);
+    hk_pool_leave_empty(ss, ss->empty_mask);
+    hk_registry_set_superslab(ss->base, NULL);
+    hk_list_remove(&ss->list);
+    hk_list_push(&hk_pool.records, &ss->list);
+    hk_pool.gone++;
+    return leaving;
+}
+
 void hk_pool_release(struct hk_slab *slab)
 {
     struct hk_superslab *ss = hk_slab_superslab(slab);
-    uint32_t mask = hk_mask32(slab->index, slab->slabs);
+    struct leaving leaving = {NULL, 0};
     HK_ASSERT(slab->used == 0 && hk_load_relaxed(&slab->remote) == 0);
     uint32_t now = hk_os_now_ms();
     hk_registry_set_code(hk_slab_base(slab), slab->slabs, 0);
     hk_lock(&hk_pool.lock);
     slab->state = HK_SLAB_FREE;
-    for (unsigned i = 0; i < slab->slabs; i++)
+    for (unsigned i = 0; i < slab->slabs; i++) {
         ss->since[slab->index + i] = now;
+        slab[i].cls = slab->cls;
+    }
     hk_pool.owned -= slab->slabs;
-    hk_add_relaxed(&hk_pool_empty_slabs, slab->slabs);
-    ss->empty_mask |= mask;
-    hk_list_push(&hk_pool.same[slab->cls], &slab->node);
+    hk_pool_enter_empty(ss, hk_mask32(slab->index, slab->slabs));
+    if (HK_EMPTY_REUSE)
+        hk_pool_remember(slab);
     if (is_idle(ss) && hk_pool.idle >= IDLE_KEEP) {
-        hk_pool_give_superslab(ss);
+        leaving = detach(ss);
     } else {
         hk_pool.idle += is_idle(ss);
         hk_pool_index(ss);
     }
     hk_unlock(&hk_pool.lock);
-}
-
-void hk_pool_give_superslab(struct hk_superslab *ss)
-{
-    hk_pool_unindex(ss);
-    hk_pool_forget(ss, ss->empty_mask);
-    hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(ss->empty_mask));
-    hk_registry_set_superslab(ss->base, NULL);
-    hk_list_remove(&ss->list);
-    hk_list_push(&hk_pool.records, &ss->list);
-    hk_arena_give_superslab(ss->base, ss->unused_mask);
-    hk_pool.gone++;
-    hk_pool.returned++;
+    if (leaving.base != NULL)
+        hk_arena_give_superslab(leaving.base, leaving.clean);
 }
 
 static struct hk_superslab *of_node(struct hk_node *node)
@@ -182,17 +216,27 @@ static struct hk_superslab *of_node(struct hk_node *node)
     return HK_CONTAINER(node, struct hk_superslab, list);
 }
 
-void hk_pool_trim(void)
+static struct leaving detach_idle(void)
 {
-    hk_lock(&hk_pool.lock);
-    for (struct hk_node *node = hk_pool.all.first, *next; node != NULL; node = next) {
-        next = node->next;
+    for (struct hk_node *node = hk_pool.idle ? hk_pool.all.first : NULL; node != NULL; node = node->next) {
         if (is_idle(of_node(node))) {
-            hk_pool_give_superslab(of_node(node));
             hk_pool.idle--;
+            return detach(of_node(node));
         }
     }
-    hk_unlock(&hk_pool.lock);
+    return (struct leaving){NULL, 0};
+}
+
+void hk_pool_trim(void)
+{
+    for (;;) {
+        hk_lock(&hk_pool.lock);
+        struct leaving leaving = detach_idle();
+        hk_unlock(&hk_pool.lock);
+        if (leaving.base == NULL)
+            return;
+        hk_arena_give_superslab(leaving.base, leaving.clean);
+    }
 }
 
 /* ---- statistics ---- */
@@ -243,15 +287,17 @@ static bool check_superslab(struct hk_superslab *ss)
 bool hk_pool_check(void)
 {
     bool ok = true;
-    size_t empty = 0;
+    size_t empty = 0, mid = 0;
     unsigned idle = 0;
     hk_lock(&hk_pool.lock);
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
         ok = check_superslab(of_node(node)) && ok;
         empty += (size_t)__builtin_popcount(of_node(node)->empty_mask);
+        mid += count_mid(of_node(node), of_node(node)->empty_mask);
         idle += is_idle(of_node(node));
     }
-    ok = ok && empty == hk_load_relaxed(&hk_pool_empty_slabs) && idle == hk_pool.idle;
+    ok = ok && empty == hk_load_relaxed(&hk_pool_empty_slabs) && mid == hk_load_relaxed(&hk_pool_empty_mid);
+    ok = ok && idle == hk_pool.idle;
     hk_unlock(&hk_pool.lock);
     return ok;
 }

@@ -5,6 +5,9 @@
  * of a new SuperSlab. A SuperSlab that went back to the SSArena with resident pages comes before UNUSED ones. The stage
  * before these, adopting a partial slab of a thread that ended, is the heap box's.
  *
+ * With -Dempty_reuse=disabled the first stage is left out: an EMPTY slab is taken again only after its purge, as
+ * UNUSED.
+ *
  * One lock, rank pool. A SuperSlab without any owned slab goes back to the SSArena when another such one is there
  * already. Must not know heaps or fronts.
  */
@@ -22,15 +25,20 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner);
 /* Takes back a span with used == 0 and nothing in its remote word. The caller's heap no longer lists it. */
 void hk_pool_release(struct hk_slab *slab);
 
-/* Purges slabs that have been EMPTY for delay_ms at `now`, until at most `keep` bytes of EMPTY slabs are left; returns
- * the bytes given back. With trim, SuperSlabs without an owned slab go back to the SSArena. */
-size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t keep);
+/* EMPTY slabs: all, or those that held a Mid class. */
+enum hk_pool_part { HK_POOL_ALL, HK_POOL_MID };
+
+/* Purges slabs of that part which have been EMPTY for delay_ms at `now`, those of sparsely used SuperSlabs first, until
+ * at most `keep` bytes of the part are left; returns the bytes given back. */
+size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t keep, enum hk_pool_part part);
 
 /* Gives every SuperSlab without an owned slab back to the SSArena. */
 void hk_pool_trim(void);
 
-/* EMPTY slabs: resident, nothing lives in them. Relaxed: changed under the lock, a hint when read without it. */
+/* EMPTY slabs: resident, nothing lives in them; and those of them that held a Mid class. Relaxed: changed under the
+ * lock, hints when read without it. */
 extern HK_HIDDEN _Atomic size_t hk_pool_empty_slabs;
+extern HK_HIDDEN _Atomic size_t hk_pool_empty_mid;
 
 static inline size_t hk_pool_empty_bytes(void)
 {

@@ -15,24 +15,25 @@ static struct hk_superslab *new_record(void)
 struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index)
 {
     uint32_t clean;
-    char *base = hk_arena_take_superslab(&clean);
-    if (base == NULL)
-        return NULL;
     struct hk_superslab *ss = new_record();
-    if (ss == NULL) {
-        hk_arena_give_superslab(base, clean);
+    if (ss == NULL)
+        return NULL;
+    char *base = hk_arena_take_superslab(&clean);
+    if (base == NULL) {
+        hk_list_push(&hk_pool.records, &ss->list);
         return NULL;
     }
     hk_pool.gone -= hk_pool.gone != 0;
     hk_superslab_init(ss, base);
-    ss->empty_mask = ~clean;
     ss->unused_mask = clean;
-    hk_add_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(~clean)); /* a hint; changed under the lock */
+    hk_pool_enter_empty(ss, ~clean);
     hk_pool.idle++;
     hk_list_push(&hk_pool.all, &ss->list);
     hk_registry_set_superslab(base, ss);
     hk_pool_index(ss);
-    *index = hk_pool_place(ss->empty_mask, cls); /* where pages are resident already, if there is such a place */
+    /* Where pages are resident already, if there is such a place. Without reuse that would be an EMPTY slab: only a
+     * SuperSlab that has no other is begun with one. */
+    *index = hk_pool_place(hk_pool_reuses() ? ss->empty_mask : ss->unused_mask, cls);
     if (*index == HK_SLABS)
         *index = hk_pool_place(UINT32_MAX, cls);
     return ss;

@@ -5,10 +5,12 @@
 #ifndef HK_BOX_POOL_PRIV_H
 #define HK_BOX_POOL_PRIV_H
 
+#include "base/options.h"
 #include "box/pool.h"
+#include "config.h"
 
 /* The sets of SuperSlabs that a stage chooses from: those with a run of at least n EMPTY slabs, and those with a run of
- * at least n usable (EMPTY or UNUSED) ones. */
+ * at least n usable ones (hk_pool_usable). */
 enum unit_set { SET_EMPTY = 0, SET_USABLE = HK_SPAN_MAX, SET_COUNT = 2 * HK_SPAN_MAX }; /* + n - 1 */
 
 /* Members of all sets (by registry unit, so by address) as three levels of bits. A word of each set lies beside that of
@@ -21,10 +23,8 @@ struct unit_sets {
 
 struct pool {
     struct hk_lock lock;
-    struct hk_list all;                  /* SuperSlabs in use */
-    struct hk_list records;              /* records of SuperSlabs that went back */
-    struct hk_list same[HK_CLASS_COUNT]; /* EMPTY spans by the class they last held, latest first */
-    unsigned returned;
+    struct hk_list all;     /* SuperSlabs in use */
+    struct hk_list records; /* records of SuperSlabs that went back */
     unsigned gone; /* SuperSlabs that went back to the SSArena and were not taken again: their pages may be resident */
     unsigned idle; /* SuperSlabs without an owned slab */
     size_t owned;  /* slabs that heaps own */
@@ -43,15 +43,31 @@ void hk_pool_index(struct hk_superslab *ss);
 /* Takes it out of all sets. */
 void hk_pool_unindex(struct hk_superslab *ss);
 
-/* Takes every span that the slabs of `mask` are part of out of its class's list. */
-void hk_pool_forget(struct hk_superslab *ss, uint32_t mask);
+/* Slabs of `mask` become EMPTY, or stop being so: mask and counts. The sets are brought in line by the caller. */
+void hk_pool_enter_empty(struct hk_superslab *ss, uint32_t mask);
+void hk_pool_leave_empty(struct hk_superslab *ss, uint32_t mask);
 
-/* Gives an idle SuperSlab back to the SSArena. */
-void hk_pool_give_superslab(struct hk_superslab *ss);
+/* Enters an EMPTY span into the list of the class that it held. (-Dempty_reuse=enabled) */
+void hk_pool_remember(struct hk_slab *slab);
+
+/* Takes every span that the slabs of `mask` are part of out of its class's list. (-Dempty_reuse=enabled) */
+void hk_pool_forget(struct hk_superslab *ss, uint32_t mask);
 
 static inline bool is_idle(const struct hk_superslab *ss)
 {
     return (ss->empty_mask | ss->unused_mask) == UINT32_MAX;
+}
+
+/* May an EMPTY slab be taken as it is? Else it has to be purged first. */
+static inline bool hk_pool_reuses(void)
+{
+    return HK_EMPTY_REUSE && hk_opt(HK_OPT_SS_EMPTY_REUSE) != 0;
+}
+
+/* Slabs that the stage of UNUSED ones may take. */
+static inline uint32_t hk_pool_usable(const struct hk_superslab *ss)
+{
+    return hk_pool_reuses() ? ss->empty_mask | ss->unused_mask : ss->unused_mask;
 }
 
 /* Where in a mask a span for the class is taken: tiny classes from below, Mid ones from above, so that slabs of which
@@ -62,7 +78,7 @@ static inline unsigned hk_pool_place(uint32_t mask, unsigned cls)
     return cls <= HK_TINY_LAST ? hk_find_run32(mask, slabs) : hk_find_last_run32(mask, slabs);
 }
 
-/* The stages: the SuperSlab and the first slab of a free span, or NULL. */
+/* The stages: the SuperSlab and the first slab of a free span, or NULL. The first: -Dempty_reuse=enabled. */
 struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index);
 struct hk_superslab *hk_pool_take_unused(unsigned cls, unsigned *index);
 struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index);

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
  * Second stage: slabs that were never handed out or were purged. A span of several slabs may also mix UNUSED and EMPTY
- * ones here; it is then not known to be zero.
+ * ones here, where EMPTY ones are reused; it is then not known to be zero.
  */
-#include "base/options.h"
 #include "box/pool_priv.h"
 
 struct hk_superslab *hk_pool_take_unused(unsigned cls, unsigned *index)
 {
-    size_t unit = hk_pool_lowest(SET_USABLE, hk_class_slabs(cls));
-    if (unit == HK_UNITS_MAX)
-        return NULL;
-    struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[unit]); /* written under the lock we hold */
-    *index = hk_pool_place(ss->unused_mask, cls);
-    if (*index == HK_SLABS)
-        *index = hk_pool_place(ss->empty_mask | ss->unused_mask, cls);
-    return ss;
+    for (;;) {
+        size_t unit = hk_pool_lowest(SET_USABLE, hk_class_slabs(cls));
+        if (unit == HK_UNITS_MAX)
+            return NULL;
+        struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[unit]); /* written under the lock we hold */
+        *index = hk_pool_place(ss->unused_mask, cls);
+        if (*index == HK_SLABS)
+            *index = hk_pool_place(hk_pool_usable(ss), cls);
+        if (*index != HK_SLABS)
+            return ss;
+        hk_pool_index(ss); /* the option was switched off since: what was usable then is not now */
+    }
 }

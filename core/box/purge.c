@@ -27,7 +27,7 @@ uint64_t hk_purge_total(void)
 static size_t purge(uint32_t now, uint32_t delay_ms, size_t keep)
 {
     size_t given = hk_arena_purge(now, delay_ms, keep);
-    given += hk_pool_purge(now, delay_ms, keep - hk_min(keep, hk_arena_dirty()));
+    given += hk_pool_purge(now, delay_ms, keep - hk_min(keep, hk_arena_dirty()), HK_POOL_ALL);
     hk_add_relaxed(&total, given);
     return given;
 }

@@ -7,6 +7,7 @@
  * anyway, and a wild free next to a live block is then found. */
 #define MARK_VIRGIN_MAX 64u
 
+/* The record may have described another SuperSlab: no slab of this one has held a class. */
 void hk_superslab_init(struct hk_superslab *ss, char *base)
 {
     ss->base = base;
@@ -16,6 +17,8 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
     for (unsigned i = 0; i < HK_SLABS; i++) {
         ss->slab[i].index = (uint8_t)i;
         ss->slab[i].base = base + i * HK_SLAB_SIZE;
+        ss->slab[i].cls = 0;
+        ss->slab[i].block_size = 0;
     }
 }
 

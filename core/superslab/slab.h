@@ -32,7 +32,7 @@ struct hk_slab {
     uint32_t carved;     /* blocks handed out at least once since the slab was acquired; those above have no link */
     uint32_t capacity;   /* blocks in the span */
     uint32_t block_size; /* bytes */
-    uint8_t cls;
+    uint8_t cls;         /* of an EMPTY slab: the class it held last, in each record of the span; 0: none yet */
     uint8_t slabs;       /* length of the span */
     uint8_t state;       /* enum hk_slab_state */
     uint8_t index;       /* of this slab in its SuperSlab; constant */

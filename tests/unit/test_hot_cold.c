@@ -39,17 +39,28 @@ static void the_fullest_of_the_first_is_chosen(void **state)
 {
     (void)state;
     assert_ptr_equal(choose((uint32_t[]){5}, 1), &slabs[0]);
+    if (!HK_HOT_COLD) {
+        assert_ptr_equal(choose((uint32_t[]){5, 9}, 2), &slabs[0]);
+        return;
+    }
     assert_ptr_equal(choose((uint32_t[]){5, 9}, 2), &slabs[1]);
     assert_ptr_equal(choose((uint32_t[]){9, 5, 7}, 3), &slabs[0]);
     assert_ptr_equal(choose((uint32_t[]){1, 2, 3, 4}, 4), &slabs[3]);
     assert_ptr_equal(choose((uint32_t[]){1, 7, 3, 7}, 4), &slabs[1]); /* the nearer of two */
 }
 
-static void no_more_than_the_candidates_are_looked_at(void **state)
+static void no_more_than_the_limit_are_looked_at(void **state)
 {
     (void)state;
-    assert_int_equal(HK_HOT_COLD_CANDIDATES, 4);
-    assert_ptr_equal(choose((uint32_t[]){1, 2, 3, 4, 100, 200}, 6), &slabs[3]);
+    const uint32_t used[] = {1, 2, 3, 4, 100, 200};
+    assert_int_equal(hk_opt(HK_OPT_SS_EMPTY_SCAN_LIMIT), 4);
+    assert_ptr_equal(choose(used, 6), &slabs[HK_HOT_COLD ? 3 : 0]);
+    for (unsigned limit = 1; limit <= 6; limit++) {
+        assert_true(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, limit));
+        assert_ptr_equal(choose(used, 6), &slabs[HK_HOT_COLD ? limit - 1 : 0]);
+    }
+    assert_false(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, 0)); /* one is always looked at */
+    assert_true(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, 4));
 }
 
 static void follows_the_model(void **state)
@@ -58,13 +69,15 @@ static void follows_the_model(void **state)
     uint64_t seed = 17;
     for (unsigned i = 0; i < 5000; i++) {
         uint32_t used[16];
-        unsigned n = 1 + (unsigned)unit_random(&seed, 16), best = 0;
+        unsigned n = 1 + (unsigned)unit_random(&seed, 16), limit = 1 + (unsigned)unit_random(&seed, 8), best = 0;
         for (unsigned j = 0; j < n; j++)
             used[j] = (uint32_t)unit_random(&seed, 6);
-        for (unsigned j = 1; j < n && j < HK_HOT_COLD_CANDIDATES; j++)
+        assert_true(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, limit));
+        for (unsigned j = 1; HK_HOT_COLD && j < n && j < limit; j++)
             best = used[j] > used[best] ? j : best;
         assert_ptr_equal(choose(used, n), &slabs[best]);
     }
+    assert_true(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, 4));
 }
 
 int main(void)
@@ -73,7 +86,7 @@ int main(void)
         cmocka_unit_test(hot_is_above_three_quarters),
         cmocka_unit_test(an_empty_list_has_no_choice),
         cmocka_unit_test(the_fullest_of_the_first_is_chosen),
-        cmocka_unit_test(no_more_than_the_candidates_are_looked_at),
+        cmocka_unit_test(no_more_than_the_limit_are_looked_at),
         cmocka_unit_test(follows_the_model),
     };
     return cmocka_run_group_tests_name("hot_cold", tests, NULL, NULL);

@@ -43,6 +43,8 @@ static void stage_by_stage(void *arg)
 static void each_stage_has_its_counter(void **state)
 {
     (void)state;
+    if (!HK_EMPTY_REUSE)
+        skip();
     unit_passes(stage_by_stage, NULL);
 }
 
@@ -68,6 +70,8 @@ static void lowest_first(void *arg)
 static void empty_slabs_come_first_and_the_lowest_of_them(void **state)
 {
     (void)state;
+    if (!HK_EMPTY_REUSE)
+        skip();
     unit_passes(lowest_first, NULL);
 }
 
@@ -90,7 +94,7 @@ static void same_class_again(void *arg)
         EXPECT(acquire(cls) == b && acquire(cls) == c && acquire(cls) == a); /* the latest first */
         EXPECT(hk_pool_stage_count(HK_STAGE_EMPTY, cls) == 3);
         release(b);
-        EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0) >= n * HK_SLAB_SIZE);
+        EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_ALL) >= n * HK_SLAB_SIZE);
         struct hk_slab *fresh = acquire(cls); /* what was purged is not remembered */
         EXPECT(fresh->zero && hk_pool_stage_count(HK_STAGE_EMPTY, cls) == 3);
         EXPECT(hk_pool_check());
@@ -100,25 +104,55 @@ static void same_class_again(void *arg)
 static void a_mid_class_gets_its_own_slabs_again(void **state)
 {
     (void)state;
+    if (!HK_EMPTY_REUSE)
+        skip();
     unit_passes(same_class_again, NULL);
 }
 
+/* What is EMPTY comes back as UNUSED, after its purge, and not before. */
 static void without_reuse(void *arg)
 {
     (void)arg;
+    struct hk_slab *slab[HK_SLABS];
     EXPECT(hk_option_store(HK_OPT_SS_EMPTY_REUSE, 0));
-    struct hk_slab *first = acquire(SINGLE), *second = acquire(SINGLE);
-    release(first);
-    struct hk_slab *third = acquire(SINGLE);
-    EXPECT(third != first && third->zero);
-    expect_stages(SINGLE, 0, 2, 1);
-    EXPECT(hk_pool_check() && second->state == HK_SLAB_ACTIVE);
+    for (unsigned i = 0; i < HK_SLABS; i++)
+        slab[i] = acquire(SINGLE);
+    expect_stages(SINGLE, 0, 31, 1);
+    release(slab[7]);
+    release(slab[8]);
+    struct hk_slab *next = acquire(SINGLE);
+    EXPECT(hk_slab_superslab(next) != hk_slab_superslab(slab[0]) && next->zero);
+    expect_stages(SINGLE, 0, 31, 2);
+    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_ALL) == 2 * HK_SLAB_SIZE);
+    struct hk_slab *pair = acquire(class_of_span(2));
+    EXPECT(pair == (class_of_span(2) <= HK_TINY_LAST ? slab[7] : pair) && pair->zero);
+    expect_stages(class_of_span(2), 0, 1, 0);
+    release(pair);
+    for (unsigned i = 0; i < 31; i++)
+        EXPECT(acquire(SINGLE) != pair);
+    EXPECT(look().empty == 2);
+}
+
+/* While EMPTY slabs are in the pool: the sets know of them. */
+static void switch_reuse(void *arg)
+{
+    (void)arg;
+    struct hk_slab *slab[HK_SLABS];
+    for (unsigned i = 0; i < HK_SLABS; i++)
+        slab[i] = acquire(SINGLE);
+    release(slab[3]);
+    EXPECT(hk_option_store(HK_OPT_SS_EMPTY_REUSE, 0));
+    EXPECT(acquire(SINGLE) != slab[3]);
+    EXPECT(hk_option_store(HK_OPT_SS_EMPTY_REUSE, 1));
+    EXPECT((acquire(SINGLE) == slab[3]) == HK_EMPTY_REUSE);
+    EXPECT(hk_pool_check());
 }
 
 static void reuse_can_be_switched_off(void **state)
 {
     (void)state;
     unit_passes(without_reuse, NULL);
+    unit_passes(switch_reuse, NULL);
 }
 
 /* Neighbours that are EMPTY make a span, whatever they were before. */
@@ -152,6 +186,8 @@ static void spans(void *arg)
 static void a_span_is_made_of_neighbours(void **state)
 {
     (void)state;
+    if (!HK_EMPTY_REUSE)
+        skip();
     unit_passes(spans, NULL);
 }
 
@@ -163,7 +199,7 @@ static void mixed_span(void *arg)
     for (unsigned i = 0; i < HK_SLABS; i++)
         slab[i] = acquire(SINGLE);
     release(slab[30]);
-    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0) == HK_SLAB_SIZE);
+    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_ALL) == HK_SLAB_SIZE);
     release(slab[31]);
     struct hk_slab *pair = acquire(class_of_span(2));
     EXPECT(pair == slab[30] && !pair->zero);
@@ -174,6 +210,8 @@ static void mixed_span(void *arg)
 static void a_span_may_mix_empty_and_unused(void **state)
 {
     (void)state;
+    if (!HK_EMPTY_REUSE)
+        skip();
     unit_passes(mixed_span, NULL);
 }
 
@@ -190,8 +228,8 @@ static void random_spans(void *arg)
             struct overview before = look();
             uint64_t reused = hk_pool_stage_count(HK_STAGE_EMPTY, 0);
             struct hk_slab *slab = acquire(cls);
-            EXPECT(hk_pool_stage_count(HK_STAGE_EMPTY, 0) - reused == (before.lowest[n] != NULL));
-            EXPECT(n > 1 || before.lowest[n] == NULL || hk_slab_base(slab) == before.lowest[n]);
+            EXPECT(hk_pool_stage_count(HK_STAGE_EMPTY, 0) - reused == (HK_EMPTY_REUSE && before.lowest[n] != NULL));
+            EXPECT(!HK_EMPTY_REUSE || n > 1 || before.lowest[n] == NULL || hk_slab_base(slab) == before.lowest[n]);
             for (unsigned i = 0; i < count; i++)
                 EXPECT(held[i] + held[i]->slabs <= slab || slab + n <= held[i]);
             held[count++] = slab;
@@ -204,7 +242,7 @@ static void random_spans(void *arg)
         }
         if (step % 10 == 0) {
             fake_os_travel(20);
-            hk_pool_purge(hk_os_now_ms(), 300, 4 * HK_SLAB_SIZE);
+            hk_pool_purge(hk_os_now_ms(), 300, 4 * HK_SLAB_SIZE, HK_POOL_ALL);
         }
         EXPECT(look().owned == slabs);
     }
@@ -227,7 +265,7 @@ static void idle_superslabs(void *arg)
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 160; i++)
             slab[i] = acquire(SINGLE);
-        EXPECT(look().superslabs == 5);
+        EXPECT(look().superslabs == 5 || (!HK_EMPTY_REUSE && round > 0)); /* then what is EMPTY is of no use */
         for (unsigned i = 0; i < 160; i++)
             release(slab[i]);
         EXPECT(look().superslabs == 1); /* one stays for who comes next */
@@ -291,8 +329,8 @@ static void superslab_comes_back(void *arg)
     hk_pool_trim();
     EXPECT(hk_arena_dirty() == 3 * HK_SLAB_SIZE);
     struct hk_slab *again = acquire(SINGLE);
-    EXPECT(again == slab[0] && !again->zero);
-    EXPECT(look().empty == 2 && look().unused == 29);
+    EXPECT(HK_EMPTY_REUSE ? again == slab[0] && !again->zero : again != slab[0] && again->zero);
+    EXPECT(look().empty == 2 + !HK_EMPTY_REUSE && look().unused == 28 + HK_EMPTY_REUSE);
     expect_stages(SINGLE, 0, 2, 2);
 }
 

@@ -162,6 +162,8 @@ static void tick_while_working(void *arg)
 static void what_is_in_use_is_not_purged(void **state)
 {
     (void)state;
+    if (!HK_EMPTY_REUSE)
+        skip(); /* no slab is used again before its purge */
     unit_passes(tick_while_working, NULL);
 }
 
@@ -178,7 +180,7 @@ static void tick_refused(void *arg)
     fake_os_recover();
     make_empty(10);
     EXPECT(hk_arena_check() && hk_pool_check());
-    EXPECT(hk_purge_now(0) == 10 * HK_SLAB_SIZE);
+    EXPECT(hk_purge_now(0) == (HK_EMPTY_REUSE ? 10 : 20) * HK_SLAB_SIZE);
 }
 
 static void a_system_that_refuses_harms_nothing(void **state)
