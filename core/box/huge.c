@@ -81,31 +81,13 @@ static void keep_record(struct huge *h)
     hk_unlock(&lock);
 }
 
-/* Maps more than is asked for and gives back what lies outside; a refused unmap only leaves address space behind. */
-static char *map_aligned(size_t size, size_t align)
-{
-    if (align <= hk_os_page_size())
-        return hk_os_map(size);
-    if (size > SIZE_MAX - align)
-        return NULL;
-    char *map = hk_os_map(size + align);
-    if (map == NULL)
-        return NULL;
-    char *start = (char *)hk_align_up((uintptr_t)map, align);
-    if (start > map)
-        hk_os_unmap(map, (size_t)(start - map));
-    if (start < map + align)
-        hk_os_unmap(start + size, (size_t)(map + align - start));
-    return start;
-}
-
 void *hk_huge_alloc(size_t size, size_t align)
 {
     size = hk_align_up(size, hk_os_page_size());
     if (size == 0 || !hk_arena_charge(size))
         return NULL;
     struct huge *h = new_record();
-    char *start = h != NULL ? map_aligned(size, align) : NULL;
+    char *start = h != NULL ? hk_os_map_aligned(size, align) : NULL;
     if (start == NULL) {
         if (h != NULL)
             keep_record(h);

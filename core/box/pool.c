@@ -227,15 +227,15 @@ static struct leaving detach_idle(void)
     return (struct leaving){NULL, 0};
 }
 
-void hk_pool_trim(void)
+size_t hk_pool_trim(void)
 {
-    for (;;) {
+    for (size_t given = 0;;) {
         hk_lock(&hk_pool.lock);
         struct leaving leaving = detach_idle();
         hk_unlock(&hk_pool.lock);
         if (leaving.base == NULL)
-            return;
-        hk_arena_give_superslab(leaving.base, leaving.clean);
+            return given;
+        given += hk_arena_give_superslab(leaving.base, leaving.clean);
     }
 }
 

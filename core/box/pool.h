@@ -32,8 +32,8 @@ enum hk_pool_part { HK_POOL_ALL, HK_POOL_MID };
  * at most `keep` bytes of the part are left; returns the bytes given back. */
 size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t keep, enum hk_pool_part part);
 
-/* Gives every SuperSlab without an owned slab back to the SSArena. */
-void hk_pool_trim(void);
+/* Gives every SuperSlab without an owned slab back to the SSArena; returns the bytes that went on to the system. */
+size_t hk_pool_trim(void);
 
 /* EMPTY slabs: resident, nothing lives in them; and those of them that held a Mid class. Relaxed: changed under the
  * lock, hints when read without it. */

@@ -26,7 +26,7 @@ uint64_t hk_purge_total(void)
 /* Keeps `keep` bytes in EMPTY slabs and runs together. */
 static size_t purge(uint32_t now, uint32_t delay_ms, size_t keep)
 {
-    size_t given = hk_arena_purge(now, delay_ms, keep);
+    size_t given = hk_hot_span_purge(now, delay_ms, keep);
     given += hk_pool_purge(now, delay_ms, keep - hk_min(keep, hk_arena_dirty()), HK_POOL_ALL);
     hk_add_relaxed(&total, given);
     return given;
@@ -77,7 +77,7 @@ void hk_purge_tick_slow(void)
     uint32_t now = hk_os_now_ms();
     uint32_t before = hk_load_relaxed(&last);
     size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP);
-    if (now - before >= delay() / 2) {
+    if (now - before >= delay() / 2 || hk_hot_span_at_once()) {
         hk_store_relaxed(&last, now);
         purge(now, delay(), keep);
     }
@@ -89,8 +89,9 @@ void hk_purge_tick_slow(void)
 size_t hk_purge_now(size_t keep)
 {
     hk_heap_sweep();
-    hk_pool_trim();
-    return purge(hk_os_now_ms(), 0, keep);
+    size_t given = hk_pool_trim();
+    hk_add_relaxed(&total, given);
+    return given + purge(hk_os_now_ms(), 0, keep);
 }
 
 void hk_purge_allow_helper(bool yes)

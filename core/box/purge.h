@@ -5,12 +5,14 @@
  * free, by a helper thread, so that a program which goes to sleep gives back too. The helper starts only when there is
  * more than 12 MiB to give back and ends when that is done: a program that frees little stays single-threaded.
  *
- * Any thread that holds no lock of ours. Knows heaps, pool and SSArena; must not know fronts.
+ * How long freed runs and Mid spans stay is the hot_span box's. Any thread that holds no lock of ours. Knows heaps,
+ * pool and SSArena; must not know fronts.
  */
 #ifndef HK_BOX_PURGE_H
 #define HK_BOX_PURGE_H
 
 #include "base/options.h"
+#include "box/hot_span.h"
 #include "box/pool.h"
 #include "superslab/ss_arena.h"
 
@@ -25,7 +27,7 @@ HK_SLOW_PATH void hk_purge_tick_slow(void);
 /* For the end of slow paths that freed a batch or a run. */
 static inline void hk_purge_tick(void)
 {
-    if (HK_UNLIKELY(hk_purge_free_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP)))
+    if (HK_UNLIKELY(hk_purge_free_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP) || hk_hot_span_at_once()))
         hk_purge_tick_slow();
 }
 

@@ -23,6 +23,9 @@ void *hk_os_reserve_readable(size_t size);
 /* Memory to read and write, zero, in one mapping of its own; NULL when refused. */
 void *hk_os_map(size_t size);
 
+/* The same at a multiple of `align`, a power of two. */
+void *hk_os_map_aligned(size_t size, size_t align);
+
 /* Makes a part of a reservation readable and writable. Page-aligned. */
 bool hk_os_commit(void *ptr, size_t size);
 

@@ -22,7 +22,7 @@ struct hk_lock *hk_arena_lock(void)
 
 size_t hk_arena_mapped(void)
 {
-    return hk_arenas.mapped;
+    return hk_arenas.mapped + (HK_SS_ARENA ? 0 : hk_arena_single_bytes());
 }
 
 size_t hk_arena_live(void)
@@ -202,6 +202,8 @@ void *hk_arena_take_superslab(uint32_t *clean)
     *clean = 0;
     if (!within_limit(HK_SUPERSLAB_SIZE))
         return NULL;
+    if (!HK_SS_ARENA)
+        return hk_arena_single_take(clean);
     hk_lock(&hk_arenas.lock);
     uint32_t ref = take_locked(SUPERSLAB_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
     for (unsigned i = 0; i < HK_SLABS && ref != NO_PAGE; i++)
@@ -256,11 +258,12 @@ bool hk_arena_give(void *ptr)
     return give(ptr, PAGE_RUN, 0);
 }
 
-void hk_arena_give_superslab(void *ptr, uint32_t clean)
+size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
 {
-    bool ok = give(ptr, PAGE_SUPERSLAB, clean);
+    bool ok = HK_SS_ARENA ? give(ptr, PAGE_SUPERSLAB, clean) : hk_arena_single_give(ptr);
     HK_ASSERT(ok);
     (void)ok;
+    return HK_SS_ARENA ? 0 : (HK_SLABS - (size_t)__builtin_popcount(clean)) * HK_SLAB_SIZE;
 }
 
 /* ---- resize ---- */
@@ -331,6 +334,8 @@ struct hk_run hk_arena_find(const void *ptr)
     uint32_t ref = hk_arena_page(ptr);
     if (ref != NO_PAGE)
         run = describe(ref, ptr);
+    else if (!HK_SS_ARENA)
+        run = hk_arena_single_find_locked(ptr);
     hk_unlock(&hk_arenas.lock);
     return run;
 }

@@ -8,6 +8,8 @@
  * an eighth of a doubling (the smallest that fits, most recently freed first), so dirty holes are used before virgin
  * memory. One bit per page tells whether it may be resident ("dirty"); a run without dirty pages is known to be zero.
  *
+ * With -Dss_arena=disabled only page runs are cut from arenas, and each SuperSlab is a mapping.
+ *
  * One lock, rank arena; no system call that gives memory back is made under it. Must not know slabs, pools or who uses
  * a run.
  */
@@ -15,6 +17,7 @@
 #define HK_SUPERSLAB_SS_ARENA_H
 
 #include "base/bits.h"
+#include "config.h"
 #include "os/lock.h"
 
 #define HK_PAGE ((size_t)4096)
@@ -42,9 +45,10 @@ void *hk_arena_take(size_t pages, size_t align, bool *zero);
 bool hk_arena_give(void *ptr);
 
 /* A SuperSlab: 2 MiB at a multiple of 2 MiB. Its slabs (64 KiB each) in `clean` are known to be zero, the others count
- * as dirty; on the way back too. */
+ * as dirty; on the way back too. With -Dss_arena=disabled it is a mapping of its own and unmapped on the way back: give
+ * returns the bytes that went back to the system by that, 0 where it stays in its arena. */
 void *hk_arena_take_superslab(uint32_t *clean);
-void hk_arena_give_superslab(void *ptr, uint32_t clean);
+size_t hk_arena_give_superslab(void *ptr, uint32_t clean);
 
 /* Makes the first arena, if there is none. False: no memory. */
 bool hk_arena_start(void);

@@ -121,5 +121,7 @@ void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_r
             visit(ctx, a->base + at * HK_PAGE, pages_of(&a->page[at]) * HK_PAGE, public_kind(kind_of(&a->page[at])));
         visit(ctx, a->page, records_size(a->mapped / HK_PAGE), HK_RUN_NONE);
     }
+    if (!HK_SS_ARENA)
+        hk_arena_single_visit_locked(visit, ctx);
     hk_unlock(&hk_arenas.lock);
 }

@@ -114,4 +114,12 @@ void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp);
 /* Takes a free run out of its bin. */
 void hk_arena_unlink(uint32_t ref);
 
+/* SuperSlabs where they do not come from arenas: mapped and unmapped one by one. All but the _locked ones take the
+ * lock. (ss_arena_single.c, with -Dss_arena=disabled) */
+void *hk_arena_single_take(uint32_t *clean);
+bool hk_arena_single_give(void *ptr);
+struct hk_run hk_arena_single_find_locked(const void *ptr);
+void hk_arena_single_visit_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
+size_t hk_arena_single_bytes(void);
+
 #endif

@@ -165,7 +165,7 @@ static bool check_arena(struct arena *a, size_t *dirty, size_t *live)
 
 bool hk_arena_check(void)
 {
-    size_t dirty = 0, live = 0;
+    size_t dirty = 0, live = HK_SS_ARENA ? 0 : hk_arena_single_bytes();
     bool ok = true;
     hk_lock(&hk_arenas.lock);
     for (uint32_t i = 0; i < hk_arenas.count; i++)
