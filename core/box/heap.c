@@ -4,6 +4,7 @@
 #include "box/heap_priv.h"
 #include "box/hot_cold.h"
 #include "box/pool.h"
+#include "remote_batch.h"
 
 /* ---- slabs between their states; the heap's lock ---- */
 
@@ -201,10 +202,10 @@ void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls)
 /* ---- give ---- */
 
 /* Collects on behalf of owners that sleep (if nobody works on them now) or are gone (nobody else would). */
-static void collect_for(struct hk_remote_batch *batch)
+static void collect_for(struct hk_remote_sent *sent)
 {
-    for (unsigned i = 0; i < batch->owners; i++) {
-        struct hk_heap *heap = hk_heap_of(batch->waiting[i]);
+    for (unsigned i = 0; i < sent->owners; i++) {
+        struct hk_heap *heap = hk_heap_of(sent->owner[i]);
         if (hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE) {
             if (!hk_try_lock(&heap->lock))
                 continue;
@@ -215,7 +216,7 @@ static void collect_for(struct hk_remote_batch *batch)
             hk_heap_collect(heap);
         }
     }
-    batch->owners = 0;
+    sent->owners = 0;
 }
 
 /* The blocks [i, end of the run) lie in one slab of ours. Returns the end. */
@@ -249,17 +250,17 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
             i = give_own(heap, slab, blocks, i, n);
         else
             i = hk_remote_add(&batch, slab, blocks, i, n);
-        if (HK_UNLIKELY(hk_remote_is_full(&batch))) {
+        if (HK_UNLIKELY(hk_remote_is_full(&batch.sent))) {
             hk_unlock(&heap->lock);
-            collect_for(&batch);
+            collect_for(&batch.sent);
             hk_lock(&heap->lock);
         }
     }
     hk_unlock(&heap->lock);
     hk_remote_end(&batch);
-    if (HK_UNLIKELY(batch.owners != 0))
-        collect_for(&batch);
-    heap->chains += batch.pushed;
+    if (HK_UNLIKELY(batch.sent.owners != 0))
+        collect_for(&batch.sent);
+    heap->chains += batch.sent.chains;
     return slabs;
 }
 

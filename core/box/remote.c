@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The remote word and the wake stack. How batches become chains: remote_chain.c or remote_cas.c.
+ * The remote word and the wake stack. How batches become chains: remote_batch.h.
  */
 #include "box/remote.h"
 
@@ -37,14 +37,6 @@ struct hk_owner *hk_remote_push(const struct hk_chain *chain)
     if (hk_load_relaxed(&owner->state) != HK_OWNER_ALIVE)
         return owner;
     return hk_add_relaxed(&owner->queued, 1) >= QUEUED_MAX ? owner : NULL; /* a hint */
-}
-
-void hk_remote_send(struct hk_remote_batch *batch, const struct hk_chain *chain)
-{
-    struct hk_owner *owner = hk_remote_push(chain);
-    batch->pushed++;
-    if (owner != NULL && (batch->owners == 0 || batch->waiting[batch->owners - 1] != owner))
-        batch->waiting[batch->owners++] = owner;
 }
 
 struct hk_slab *hk_remote_take_woken(struct hk_owner *owner)

@@ -2,7 +2,8 @@
  *
  * remote: how a thread gives blocks back to a slab that another heap owns: it pushes a chain of them onto the slab's
  * remote word with one CAS; who makes the word nonzero also pushes the slab onto its owner's wake stack. -Dremote=
- * chooses how long chains are: `chain` gathers a batch's blocks by slab first, `cas` pushes each block at once.
+ * chooses how long chains are (remote_batch.h in the folder of the choice): `chain` gathers a batch's blocks by slab
+ * first, `cas` pushes each block at once.
  *
  * Protocol, the same for both. The remote word is the only authority.
  *  - Word nonzero <=> the slab is on one wake stack, or its pusher is about to put it there, or its collector has just
@@ -19,7 +20,6 @@
 #ifndef HK_BOX_REMOTE_H
 #define HK_BOX_REMOTE_H
 
-#include "config.h"
 #include "superslab/slab.h"
 
 enum hk_owner_state {
@@ -46,35 +46,30 @@ struct hk_chain {
  * wait), else NULL. Any thread that holds the chain's blocks. */
 struct hk_owner *hk_remote_push(const struct hk_chain *chain);
 
-/* Chains that a batch gathers at a time, and owners that wait in it before it has to be emptied of them. */
-#define HK_REMOTE_SLOTS (HK_REMOTE_CHAIN * 8u)
+/* What a batch has sent, and what came of it: the part of struct hk_remote_batch that both choices have. */
 #define HK_REMOTE_OWNERS 8u
+#define HK_REMOTE_SPARE 8u
 
-/* Blocks of one flush on their way to slabs of other heaps, and what came of it. */
-struct hk_remote_batch {
-    struct hk_owner *waiting[HK_REMOTE_OWNERS + HK_REMOTE_SLOTS]; /* owners to collect for, as hk_remote_push says */
-    unsigned owners;                                              /* in `waiting` */
-    unsigned pushed;                                              /* chains */
-    struct hk_chain chain[HK_REMOTE_SLOTS]; /* being gathered; direct-mapped, so that no flush searches */
+struct hk_remote_sent {
+    struct hk_owner *owner[HK_REMOTE_OWNERS + HK_REMOTE_SPARE]; /* to collect for, as hk_remote_push says */
+    unsigned owners;                                            /* in `owner` */
+    unsigned chains;                                            /* pushed so far */
 };
 
-/* Makes a batch empty. */
-void hk_remote_begin(struct hk_remote_batch *batch);
-
-/* Adds blocks[i] of `slab`, and as many of blocks[i + 1 ... n) as lie in the same slab; returns where it stopped. */
-unsigned hk_remote_add(struct hk_remote_batch *batch, struct hk_slab *slab, void **blocks, unsigned i, unsigned n);
-
-/* Pushes what is still in the batch. Owners that wait then are the caller's to collect for. */
-void hk_remote_end(struct hk_remote_batch *batch);
-
-/* Is there no room for another owner? Then the caller collects for those that wait, and empties the list. */
-static inline bool hk_remote_is_full(const struct hk_remote_batch *batch)
+/* Is there no more room but for what ends the batch? Then the caller collects for the owners and empties the list. */
+static inline bool hk_remote_is_full(const struct hk_remote_sent *sent)
 {
-    return batch->owners >= HK_REMOTE_OWNERS;
+    return sent->owners >= HK_REMOTE_OWNERS;
 }
 
-/* Pushes a chain and remembers an owner to collect for: the step that both choices are made of. */
-void hk_remote_send(struct hk_remote_batch *batch, const struct hk_chain *chain);
+/* Pushes a chain and remembers an owner to collect for. */
+static inline void hk_remote_send(struct hk_remote_sent *sent, const struct hk_chain *chain)
+{
+    struct hk_owner *owner = hk_remote_push(chain);
+    sent->chains++;
+    if (HK_UNLIKELY(owner != NULL) && (sent->owners == 0 || sent->owner[sent->owners - 1] != owner))
+        sent->owner[sent->owners++] = owner;
+}
 
 /* Puts a slab, whose word is nonzero and which is on no stack, onto its owner's wake stack. */
 void hk_remote_wake(struct hk_owner *owner, struct hk_slab *slab);

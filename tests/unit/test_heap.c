@@ -6,6 +6,7 @@
 
 #include "box/pool.h"
 #include "fake_os.h"
+#include "remote_batch.h"
 #include "superslab/ss_arena.h"
 
 #include <pthread.h>
@@ -201,7 +202,7 @@ static void mix(void *arg)
     EXPECT(hk_slab_of(blocks[0][0])->used == 0);
     for (unsigned i = 1; i < 3; i++)
         EXPECT(hk_remote_count(hk_slab_of(blocks[i][0])) == PER_SLAB);
-    EXPECT(heaps[0]->chains == (HK_REMOTE_CHAIN ? 2 : 2 * PER_SLAB)); /* one push each, however they were mixed */
+    EXPECT(heaps[0]->chains == (HK_REMOTE_SLOTS ? 2 : 2 * PER_SLAB)); /* one push each, however they were mixed */
     hk_heap_sweep();
     EXPECT(fixture_owned_slabs() == 0);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab_fixture.h"
 
-#include "box/remote.h"
 #include "fake_os.h"
+#include "remote_batch.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -177,7 +177,7 @@ static void add_all(struct hk_remote_batch *batch, void **blocks, unsigned n)
     for (unsigned i = 0; i < n;) {
         unsigned end = hk_remote_add(batch, hk_slab_of(blocks[i]), blocks, i, n);
         EXPECT(end > i && end <= n);
-        EXPECT(end == n || hk_slab_of(blocks[end]) != hk_slab_of(blocks[i]) || hk_remote_is_full(batch));
+        EXPECT(end == n || hk_slab_of(blocks[end]) != hk_slab_of(blocks[i]) || hk_remote_is_full(&batch->sent));
         i = end;
     }
 }
@@ -210,8 +210,8 @@ static void a_batch_brings_every_block_home(void **state)
     hk_remote_begin(&batch);
     add_all(&batch, blocks, HK_COUNT(blocks));
     hk_remote_end(&batch);
-    assert_int_equal(batch.owners, 0);
-    assert_int_equal(batch.pushed, HK_REMOTE_CHAIN ? BATCH_SLABS : HK_COUNT(blocks));
+    assert_int_equal(batch.sent.owners, 0);
+    assert_int_equal(batch.sent.chains, HK_REMOTE_SLOTS ? BATCH_SLABS : HK_COUNT(blocks));
     assert_int_equal(merge_all(), HK_COUNT(blocks));
     for (unsigned s = 0; s < BATCH_SLABS; s++)
         assert_int_equal(ss->slab[s].used, 0);
@@ -227,7 +227,7 @@ static void what_a_batch_holds_back(void **state)
     take(slab, blocks, 3);
     hk_remote_begin(&batch);
     assert_int_equal(hk_remote_add(&batch, slab, blocks, 0, 3), 3);
-    assert_int_equal(hk_remote_count(slab), HK_REMOTE_CHAIN ? 0 : 3);
+    assert_int_equal(hk_remote_count(slab), HK_REMOTE_SLOTS ? 0 : 3);
     struct hk_slab *same_slot = fixture_open(ss, 8, 10, &owner);
     void *other;
     take(same_slot, &other, 1);
@@ -242,12 +242,12 @@ static void what_a_batch_holds_back(void **state)
 
 static struct hk_owner gone[OWNERS];
 
-static void note_waiting(struct hk_remote_batch *batch, unsigned *times)
+static void note_waiting(struct hk_remote_sent *sent, unsigned *times)
 {
-    assert_true(batch->owners <= HK_COUNT(batch->waiting));
-    for (unsigned i = 0; i < batch->owners; i++)
-        times[batch->waiting[i] - gone]++;
-    batch->owners = 0;
+    assert_true(sent->owners <= HK_COUNT(sent->owner));
+    for (unsigned i = 0; i < sent->owners; i++)
+        times[sent->owner[i] - gone]++;
+    sent->owners = 0;
 }
 
 /* Each owner that is gone has to be collected for, but not once per slab where its slabs follow one another. */
@@ -264,11 +264,11 @@ static void a_batch_remembers_owners_to_collect_for(void **state)
     }
     for (unsigned s = 0; s < HK_SLABS; s++) {
         add_all(&batch, blocks[s], 2);
-        if (hk_remote_is_full(&batch))
-            note_waiting(&batch, times);
+        if (hk_remote_is_full(&batch.sent))
+            note_waiting(&batch.sent, times);
     }
     hk_remote_end(&batch);
-    note_waiting(&batch, times);
+    note_waiting(&batch.sent, times);
     for (unsigned i = 0; i < OWNERS; i++) {
         assert_true(times[i] >= 1);
         sum += times[i];
