@@ -79,6 +79,13 @@ static void visit_huge(void *ctx, void *start, size_t size)
     u->live_resident += hk_os_resident(start, size);
 }
 
+static void visit_registry(void *ctx, void *start, size_t size)
+{
+    struct hk_usage *u = ctx;
+    u->metadata += hk_os_resident(start, size);
+    u->mapped += size;
+}
+
 static void visit_meta(void *ctx, void *start, size_t size)
 {
     struct hk_usage *u = ctx;
@@ -112,14 +119,11 @@ void hk_usage_read(struct hk_usage *u)
     hk_arena_visit(visit_run, u);
     hk_huge_visit(visit_huge, u);
     hk_meta_visit(visit_meta, u);
-    void *registry[1];
-    size_t registry_size = hk_registry_mapped(registry);
-    if (registry_size != 0)
-        u->metadata += hk_os_resident(registry[0], registry_size);
+    hk_registry_visit(visit_registry, u);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         add_class(u, cls);
     u->live += u->runs + u->huge;
     u->live_blocks += u->run_blocks + u->huge_blocks;
     u->resident = u->live_resident + u->front + u->slab_free + u->empty + u->run_free + u->metadata;
-    u->mapped = hk_arena_mapped() + registry_size + u->huge;
+    u->mapped += hk_arena_mapped() + u->huge;
 }

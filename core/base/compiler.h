@@ -35,6 +35,13 @@
 #define HK_ALIAS(name) __attribute__((alias(#name), copy(name)))
 #endif
 
+/* An address that a program can have, without asking for more, is below 2 to that power. */
+#if defined(__x86_64__)
+#define HK_ADDRESS_BITS 47
+#else
+#define HK_ADDRESS_BITS 48
+#endif
+
 /* Thread-local data that malloc reads: at a fixed distance from the thread pointer, so that no access calls the loader
  * (and with it malloc). */
 #define HK_TLS _Thread_local __attribute__((tls_model("initial-exec")))

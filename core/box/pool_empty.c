@@ -27,7 +27,7 @@ struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index)
     size_t unit = hk_pool_lowest(SET_EMPTY, hk_class_slabs(cls));
     if (unit == HK_UNITS_MAX)
         return NULL;
-    struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[unit]); /* written under the lock we hold */
+    struct hk_superslab *ss = hk_registry_superslab_at(unit); /* written under the lock we hold */
     *index = hk_pool_place(ss->empty_mask, cls);
     return ss;
 }

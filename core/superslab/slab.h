@@ -61,7 +61,7 @@ struct hk_superslab {
 /* The span that a block lies in; `ptr` must be a block of ours (its code is not 0). */
 static inline struct hk_slab *hk_slab_of(const void *ptr)
 {
-    struct hk_superslab *ss = hk_load_relaxed(&hk_window_units[hk_registry_unit(ptr)]); /* as the code of the block */
+    struct hk_superslab *ss = hk_registry_superslab_of_block(ptr);
     struct hk_slab *slab = &ss->slab[((uintptr_t)ptr >> 16) % HK_SLABS];
     return slab - slab->head;
 }

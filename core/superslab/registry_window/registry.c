@@ -65,8 +65,8 @@ size_t hk_registry_committed(void)
     return committed;
 }
 
-size_t hk_registry_mapped(void *start[1])
+void hk_registry_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)
 {
-    start[0] = (void *)hk_window_codes;
-    return mapped;
+    if (mapped != 0)
+        visit(ctx, (void *)hk_window_codes, mapped);
 }
