@@ -7,6 +7,8 @@
 #ifndef HK_BASE_COMPILER_H
 #define HK_BASE_COMPILER_H
 
+#include "config.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,8 +73,9 @@ static inline void hk_pause(void)
 
 /* The thread-local object `var` as a pointer type whose dereference costs no addition of the thread pointer: on x86-64
  * gcc and clang take the address space of %fs, elsewhere it is a plain pointer. HK_TLS_SPACE qualifies the pointed-to
- * type. (Saves one instruction on each fast path; callgrind, hot pair of 64 bytes.) */
-#if defined(__x86_64__) && defined(__SEG_FS)
+ * type. (Saves one instruction on each fast path; callgrind, hot pair of 64 bytes.) With -Dtls=pointer what the fast
+ * paths use is not thread-local itself, and the pointed-to type is a plain one. */
+#if defined(__x86_64__) && defined(__SEG_FS) && !HK_TLS_POINTER
 #define HK_TLS_SPACE __seg_fs
 #define HK_TLS_PTR(type, var)                                            \
     __extension__({                                                      \
@@ -80,11 +83,15 @@ static inline void hk_pause(void)
         __asm__("movq " #var "@gottpoff(%%rip), %0" : "=r"(hk_offset_)); \
         (type HK_TLS_SPACE *)hk_offset_;                                 \
     })
-/* Moves a pointer in memory by a constant number of bytes: one instruction, where gcc 12 makes two of it. */
-#define HK_MOVE_PTR(lvalue, bytes) __asm__("addq %1, %0" : "+m"(lvalue) : "i"(bytes) : "cc")
 #else
 #define HK_TLS_SPACE
 #define HK_TLS_PTR(type, var) (&(var))
+#endif
+
+/* Moves a pointer in memory by a constant number of bytes: one instruction, where gcc 12 makes two of it. */
+#if defined(__x86_64__) && defined(__SEG_FS)
+#define HK_MOVE_PTR(lvalue, bytes) __asm__("addq %1, %0" : "+m"(lvalue) : "i"(bytes) : "cc")
+#else
 #define HK_MOVE_PTR(lvalue, bytes) ((void)((lvalue) = (void *)((char *)(lvalue) + (bytes))))
 #endif
 

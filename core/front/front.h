@@ -23,30 +23,39 @@
 
 struct hk_thread;
 
-/* The thread-local part. */
+/* What the fast paths use of a thread. */
 struct hk_front {
     struct hk_bin bin[HK_CLASS_COUNT];
     uint8_t code_of[HK_TINY_MAX / 16 + 1]; /* doubled class of a tiny size; zero before first use: the bin of class 0 */
     struct hk_thread *thread;              /* NULL before first use; HK_THREAD_ENDED after the thread's end */
 } HK_ALIGNED(HK_CACHE_LINE);
 
-extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls;
+/* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again.
+ */
+#define HK_THREAD_ENDED ((struct hk_thread *)1)
 
-/* This thread's, as the fast paths reach it. */
-static HK_ALWAYS_INLINE struct hk_front HK_TLS_SPACE *hk_front_self(void)
-{
-    return HK_TLS_PTR(struct hk_front, hk_front_tls);
-}
+/* Where a thread's front is, chosen by -Dtls:
+ *
+ *   struct hk_front_place
+ *       What a thread's record has for it.
+ *   struct hk_front HK_TLS_SPACE *hk_front_self(void)
+ *       This thread's, as the fast paths reach it. One of zeros before first use and after the end.
+ *   struct hk_front *hk_front_mine(void)
+ *       The same as a plain pointer.
+ *   struct hk_front *hk_front_open(struct hk_front_place *place)
+ *       A zeroed one for this thread.
+ *   void hk_front_enter(struct hk_front *front)
+ *       From now on this thread's.
+ *   void hk_front_leave(struct hk_front *front)
+ *       From now on it is not, and thread is HK_THREAD_ENDED in what hk_front_mine finds.
+ */
+#include "front_tls.h"
 
 /* The bin of a doubled class (hk_registry_lookup). */
 static HK_ALWAYS_INLINE struct hk_bin HK_TLS_SPACE *hk_front_bin(struct hk_front HK_TLS_SPACE *front, unsigned code)
 {
     return (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (sizeof(struct hk_bin) / 2));
 }
-
-/* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again.
- */
-#define HK_THREAD_ENDED ((struct hk_thread *)1)
 
 /* What a thread moved between its front and the slabs, per class; for statistics. */
 struct hk_front_metrics {
@@ -60,6 +69,7 @@ struct hk_thread {
     struct hk_front *front; /* of the living thread, else NULL */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_own own;
+    struct hk_front_place place; /* for hk_front_open */
 };
 
 static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
@@ -100,7 +110,7 @@ struct hk_lock *hk_front_start_lock(void);
 /* The record if there is one. */
 static inline struct hk_thread *hk_front_thread(void)
 {
-    struct hk_thread *thread = hk_front_tls.thread;
+    struct hk_thread *thread = hk_front_mine()->thread;
     return thread == HK_THREAD_ENDED ? NULL : thread;
 }
 

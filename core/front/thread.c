@@ -9,9 +9,6 @@
 #include "superslab/ss_arena.h"
 
 #include <errno.h>
-#include <string.h>
-
-HK_TLS struct hk_front hk_front_tls __attribute__((used)); /* named in HK_TLS_PTR's assembly */
 
 /* Runs as a destructor of the thread library, before or after those of the program: what comes later finds zeroed bins
  * and HK_THREAD_ENDED. */
@@ -19,12 +16,11 @@ static void detach(void *arg)
 {
     struct hk_thread *thread = arg;
     struct hk_front *front = thread->front;
-    if (front != &hk_front_tls)
+    if (front != hk_front_mine())
         return;
     int saved = errno;
     hk_front_flush_all(thread);
-    memset(front, 0, sizeof *front);
-    front->thread = HK_THREAD_ENDED;
+    hk_front_leave(front);
     thread->front = NULL;
     hk_front_reset(thread);
     hk_heap_end(&thread->heap);
@@ -55,18 +51,19 @@ static bool start_process(void)
 
 struct hk_thread *hk_front_attach(void)
 {
-    struct hk_front *front = &hk_front_tls;
-    if (front->thread == HK_THREAD_ENDED || !start_process())
+    if (hk_front_mine()->thread == HK_THREAD_ENDED || !start_process())
         return NULL;
     struct hk_heap *heap = hk_heap_reuse();
     struct hk_thread *thread = heap != NULL ? hk_thread_of(heap) : hk_meta_alloc(sizeof *thread);
     if (thread == NULL)
         return NULL;
+    struct hk_front *front = hk_front_open(&thread->place);
     thread->front = front;
     hk_heap_begin(&thread->heap);
     for (unsigned i = 0; i < HK_COUNT(front->code_of); i++)
         front->code_of[i] = (uint8_t)hk_code_of_class(hk_tiny_class[i]);
     front->thread = thread;
+    hk_front_enter(front);
     int saved = errno;
     hk_thread_watch(thread); /* may come back to malloc, which finds everything in place */
     errno = saved;

@@ -41,7 +41,7 @@ void front_check(void)
 {
     struct hk_thread *thread = front_self();
     size_t bytes = 0;
-    EXPECT(thread->front == &hk_front_tls && hk_front_tls.thread == thread);
+    EXPECT(thread->front == hk_front_mine() && hk_front_mine()->thread == thread);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         if (!hk_bin_is_set_up(thread, cls))
             continue;
@@ -51,8 +51,8 @@ void front_check(void)
         bytes += cap->now * hk_class_size(cls);
     }
     EXPECT(bytes == thread->own.room.bytes);
-    for (size_t i = 0; i < sizeof hk_front_tls.bin[0]; i++)
-        EXPECT(((const char *)&hk_front_tls.bin[0])[i] == 0);
+    for (size_t i = 0; i < sizeof thread->front->bin[0]; i++)
+        EXPECT(((const char *)&thread->front->bin[0])[i] == 0);
 }
 
 void front_check_budget(void)

@@ -129,7 +129,7 @@ static unsigned late_calls;
 static void late_destructor(void *arg)
 {
     char *own[50];
-    EXPECT(hk_front_tls.thread == HK_THREAD_ENDED && hk_front_thread() == NULL);
+    EXPECT(hk_front_mine()->thread == HK_THREAD_ENDED && hk_front_thread() == NULL);
     EXPECT(*(char *)arg == 7);
     front_free(arg);
     for (unsigned i = 0; i < 50; i++) {
