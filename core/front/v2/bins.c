@@ -8,11 +8,7 @@
 
 unsigned hk_bin_max(unsigned cls)
 {
-    /* A bin that is half full misses after (cap / 2)^2 operations of its class on the average, so room pays
-     * quadratically. */
-    if (cls <= HK_TINY_LAST)
-        return (unsigned)hk_min(hk_max(32768 / hk_class_size(cls), 16), 64);
-    return 16;
+    return HK_BIN_MAX(hk_class_size(cls));
 }
 
 unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)

@@ -18,8 +18,13 @@ struct hk_bin {
     uint32_t inverse; /* hk_class_inverse: block starts are told from interior pointers by it */
 };
 
-/* Pointers for all arrays of a thread, one in each never used; test_front checks that the sum of `max` fits. */
-#define HK_FRONT_SLOTS (HK_TINY_LAST * 65 + (HK_CLASS_COUNT - 1 - HK_TINY_LAST) * 17)
+/* The most blocks of that size that a bin may ever hold. A bin that is half full misses after (cap / 2)^2 operations of
+ * its class on the average, so room pays quadratically. */
+#define HK_BIN_MAX(size) ((size) <= 512 ? 64u : (size) <= HK_TINY_MAX ? 32768u / (unsigned)(size) : 16u)
+
+/* Pointers for all arrays of a thread, one in each never used. */
+#define HK_FRONT_SLOTS (0u HK_TINY_CLASSES(HK_BIN_SLOTS, 0) HK_MID_CLASSES(HK_BIN_SLOTS, 0))
+#define HK_BIN_SLOTS(size, n) +(HK_BIN_MAX(size) + 1u)
 
 /* This front's part of a thread's record. */
 struct hk_front_own {
