@@ -6,7 +6,8 @@ usage: check_floors.py [CORE] | --self-test
 
 The floor of a file is its folder; the order of the boxes on a floor is that of the table in core/meson.build, its rows
 being ['box', ['folder/source.c', ...] + sources_of_a_choice, ['box it may use', ...]]. A header belongs to the box whose
-name it bears (pool.h, pool_priv.h: pool), and a header named *_priv.h is for its own box alone.
+name it bears (pool.h, pool_priv.h: pool), and a header named *_priv.h is for its own box alone. The header of a choice,
+in a folder of its own (registry_flat/registry_lookup.h) and included by its bare name, is one of its box like the rest.
 """
 import os
 import re
@@ -120,7 +121,8 @@ hk_boxes = [
 """,
     'base/bits.c': '#include "base/bits.h"\n#include <string.h>\n#include "config.h"\n',
     'os/lock.c': '#include "os/lock.h"\n#include "base/bits.h"\n',
-    'superslab/slab.c': '#include "superslab/slab.h"\n#include "os/lock.h"\n',
+    'superslab/slab.c': '#include "superslab/slab.h"\n#include "slab_lookup.h"\n#include "os/lock.h"\n',
+    'superslab/slab_flat/slab_lookup.h': '#include "os/lock.h"\n',
     'box/pool.c': '#include "box/pool.h"\n#include "box/pool_priv.h"\n#include "box/remote.h"\n',
     'box/pool_new.c': '  #  include "pool_priv.h"\n',
     'box/heap.c': '#include "box/pool.h"\n#include "superslab/slab.h"\n',
@@ -133,6 +135,8 @@ WRONG = [
     ('base/bits.c', '#include "os/lock.h"', 'floor 0 includes'),
     ('os/lock.c', '#include "box/pool.h"', 'floor 1 includes'),
     ('superslab/slab.c', '# include "front/fast.h"', 'floor 2 includes'),
+    ('superslab/slab_flat/slab_lookup.h', '#include "box/pool.h"', 'floor 2 includes'),
+    ('base/bits.c', '#include "slab_lookup.h"', 'later box slab'),
     ('box/pool.c', '#include "api/entry.h"', 'floor 3 includes'),
     ('front/slow.c', '#include "hakmem/hakmem.h"', 'floor 4 includes'),
     ('box/pool.c', '#include "box/heap.h"', 'later box heap'),
