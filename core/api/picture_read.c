@@ -4,6 +4,7 @@
 #include "box/heap.h"
 #include "box/hot_cold.h"
 #include "box/huge.h"
+#include "box/pool.h"
 #include "os/os.h"
 #include "superslab/ss_arena.h"
 
