@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/huge.h"
 
+#include "base/telemetry.h"
 #include "os/os.h"
 #include "superslab/meta.h"
 #include "superslab/ss_arena.h"
@@ -97,6 +98,7 @@ void *hk_huge_alloc(size_t size, size_t align)
     hk_lock(&lock);
     enter(h, start, size);
     hk_unlock(&lock);
+    hk_telemetry_add(HK_PAGES_HUGE, size / HK_PAGE);
     return start;
 }
 
@@ -161,6 +163,8 @@ void *hk_huge_resize(void *ptr, size_t size)
     hk_lock(&lock);
     enter(h, start != NULL ? start : h->start, start != NULL ? size : before);
     hk_unlock(&lock);
+    if (start != NULL && size > before)
+        hk_telemetry_add(HK_PAGES_HUGE, (size - before) / HK_PAGE);
     return start;
 }
 

@@ -26,6 +26,7 @@ struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index)
     hk_pool.gone -= hk_pool.gone != 0;
     hk_superslab_init(ss, base);
     ss->unused_mask = clean;
+    hk_slab_forget_pages(ss, ~clean, false);
     hk_pool_enter_empty(ss, ~clean);
     hk_pool.idle++;
     hk_list_push(&hk_pool.all, &ss->list);

@@ -57,6 +57,7 @@ static void put_back(struct hk_superslab *ss, uint32_t mask, uint32_t zero, uint
 {
     ss->unused_mask |= zero;
     ss->purged_mask |= zero;
+    hk_slab_forget_pages(ss, zero, true);
     hk_pool_enter_empty(ss, mask & ~zero);
     for (uint32_t left = mask & ~zero; left != 0; left &= left - 1)
         ss->since[hk_lowest(left)] = now; /* refused: asked again after another delay */

@@ -63,11 +63,19 @@ struct hk_front_metrics {
     uint64_t refilled, flushed; /* blocks in them */
 };
 
+/* Telemetry: how often a thread's front had a block or room, and how often it had not. What never asks the front
+ * (calloc of virgin memory) counts as a miss. */
+struct hk_front_hits {
+    uint64_t malloc_hits, malloc_misses;
+    uint64_t free_hits, free_misses;
+};
+
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
     struct hk_heap heap;
     struct hk_front *front; /* of the living thread, else NULL */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
+    struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;
     struct hk_front_place place; /* for hk_front_open */
 };
@@ -75,6 +83,12 @@ struct hk_thread {
 static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
 {
     return HK_CONTAINER(heap, struct hk_thread, heap);
+}
+
+/* Where the fast paths count, if they do: the bin of `code` had what they wanted, so the front has a thread. */
+static HK_ALWAYS_INLINE struct hk_front_hits *hk_front_hits(struct hk_front HK_TLS_SPACE *front, unsigned code)
+{
+    return &front->thread->hits[code / 2];
 }
 
 /* ---- what a front does; slow paths ---- */

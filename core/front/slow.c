@@ -10,6 +10,13 @@
 
 /* ---- allocation ---- */
 
+/* Telemetry; `thread` may be NULL. */
+static void count_malloc_miss(struct hk_thread *thread, unsigned cls)
+{
+    if (HK_TELEMETRY && thread != NULL)
+        thread->hits[cls].malloc_misses++;
+}
+
 /* One block of a class, through the front if this thread has one. NULL: no memory. */
 static void *take_block(unsigned cls)
 {
@@ -17,6 +24,7 @@ static void *take_block(unsigned cls)
     if (thread == NULL)
         thread = hk_front_attach();
     void *block = NULL;
+    count_malloc_miss(thread, cls);
     if (thread != NULL)
         block = hk_front_refill(thread, cls);
     else
@@ -70,6 +78,7 @@ static void *mid_missed(size_t size)
     uintptr_t *block = hk_heap_take_one(&thread->heap, cls);
     if (HK_UNLIKELY(block == NULL))
         return malloc_missed(size);
+    count_malloc_miss(thread, cls);
     block[1] = 0;
     return block;
 }
@@ -91,7 +100,10 @@ static void *take_zero(size_t size)
     unsigned cls = hk_class_of(size);
     if (thread == NULL || hk_front_count(thread, cls) != 0)
         return NULL;
-    return hk_heap_take_zero(&thread->heap, cls);
+    void *block = hk_heap_take_zero(&thread->heap, cls);
+    if (block != NULL)
+        count_malloc_miss(thread, cls);
+    return block;
 }
 
 void *hk_calloc_slow(size_t size)
@@ -210,6 +222,8 @@ static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
     struct hk_thread *thread = hk_front_thread();
     if (thread == NULL)
         thread = hk_front_attach();
+    if (HK_TELEMETRY && thread != NULL)
+        thread->hits[slab->cls].free_misses++;
     if (thread != NULL)
         hk_front_put(thread, slab, ptr);
     else
@@ -235,6 +249,8 @@ void hk_free_slow(void *ptr)
     struct hk_spot spot;
     if (bin->inverse == 0 && hk_bin_has_room(bin, &spot)) {
         hk_bin_push(bin, spot, ptr);
+        if (HK_TELEMETRY)
+            hk_front_thread()->hits[slab->cls].free_hits++;
         return;
     }
     put_in_front(slab, ptr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "superslab/slab.h"
 
+#include "base/telemetry.h"
 #include "os/os.h"
 
 /* Virgin blocks of classes up to this size are marked as free when they go to a front: their page is about to be used
@@ -14,12 +15,37 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
     ss->empty_mask = 0;
     ss->unused_mask = UINT32_MAX;
     ss->purged_mask = 0;
+    hk_slab_forget_pages(ss, UINT32_MAX, true);
     for (unsigned i = 0; i < HK_SLABS; i++) {
         ss->slab[i].index = (uint8_t)i;
         ss->slab[i].base = base + i * HK_SLAB_SIZE;
         ss->slab[i].cls = 0;
         ss->slab[i].block_size = 0;
     }
+}
+
+#define PAGES_PER_SLAB 16u
+
+void hk_slab_forget_pages(struct hk_superslab *ss, uint32_t mask, bool clean)
+{
+    for (; HK_TELEMETRY && mask != 0; mask &= mask - 1)
+        ss->handed[hk_lowest(mask)] = clean ? 0 : UINT16_MAX;
+}
+
+/* Telemetry: blocks [first, end) are handed out. */
+static void count_pages(struct hk_slab *slab, uint32_t first, uint32_t end)
+{
+    struct hk_superslab *ss = hk_slab_superslab(slab);
+    size_t page = first * (size_t)slab->block_size / (HK_SLAB_SIZE / PAGES_PER_SLAB);
+    size_t last = (end * (size_t)slab->block_size - 1) / (HK_SLAB_SIZE / PAGES_PER_SLAB);
+    unsigned fresh = 0;
+    for (; page <= last; page++) {
+        uint16_t *handed = &ss->handed[slab->index + page / PAGES_PER_SLAB];
+        uint16_t bit = (uint16_t)(1u << page % PAGES_PER_SLAB);
+        fresh += (*handed & bit) == 0;
+        *handed |= bit;
+    }
+    hk_telemetry_add(hk_class_group(slab->cls), fresh);
 }
 
 struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned cls, bool zero)
@@ -67,6 +93,8 @@ static unsigned take_virgin(struct hk_slab *slab, void **top, unsigned n)
     size_t size = slab->block_size;
     char *block = hk_slab_base(slab) + slab->carved * size;
     slab->carved += got;
+    if (HK_TELEMETRY && got != 0)
+        count_pages(slab, slab->carved - got, slab->carved);
     for (unsigned i = 0; i < got; i++, block += size) {
         top[-(ptrdiff_t)i] = block;
         if (size <= MARK_VIRGIN_MAX)

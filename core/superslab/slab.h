@@ -55,6 +55,9 @@ struct hk_superslab {
     struct hk_node list;      /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
     uint32_t since[HK_SLABS]; /* ms of the clock when a slab became EMPTY. Pool's lock */
     struct hk_owner *_Atomic owner[HK_SLABS]; /* read by every flush; written when a slab changes hands */
+    /* Telemetry, else no byte: a bit per 4 KiB of a slab that was handed out since it came from the system. Owner's
+     * lock, or the pool's while the slab is there. */
+    uint16_t handed[HK_TELEMETRY * HK_SLABS];
     struct hk_slab slab[HK_SLABS];
 };
 
@@ -102,6 +105,9 @@ static inline bool hk_slab_is_exhausted(const struct hk_slab *slab)
 
 /* Prepares the records of a SuperSlab at `base`, all slabs UNUSED. */
 void hk_superslab_init(struct hk_superslab *ss, char *base);
+
+/* Telemetry: the pages of these slabs have come from the system anew, or (clean = false) not all of them. */
+void hk_slab_forget_pages(struct hk_superslab *ss, uint32_t mask, bool clean);
 
 /* Makes slabs [index, index + span of cls) a span of the class, without any block out. The caller has just taken them
  * from the pool. */

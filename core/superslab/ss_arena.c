@@ -3,11 +3,13 @@
 
 #include "base/assert.h"
 #include "base/options.h"
+#include "base/telemetry.h"
 #include "os/os.h"
 #include "superslab/registry.h"
 
 #define SUPERSLAB_PAGES ((uint32_t)(HK_SUPERSLAB_SIZE / HK_PAGE))
 #define SLAB_PAGES (HK_SLAB_SIZE / HK_PAGE)
+#define L25_PAGES (HK_MIB / HK_PAGE) /* a longer run is a huge one */
 
 /* Runs of one bin that a search looks at for the best fit, and for one that holds an aligned start. */
 #define LOOK 16
@@ -148,13 +150,21 @@ static void cut(uint32_t ref, uint32_t place, uint32_t pages)
         link_run(place + pages, ref + length - place - pages, kind, stamp);
 }
 
-/* Takes dirty bits away from pages that become live; true when there were none. */
-static bool clear_dirty(uint32_t ref, uint32_t pages)
+/* Takes dirty bits away from pages that become live; returns how many there were. */
+static size_t clear_dirty(uint32_t ref, uint32_t pages)
 {
     struct arena *a = arena_of(ref);
     size_t dirty = hk_bits_clear(a->dirty, (size_t)(page_of(ref) - a->page), pages);
     if (dirty != 0)
         hk_sub_relaxed(&hk_arena_dirty_pages, dirty); /* a hint; changed under the lock */
+    return dirty;
+}
+
+/* The same for a part of a run of `length` pages in all, which the program will see; true when there were none. */
+static bool hand_out(uint32_t ref, uint32_t pages, size_t length)
+{
+    size_t dirty = clear_dirty(ref, pages);
+    hk_telemetry_add(length <= L25_PAGES ? HK_PAGES_L25 : HK_PAGES_HUGE, pages - dirty);
     return dirty == 0;
 }
 
@@ -192,7 +202,7 @@ void *hk_arena_take(size_t pages, size_t align, bool *zero)
     hk_lock(&hk_arenas.lock);
     uint32_t ref = take_locked((uint32_t)pages, align, PAGE_RUN);
     if (ref != NO_PAGE)
-        *zero = clear_dirty(ref, (uint32_t)pages);
+        *zero = hand_out(ref, (uint32_t)pages, pages);
     hk_unlock(&hk_arenas.lock);
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
@@ -207,7 +217,7 @@ void *hk_arena_take_superslab(uint32_t *clean)
     hk_lock(&hk_arenas.lock);
     uint32_t ref = take_locked(SUPERSLAB_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
     for (unsigned i = 0; i < HK_SLABS && ref != NO_PAGE; i++)
-        *clean |= (uint32_t)clear_dirty(ref + i * (uint32_t)SLAB_PAGES, SLAB_PAGES) << i;
+        *clean |= (uint32_t)(clear_dirty(ref + i * (uint32_t)SLAB_PAGES, SLAB_PAGES) == 0) << i;
     hk_unlock(&hk_arenas.lock);
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
@@ -284,7 +294,7 @@ static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
     if (!within_limit((pages - have) * HK_PAGE) || !hk_arena_commit(a, first + pages))
         return false;
     cut(ref + have, ref + have, pages - have);
-    clear_dirty(ref + have, pages - have);
+    hand_out(ref + have, pages - have, pages);
     set_page(page_of(ref), pages, PAGE_RUN);
     hk_add_relaxed(&hk_arenas.live, (pages - have) * HK_PAGE);
     return true;
