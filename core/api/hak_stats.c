@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * hak_stats, and the page and the JSON of HAKMEM_STATS.
+ * hak_stats, hak_stats_classes, and the JSON.
  */
-#include "api/usage.h"
-#include "base/fmt.h"
-#include "base/options.h"
+#include "api/stats.h"
+#include "base/telemetry.h"
+#include "box/pool.h"
 #include "box/purge.h"
-#include "hakmem/hakmem.h"
 #include "os/os.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* What the first program that used this structure knew. */
+/* What the first programs that used these structures knew. */
 #define VERSION_1_SIZE (offsetof(struct hak_stats, run_bytes) + sizeof(size_t))
+#define CLASS_VERSION_1_SIZE (offsetof(struct hak_class_stats, free_misses) + sizeof(uint64_t))
 
 static size_t peak_mapped; /* the most that any hak_stats call has seen; racing calls may lose one of two maxima */
 
-static void fill(struct hak_stats *s, const struct hk_usage *u)
+void hk_stats_fill(struct hak_stats *s, const struct hk_usage *u)
 {
     s->version = 1;
     s->threads = (uint32_t)u->threads;
@@ -46,6 +44,48 @@ static void fill(struct hak_stats *s, const struct hk_usage *u)
     s->os_calls = hk_os_calls();
     s->huge_bytes = u->huge;
     s->run_bytes = u->runs;
+    s->refilled = u->refilled;
+    s->flushed = u->flushed;
+    s->hot_slabs = u->hot;
+    s->cold_slabs = u->slabs - u->hot;
+    s->malloc_hits = u->hits.malloc_hits;
+    s->malloc_misses = u->hits.malloc_misses;
+    s->free_hits = u->hits.free_hits;
+    s->free_misses = u->hits.free_misses;
+    for (unsigned i = 0; HK_TELEMETRY && i < HK_PAGES_COUNT; i++)
+        s->first_pages[i] = hk_load_relaxed(&hk_telemetry_pages[i]);
+    if (HK_TELEMETRY)
+        s->first_pages[HAK_PAGES_SSM] = u->metadata / HK_PAGE;
+}
+
+_Static_assert((unsigned)HAK_PAGES_MID == HK_PAGES_MID && (unsigned)HAK_PAGES_SSM == HK_PAGES_COUNT &&
+                   HK_CLASS_GROUPS == HK_PAGES_L25,
+               "buckets are numbered alike");
+
+void hk_stats_fill_class(struct hak_class_stats *s, const struct hk_usage *u, unsigned cls)
+{
+    const struct hk_class_usage *c = &u->cls[cls];
+    s->block_bytes = hk_class_size(cls);
+    s->slabs = c->slabs;
+    s->hot_slabs = c->hot;
+    s->cached_blocks = c->front + c->remote;
+    s->live_blocks = c->used - hk_min(c->used, s->cached_blocks);
+    s->free_blocks = c->carved - hk_min(c->used, c->carved);
+    s->resident_bytes = c->resident;
+    s->acquired_partial = hk_pool_stage_count(HK_STAGE_PARTIAL, cls);
+    s->acquired_empty = hk_pool_stage_count(HK_STAGE_EMPTY, cls);
+    s->acquired_unused = hk_pool_stage_count(HK_STAGE_UNUSED, cls);
+    s->acquired_new = hk_pool_stage_count(HK_STAGE_NEW, cls);
+    s->refills = c->moved.refills;
+    s->flushes = c->moved.flushes;
+    s->refilled = c->moved.refilled;
+    s->flushed = c->moved.flushed;
+    if (HK_TELEMETRY) {
+        s->malloc_hits = c->hits->malloc_hits;
+        s->malloc_misses = c->hits->malloc_misses;
+        s->free_hits = c->hits->free_hits;
+        s->free_misses = c->hits->free_misses;
+    }
 }
 
 int hak_stats(struct hak_stats *stats)
@@ -55,88 +95,25 @@ int hak_stats(struct hak_stats *stats)
     if (stats == NULL || stats->size < VERSION_1_SIZE)
         return -1;
     hk_usage_read(&u);
-    fill(&now, &u);
+    hk_stats_fill(&now, &u);
     now.size = hk_min(stats->size, sizeof now);
     memcpy(stats, &now, now.size);
     return 0;
 }
 
-/* ---- the page ---- */
-
-static void row(struct hk_fmt *f, const char *name, size_t bytes, const char *what)
-{
-    hk_fmt(f, "  %-22s %8zu.%zu MiB  %s\n", name, bytes >> 20, ((bytes & (HK_MIB - 1)) * 10) >> 20, what);
-}
-
-/* Resident pages of the whole process, or 0 without /proc. */
-static size_t process_resident(void)
-{
-    char text[128] = {0};
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    char *second = read(fd, text, sizeof text - 1) > 0 ? strchr(text, ' ') : NULL;
-    close(fd);
-    return second != NULL ? strtoull(second, NULL, 10) * hk_os_page_size() : 0;
-}
-
-static void print_memory(struct hk_fmt *f, const struct hak_stats *s)
-{
-    size_t process = process_resident();
-    hk_fmt(f, " memory\n");
-    row(f, "live", s->live_resident_bytes, "in the program's hands and touched");
-    row(f, "front caches", s->front_bytes, "free, ready for their thread (HAKMEM_FRONT_BYTES bounds it)");
-    row(f, "free in owned slabs", s->slab_free_bytes, "free beside live blocks of the same class");
-    row(f, "EMPTY slabs", s->empty_bytes, "free for any class (HAKMEM_PURGE_DELAY_MS, HAKMEM_MIN_KEEP)");
-    row(f, "free page runs", s->run_free_bytes, "free for blocks above 32 KiB (the same options)");
-    row(f, "metadata", s->metadata_bytes, "the allocator's own records");
-    row(f, "= our mappings", s->resident_bytes, "resident pages");
-    row(f, "rest of the process", process - hk_min(process, s->resident_bytes), "code, stacks, files, other mappings");
-    row(f, "purged so far", s->purged_bytes, "given back to the system since the start");
-    hk_fmt(f, " blocks\n  live %zu blocks, %zu bytes, of which %zu in page runs and %zu in mappings of their own\n",
-           s->live_blocks, s->live_bytes, s->run_bytes, s->huge_bytes);
-}
-
-static void print_stages(struct hk_fmt *f, const struct hak_stats *s)
-{
-    uint64_t all = s->acquired_partial + s->acquired_empty + s->acquired_unused + s->acquired_new;
-    uint64_t some = all + (all == 0);
-    hk_fmt(f, " slabs taken from the shared pool: %zu\n", (size_t)all);
-    hk_fmt(f, "  partial %zu (%zu %%), EMPTY %zu (%zu %%), UNUSED %zu (%zu %%), new SuperSlab %zu (%zu %%)\n",
-           (size_t)s->acquired_partial, (size_t)(s->acquired_partial * 100 / some), (size_t)s->acquired_empty,
-           (size_t)(s->acquired_empty * 100 / some), (size_t)s->acquired_unused,
-           (size_t)(s->acquired_unused * 100 / some), (size_t)s->acquired_new, (size_t)(s->acquired_new * 100 / some));
-    hk_fmt(f, " fronts: %zu refills, %zu flushes, %zu remote chains; %u threads; %zu system calls for memory\n",
-           (size_t)s->refills, (size_t)s->flushes, (size_t)s->remote_chains, s->threads, (size_t)s->os_calls);
-}
-
-static void print_classes(struct hk_fmt *f, const struct hk_usage *u)
-{
-    hk_fmt(f, " classes\n   bytes    slabs       live   cached  free in slabs  resident KiB   refills   flushes\n");
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        const struct hk_class_usage *c = &u->cls[cls];
-        size_t cached = c->front + c->remote;
-        if (c->slabs == 0 && c->refills == 0)
-            continue;
-        hk_fmt(f, "  %6zu %8zu %10zu %8zu %14zu %13zu %9zu %9zu\n", hk_class_size(cls), c->slabs,
-               c->used - hk_min(c->used, cached), cached, c->carved - hk_min(c->used, c->carved), c->resident / 1024,
-               (size_t)c->refills, (size_t)c->flushes);
-    }
-}
-
-int hak_stats_print(int fd)
+int hak_stats_classes(struct hak_class_stats *classes, size_t size, size_t count)
 {
     struct hk_usage u;
-    struct hak_stats s = {0};
-    struct hk_fmt f;
-    hk_usage_read(&u);
-    fill(&s, &u);
-    hk_fmt_start(&f, fd);
-    hk_fmt(&f, "hakmem %s statistics of process %d\n", hak_version(), (int)getpid());
-    print_memory(&f, &s);
-    print_stages(&f, &s);
-    print_classes(&f, &u);
-    return hk_fmt_end(&f) ? 0 : -1;
+    if (size < CLASS_VERSION_1_SIZE || (classes == NULL && count != 0))
+        return -1;
+    if (count != 0)
+        hk_usage_read(&u);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT && cls <= count; cls++) {
+        struct hak_class_stats now = {0};
+        hk_stats_fill_class(&now, &u, cls);
+        memcpy((char *)classes + (cls - 1) * size, &now, hk_min(size, sizeof now));
+    }
+    return HK_CLASS_COUNT - 1;
 }
 
 /* ---- JSON ---- */
@@ -146,18 +123,33 @@ static void json_classes(struct hk_fmt *f, const struct hk_usage *u)
     const char *comma = "";
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         const struct hk_class_usage *c = &u->cls[cls];
-        if (c->slabs == 0 && c->refills == 0)
+        struct hak_class_stats s = {0};
+        hk_stats_fill_class(&s, u, cls);
+        if (!hk_stats_has(&s))
             continue;
-        hk_fmt(f, "%s\n    {\"block_bytes\": %zu, \"slabs\": %zu, \"used\": %zu, \"front\": %zu, \"remote\": %zu, ",
-               comma, hk_class_size(cls), c->slabs, c->used, c->front, c->remote);
-        hk_fmt(f,
-               "\"carved\": %zu, \"resident_bytes\": %zu, \"refills\": %zu, \"flushes\": %zu, \"refilled\": %zu, "
-               "\"flushed\": %zu,\n     \"acquired\": [%zu, %zu, %zu, %zu]}",
-               c->carved, c->resident, (size_t)c->refills, (size_t)c->flushes, (size_t)c->refilled, (size_t)c->flushed,
-               (size_t)hk_pool_stage_count(HK_STAGE_PARTIAL, cls), (size_t)hk_pool_stage_count(HK_STAGE_EMPTY, cls),
-               (size_t)hk_pool_stage_count(HK_STAGE_UNUSED, cls), (size_t)hk_pool_stage_count(HK_STAGE_NEW, cls));
+        hk_fmt(f, "%s\n    {\"block_bytes\": %zu, \"slabs\": %zu, \"hot_slabs\": %zu, \"used\": %zu, ", comma,
+               s.block_bytes, s.slabs, s.hot_slabs, c->used);
+        hk_fmt(f, "\"front\": %zu, \"remote\": %zu, \"carved\": %zu, \"resident_bytes\": %zu,\n     ", c->front,
+               c->remote, c->carved, s.resident_bytes);
+        hk_fmt(f, "\"refills\": %zu, \"flushes\": %zu, \"refilled\": %zu, \"flushed\": %zu, ", (size_t)s.refills,
+               (size_t)s.flushes, (size_t)s.refilled, (size_t)s.flushed);
+        if (HK_TELEMETRY) {
+            hk_fmt(f, "\"malloc_hits\": %zu, \"malloc_misses\": %zu, \"free_hits\": %zu, \"free_misses\": %zu, ",
+                   (size_t)s.malloc_hits, (size_t)s.malloc_misses, (size_t)s.free_hits, (size_t)s.free_misses);
+        }
+        hk_fmt(f, "\"acquired\": [%zu, %zu, %zu, %zu]}", (size_t)s.acquired_partial, (size_t)s.acquired_empty,
+               (size_t)s.acquired_unused, (size_t)s.acquired_new);
         comma = ",";
     }
+}
+
+static void json_pages(struct hk_fmt *f, const struct hak_stats *s)
+{
+    for (unsigned i = 0; i < HAK_PAGE_BUCKETS; i++) {
+        hk_fmt(f, "%s\"%s\": %zu", i == 0 ? "  \"first_pages\": {" : ", ", hk_stats_bucket_name(i),
+               (size_t)s->first_pages[i]);
+    }
+    hk_fmt(f, "},\n");
 }
 
 int hak_stats_json(int fd)
@@ -166,7 +158,7 @@ int hak_stats_json(int fd)
     struct hak_stats s = {0};
     struct hk_fmt f;
     hk_usage_read(&u);
-    fill(&s, &u);
+    hk_stats_fill(&s, &u);
     hk_fmt_start(&f, fd);
     hk_fmt(&f, "{\n  \"version\": %u,\n  \"hakmem\": \"%s\",\n  \"pid\": %d,\n", s.version, hak_version(),
            (int)getpid());
@@ -194,8 +186,19 @@ int hak_stats_json(int fd)
     NUMBER(os_calls);
     NUMBER(huge_bytes);
     NUMBER(run_bytes);
+    NUMBER(refilled);
+    NUMBER(flushed);
+    NUMBER(hot_slabs);
+    NUMBER(cold_slabs);
+    if (HK_TELEMETRY) {
+        NUMBER(malloc_hits);
+        NUMBER(malloc_misses);
+        NUMBER(free_hits);
+        NUMBER(free_misses);
+        json_pages(&f, &s);
+    }
 #undef NUMBER
-    hk_fmt(&f, "  \"process_resident_bytes\": %zu,\n  \"classes\": [", process_resident());
+    hk_fmt(&f, "  \"process_resident_bytes\": %zu,\n  \"classes\": [", hk_stats_process_resident());
     json_classes(&f, &u);
     hk_fmt(&f, "\n  ]\n}\n");
     return hk_fmt_end(&f) ? 0 : -1;

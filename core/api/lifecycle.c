@@ -5,6 +5,7 @@
 #include "api/entry.h"
 #include "api/picture.h"
 #include "api/report_file.h"
+#include "api/stats.h"
 #include "base/options.h"
 #include "box/huge.h"
 #include "box/purge.h"
@@ -70,7 +71,13 @@ static void resolve_memory_limit(void)
     hk_option_store(HK_OPT_MEMORY_LIMIT, limit >= INT64_MAX ? 0 : (int64_t)(limit / 10 * 9));
 }
 
-static int stats_fd = -1; /* where the page of HAKMEM_STATS=1 goes */
+static int stats_fd = -1; /* where statistics at exit go */
+
+static bool wants_stats(void)
+{
+    return HK_STATS &&
+           (hk_opt(HK_OPT_STATS) | hk_opt(HK_OPT_SHARED_POOL_STAGE_STATS) | hk_opt(HK_OPT_TINY_FRONT_METRICS));
+}
 
 __attribute__((constructor(101))) static void start(int argc, char **argv, char **envp)
 {
@@ -84,19 +91,32 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
         errno = saved;
     }
     hk_purge_allow_helper(true);
-    /* Many programs close stderr before they end (coreutils do): for them the page goes to a copy, kept only when
+    /* Many programs close stderr before they end (coreutils do): for them statistics go to a copy, kept only when
      * asked. */
-    if (hk_opt(HK_OPT_STATS) == 1)
+    if (wants_stats())
         stats_fd = fcntl(2, F_DUPFD_CLOEXEC, 100);
     hk_picture_start();
+}
+
+/* The page has the tables in it. */
+static void print_stats(int fd)
+{
+    if (hk_opt(HK_OPT_STATS) == 1) {
+        hak_stats_print(fd);
+        return;
+    }
+    if (hk_opt(HK_OPT_SHARED_POOL_STAGE_STATS) == 1)
+        hk_stats_print_stages(fd);
+    if (hk_opt(HK_OPT_TINY_FRONT_METRICS) == 1)
+        hk_stats_print_fronts(fd);
 }
 
 __attribute__((destructor(101))) static void finish(void)
 {
     hk_purge_allow_helper(false);
     hk_thread_exit_fini();
-    if (hk_opt(HK_OPT_STATS) == 1)
-        hak_stats_print(stats_fd >= 0 ? stats_fd : 2);
+    if (wants_stats())
+        print_stats(stats_fd >= 0 ? stats_fd : 2);
     hk_picture_finish();
     if (hk_stats_path[0] == 0)
         return;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/usage.h"
 
+#include "box/hot_cold.h"
 #include "box/huge.h"
-#include "front/front.h"
+#include "box/pool.h"
 #include "os/os.h"
 #include "superslab/meta.h"
 #include "superslab/ss_arena.h"
@@ -13,6 +14,7 @@ static void visit_slab(struct hk_usage *u, struct hk_slab *slab)
 {
     struct hk_class_usage *c = &u->cls[slab->cls];
     c->slabs++;
+    c->hot += hk_temperature(slab->used, slab->capacity) == HK_TEMP_HOT;
     c->used += slab->used;
     c->remote += hk_remote_count(slab);
     c->carved += slab->carved;
@@ -34,6 +36,14 @@ static void visit_superslab(void *ctx, struct hk_superslab *ss)
     }
 }
 
+static void add_hits(struct hk_front_hits *to, const struct hk_front_hits *from)
+{
+    to->malloc_hits += from->malloc_hits;
+    to->malloc_misses += from->malloc_misses;
+    to->free_hits += from->free_hits;
+    to->free_misses += from->free_misses;
+}
+
 static void visit_heap(void *ctx, struct hk_heap *heap)
 {
     struct hk_usage *u = ctx;
@@ -47,10 +57,12 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_class_usage *c = &u->cls[cls];
         c->front += hk_front_count(thread, cls);
-        c->refills += thread->metrics[cls].refills;
-        c->flushes += thread->metrics[cls].flushes;
-        c->refilled += thread->metrics[cls].refilled;
-        c->flushed += thread->metrics[cls].flushed;
+        c->moved.refills += thread->metrics[cls].refills;
+        c->moved.flushes += thread->metrics[cls].flushes;
+        c->moved.refilled += thread->metrics[cls].refilled;
+        c->moved.flushed += thread->metrics[cls].flushed;
+        if (HK_TELEMETRY)
+            add_hits(c->hits, &thread->hits[cls]);
     }
 }
 
@@ -109,6 +121,12 @@ static void add_class(struct hk_usage *u, unsigned cls)
     u->front_blocks += cached;
     u->slab_free += c->resident - live_resident - cached_resident;
     u->free_blocks += c->carved - hk_min(c->used, c->carved);
+    u->slabs += c->slabs;
+    u->hot += c->hot;
+    u->refilled += c->moved.refilled;
+    u->flushed += c->moved.flushed;
+    if (HK_TELEMETRY)
+        add_hits(&u->hits, c->hits);
 }
 
 void hk_usage_read(struct hk_usage *u)

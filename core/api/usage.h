@@ -9,16 +9,18 @@
 #ifndef HK_API_USAGE_H
 #define HK_API_USAGE_H
 
-#include "box/pool.h"
+#include "front/front.h"
 
 struct hk_class_usage {
     size_t slabs;    /* owned by heaps */
+    size_t hot;      /* of these, densely used */
     size_t used;     /* blocks outside slabs, fronts and chains included */
     size_t front;    /* blocks in fronts */
     size_t remote;   /* blocks in chains that wait for their owner */
     size_t carved;   /* blocks ever handed out by the present slabs */
     size_t resident; /* bytes */
-    uint64_t refills, flushes, refilled, flushed;
+    struct hk_front_metrics moved;
+    struct hk_front_hits hits[HK_TELEMETRY];
 };
 
 struct hk_usage {
@@ -32,7 +34,10 @@ struct hk_usage {
     size_t free_blocks;  /* carved and free in slabs */
     size_t mapped;
     size_t superslabs, threads;
+    size_t slabs, hot; /* owned by heaps; of these, densely used */
     uint64_t refills, flushes, chains;
+    uint64_t refilled, flushed; /* blocks */
+    struct hk_front_hits hits;  /* zero without telemetry */
     struct hk_class_usage cls[HK_CLASS_COUNT];
 };
 

@@ -90,6 +90,18 @@ HAK_API size_t hak_good_size(size_t size) HAK_NOEXCEPT;
  * Takes about 0.1 ms per MiB given back. */
 HAK_API int hak_trim(size_t pad) HAK_NOEXCEPT;
 
+/* What a page belongs to when it is handed out: blocks of a class group, of Mid classes (up to 32 KiB), page runs up to
+ * 1 MiB, anything longer, or the allocator's own records. */
+enum {
+    HAK_PAGES_C0, /* 1-64 bytes; C1 to 128, C2 to 192, C3 to 256, C4 to 384, C5 to 512, C6 to 768, C7 to 1024 */
+    HAK_PAGES_C7 = 7,
+    HAK_PAGES_MID,
+    HAK_PAGES_L25,
+    HAK_PAGES_HUGE,
+    HAK_PAGES_SSM,
+    HAK_PAGE_BUCKETS
+};
+
 /* Where the memory is. The parts from live_resident_bytes to metadata_bytes are disjoint and add up to resident_bytes
  * while the program is quiet. Callers set `size` to sizeof(struct hak_stats); fields are only ever added at the end. */
 struct hak_stats {
@@ -118,11 +130,51 @@ struct hak_stats {
     uint64_t os_calls;      /* system calls made to manage memory */
     size_t huge_bytes;      /* part of live_bytes that has a mapping of its own */
     size_t run_bytes;       /* part of live_bytes that lies in page runs */
+    uint64_t refilled;      /* blocks in the refills */
+    uint64_t flushed;       /* blocks in the flushes */
+    size_t hot_slabs;       /* owned slabs of which more than three quarters are used */
+    size_t cold_slabs;      /* the other owned slabs */
+    /* From here on zero, unless the library was built with -Dtelemetry=enabled. */
+    uint64_t malloc_hits; /* blocks up to 32 KiB that the front cache had, and had not */
+    uint64_t malloc_misses;
+    uint64_t free_hits; /* blocks that the front cache had room for, and had not */
+    uint64_t free_misses;
+    uint64_t first_pages[HAK_PAGE_BUCKETS]; /* pages of 4 KiB that were handed out for the first time since they came
+                                             * from the system, so that the first touch faults; by HAK_PAGES_ index */
+};
+
+/* Of one size class. Fields are only ever added at the end. */
+struct hak_class_stats {
+    size_t block_bytes;        /* of one block */
+    size_t slabs;              /* owned, hot and cold; a span of neighbouring slabs counts once */
+    size_t hot_slabs;          /* of which more than three quarters are used */
+    size_t live_blocks;        /* in the program's hands */
+    size_t cached_blocks;      /* in front caches or on their way to their owner */
+    size_t free_blocks;        /* free in their slabs, and handed out before */
+    size_t resident_bytes;     /* of the slabs */
+    uint64_t acquired_partial; /* slabs taken from the shared pool, by the stage that served them */
+    uint64_t acquired_empty;
+    uint64_t acquired_unused;
+    uint64_t acquired_new;
+    uint64_t refills; /* batches between front caches and slabs, and the blocks in them */
+    uint64_t flushes;
+    uint64_t refilled;
+    uint64_t flushed;
+    uint64_t malloc_hits; /* these four as in struct hak_stats */
+    uint64_t malloc_misses;
+    uint64_t free_hits;
+    uint64_t free_misses;
 };
 
 /* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Walks all
- * memory that is ours, under the pool's and the arenas' locks in turn: milliseconds in a large program. */
+ * memory that is ours, under the pool's and the arenas' locks in turn: milliseconds in a large program. This and the
+ * next three functions do nothing in a library built with -Dstats=disabled: -1 and ENOTSUP. */
 HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
+
+/* Fills the first `count` elements of `classes`, smallest blocks first; each has `size` bytes, which callers set to
+ * sizeof(struct hak_class_stats). Returns how many classes there are; -1 when size is smaller than the first version of
+ * the structure, or classes is NULL and count is not 0. Takes as long as hak_stats, but not for a count of 0. */
+HAK_API int hak_stats_classes(struct hak_class_stats *classes, size_t size, size_t count) HAK_NOEXCEPT;
 
 /* Writes the page of HAKMEM_STATS=1, or the same as JSON, to a file descriptor. Allocates nothing. 0, or -1 when a
  * write failed. */

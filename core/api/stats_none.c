@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * hak_stats and its like in a library built with -Dstats=disabled.
+ */
+#include "hakmem/hakmem.h"
+
+#include <errno.h>
+
+static int fail(void)
+{
+    errno = ENOTSUP;
+    return -1;
+}
+
+int hak_stats(struct hak_stats *stats)
+{
+    (void)stats;
+    return fail();
+}
+
+int hak_stats_classes(struct hak_class_stats *classes, size_t size, size_t count)
+{
+    (void)classes;
+    (void)size;
+    (void)count;
+    return fail();
+}
+
+int hak_stats_print(int fd)
+{
+    (void)fd;
+    return fail();
+}
+
+int hak_stats_json(int fd)
+{
+    (void)fd;
+    return fail();
+}
