@@ -5,6 +5,8 @@
  */
 #include "api.h"
 
+#include "config.h"
+
 #include <hakmem/hakmem.h>
 
 #include <fcntl.h>
@@ -13,9 +15,12 @@
 
 const struct entries *e;
 
+/* What is asked here is not there with -Dstats=disabled. */
 static struct hak_stats stats_now(void)
 {
     struct hak_stats stats = {.size = sizeof(stats)};
+    if (!HK_STATS)
+        skip();
     assert_int_equal(hak_stats(&stats), 0);
     return stats;
 }
@@ -26,6 +31,7 @@ static struct hak_stats stats_now(void)
 static void stats_needs_its_size(void **state)
 {
     (void)state;
+    stats_now();
     assert_int_equal(hak_stats(NULL), -1);
     hak_free(hak_malloc(1)); /* this thread has a heap now */
     struct {
@@ -60,6 +66,30 @@ static void stats_needs_its_size(void **state)
     assert_true(room.stats.threads >= 1);
     for (size_t i = 0; i < sizeof(room.after); i++)
         assert_int_equal(room.after[i], 0x3c);
+}
+
+static void without_statistics_they_say_so(void **state)
+{
+    (void)state;
+    if (HK_STATS)
+        skip();
+    struct hak_stats stats;
+    struct hak_class_stats of_class;
+    memset(&stats, 0x3c, sizeof(stats));
+    stats.size = sizeof(stats);
+    errno = ERRNO_MARK;
+    assert_int_equal(hak_stats(&stats), -1);
+    assert_int_equal(errno, ENOTSUP);
+    assert_int_equal(stats.version, 0x3c3c3c3c);
+    errno = ERRNO_MARK;
+    assert_int_equal(hak_stats_classes(&of_class, sizeof(of_class), 1), -1);
+    assert_int_equal(errno, ENOTSUP);
+    errno = ERRNO_MARK;
+    assert_int_equal(hak_stats_print(2), -1);
+    assert_int_equal(errno, ENOTSUP);
+    errno = ERRNO_MARK;
+    assert_int_equal(hak_stats_json(2), -1);
+    assert_int_equal(errno, ENOTSUP);
 }
 
 /* The change is `blocks` blocks and `bytes` bytes. What was freed may have started the helper thread, whose record in
@@ -400,6 +430,7 @@ int main(void)
         cmocka_unit_test(refused_calls_lose_nothing),
         cmocka_unit_test(good_size_is_what_malloc_gives),
         cmocka_unit_test(stats_can_be_printed),
+        cmocka_unit_test(without_statistics_they_say_so),
         cmocka_unit_test(print_to_a_full_device_fails),
         cmocka_unit_test(both_families_share_blocks),
     };

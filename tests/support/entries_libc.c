@@ -30,13 +30,9 @@ const struct entries *entries_get(void)
         .is_hakmem = true,
     };
 
-    /* A block of malloc counts in hakmem's statistics, or malloc is somebody else's. */
-    struct hak_stats before = {.size = sizeof(before)}, after = {.size = sizeof(after)};
-    CHECK(hak_stats(&before) == 0);
+    /* Ends here with a line when malloc is somebody else's: then the block is unknown to hakmem. */
     void *block = table.malloc(3000);
-    CHECK(hak_stats(&after) == 0);
+    CHECK(hak_malloc_usable_size(block) >= 3000);
     table.free(block);
-    CHECKF(after.live_blocks == before.live_blocks + 1, "malloc is not hakmem's: live blocks %zu, then %zu",
-           before.live_blocks, after.live_blocks);
     return &table;
 }
