@@ -60,7 +60,7 @@ def main():
             tested += 1
         # The same variables, read by a program that is not marked.
         secure, value, err, files = run(program, folder)
-        assert not secure and value == 7 and b'HAKMEM_NO_SUCH' in err and len(files) == 1, (value, err, files)
+        assert not secure and value == 7 and b'HAKMEM_NO_SUCH' in err and (files or b'stats=disabled' in err), (value, err, files)
     print('%d copies' % tested)
     return 0 if tested else SKIP
 

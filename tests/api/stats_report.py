@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The statistics at exit: HAKMEM_STATS=1 and HAKMEM_STATS=json:PATH, read with a real parser.
+"""The statistics at exit: HAKMEM_STATS=1 and HAKMEM_STATS=json:PATH, read with a real parser, and the two tables.
 
-usage: stats_report.py LIBHAKMEM PROGRAM
+usage: stats_report.py LIBHAKMEM PROGRAM STATS TELEMETRY   (enabled or disabled: what LIBHAKMEM was built with)
 PROGRAM (stats_subject) keeps 40 MiB of blocks when it ends.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,8 +32,68 @@ def figures(tree, found=None):
     return found
 
 
+def table(text):
+    """{block size or 'all': numbers} of the lines of one table."""
+    found = {}
+    for line in text.splitlines():
+        words = re.findall(r'all|[\d.]+', line) if re.match(r'  +(\d+|all) ', line) else []
+        if words:
+            found[words[0] if words[0] == 'all' else int(words[0])] = [float(word) for word in words[1:]]
+    return found
+
+
+def stages(library, program, tree):
+    done = run(library, program, HAKMEM_SHARED_POOL_STAGE_STATS='1')
+    lines = table(done.stderr.decode())
+    total = lines.pop('all')
+    assert done.stderr.decode().splitlines()[0].endswith('process ' + done.stdout.decode().strip()), done.stderr
+    assert lines and total[0] == sum(line[0] for line in lines.values()), done.stderr
+    for taken, *parts in list(lines.values()) + [total]:
+        assert taken == sum(parts[::2]) and len(parts) == 8, (taken, parts)
+        for count, share in zip(parts[::2], parts[1::2]):
+            assert abs(100 * count / taken - share) <= 0.1, (taken, parts)
+    by_class = {row['block_bytes']: row['acquired'] for row in tree['classes']}
+    for size, (taken, *parts) in lines.items():
+        assert sum(by_class[size]) == taken, (size, taken, by_class[size])
+    assert total[1::2] == [tree['acquired_' + name] for name in ('partial', 'empty', 'unused', 'new')], (total, tree)
+
+
+def fronts(library, program, tree, telemetry):
+    done = run(library, program, HAKMEM_TINY_FRONT_METRICS='1')
+    lines = table(done.stderr.decode())
+    total = lines.pop('all')
+    assert len(total) == (8 if telemetry else 4), done.stderr
+    assert lines and total == [sum(line[i] for line in lines.values()) if i not in (5, 7) else total[i]
+                               for i in range(len(total))], done.stderr
+    assert total[:4:2] == [sum(row[name] for row in tree['classes']) for name in ('refills', 'flushes')], total
+    assert total[1:4:2] == [tree['refilled'], tree['flushed']], total
+    if telemetry:
+        assert total[4] == tree['malloc_hits'] and total[6] == tree['free_hits'], (total, tree)
+        calls = tree['malloc_hits'] + tree['malloc_misses']
+        assert abs(100 * total[4] / calls - total[5]) <= 0.1, (total, tree)
+
+
+def both_tables(library, program):
+    done = run(library, program, HAKMEM_TINY_FRONT_METRICS='1', HAKMEM_SHARED_POOL_STAGE_STATS='1')
+    assert len(re.findall('^hakmem .* statistics of process', done.stderr.decode(), re.M)) == 2, done.stderr
+
+
+def without(library, program):
+    """Built without statistics: one line for each option, and no file."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = run(library, program, HAKMEM_STATS='json:' + folder + '/x', HAKMEM_TINY_FRONT_METRICS='1',
+                   HAKMEM_SHARED_POOL_STAGE_STATS='1')
+        assert os.listdir(folder) == [], os.listdir(folder)
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 3 and all(line.endswith('has no effect: built with -Dstats=disabled') for line in lines), lines
+
+
 def main():
     library, program = map(os.path.abspath, sys.argv[1:3])
+    telemetry = sys.argv[4] == 'enabled'
+    if sys.argv[3] == 'disabled':
+        without(library, program)
+        return 0
     plain = run(library, program)
     assert plain.stderr == b'', 'statistics that nobody asked for: %r' % plain.stderr
 
@@ -55,6 +116,17 @@ def main():
         assert name in found, 'no %s in %r' % (name, sorted(found))
     assert found['live_bytes'] >= 40 << 20, found
     total = sum(found[name] for name in parts)
+    for row in tree['classes']:
+        assert row['hot_slabs'] <= row['slabs'] and len(row['acquired']) == 4, row
+    assert sum(row['hot_slabs'] for row in tree['classes']) == found['hot_slabs'] > 0, tree
+    assert ('first_pages' in tree) == ('malloc_hits' in tree) == telemetry, sorted(tree)
+    if telemetry:
+        pages = tree['first_pages']
+        assert list(pages) == ['C%d' % i for i in range(8)] + ['MID', 'L25', 'HUGE', 'SSM'], pages
+        assert pages['C0'] >= 2560 and pages['MID'] >= 2560 and pages['L25'] >= 5120 and pages['SSM'] > 0, pages
+    stages(library, program, tree)
+    fronts(library, program, tree, telemetry)
+    both_tables(library, program)
     apart = abs(total - found['resident_bytes'])
     assert apart <= found['resident_bytes'] * 0.02, 'parts %d, resident %d' % (total, found['resident_bytes'])
     return 0
