@@ -22,10 +22,13 @@ BOX_ROW = re.compile(r'X\((\w+), \w+, "([^"]*)", (?:"[^"]*"|\w+)\)')
 NOTES = {
     'STATS': 'A number, or the word `json:PATH`: then the value stays 0 and the JSON goes to PATH, in which `%p` is '
              'replaced by the process id. PATH has at most 255 bytes.',
+    'TINY_FRONT_METRICS': 'Hits and misses are counted with `-Dtelemetry=enabled` only. The page of `HAKMEM_STATS=1` has '
+                          'the table too.',
+    'SHARED_POOL_STAGE_STATS': 'The page of `HAKMEM_STATS=1` has the table too.',
     'PURGE_DELAY_MS': 'With 0 free memory is given back by the next slow path that looks.',
     'FRONT_BYTES': 'Or an eighth of the slabs that the thread owns (8 KiB for each), whichever is more; see '
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
-    'FRONT_V2_CAP': 'Each class also has a limit of its own, in `hk_front_max`.',
+    'FRONT_V2_CAP': 'Each class also has a limit of its own, in `hk_bin_max`.',
     'MIN_KEEP': '`mallopt(M_TRIM_THRESHOLD, n)` sets it too, when n is in its bounds. `hak_trim(pad)` keeps `pad` '
                 'bytes instead.',
     'MEMORY_LIMIT': 'Counted are SuperSlabs, page runs and huge blocks in use; memory that is free is not. `auto` is '
