@@ -88,8 +88,9 @@ static inline void hk_pause(void)
 #define HK_TLS_PTR(type, var) (&(var))
 #endif
 
-/* Moves a pointer in memory by a constant number of bytes: one instruction, where gcc 12 makes two of it. */
-#if defined(__x86_64__) && defined(__SEG_FS)
+/* Moves a pointer in memory by a constant number of bytes: one instruction, where gcc 12 makes two of it. Not for clang,
+ * which finds the instruction itself, and in assembly would leave the address space out of the operand. */
+#if defined(__x86_64__) && defined(__SEG_FS) && !defined(__clang__)
 #define HK_MOVE_PTR(lvalue, bytes) __asm__("addq %1, %0" : "+m"(lvalue) : "i"(bytes) : "cc")
 #else
 #define HK_MOVE_PTR(lvalue, bytes) ((void)((lvalue) = (void *)((char *)(lvalue) + (bytes))))
