@@ -105,9 +105,9 @@ static void print_stats(int fd)
         hak_stats_print(fd);
         return;
     }
-    if (hk_opt(HK_OPT_SHARED_POOL_STAGE_STATS) == 1)
+    if (HK_STATS && hk_opt(HK_OPT_SHARED_POOL_STAGE_STATS) == 1)
         hk_stats_print_stages(fd);
-    if (hk_opt(HK_OPT_TINY_FRONT_METRICS) == 1)
+    if (HK_STATS && hk_opt(HK_OPT_TINY_FRONT_METRICS) == 1)
         hk_stats_print_fronts(fd);
 }
 

@@ -67,15 +67,14 @@ static void put_share(struct hk_fmt *f, uint64_t part, uint64_t all)
 static void print_classes(struct hk_fmt *f, const struct hk_usage *u)
 {
     hk_fmt(f, " classes: slabs (hot ones are used above three quarters), blocks\n");
-    hk_fmt(f, "   bytes      hot     cold       live   cached  free in slabs  resident KiB   refills   flushes\n");
+    hk_fmt(f, "   bytes      hot     cold       live   cached  free in slabs  resident KiB\n");
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hak_class_stats s = {0};
         hk_stats_fill_class(&s, u, cls);
         if (!hk_stats_has(&s))
             continue;
-        hk_fmt(f, "  %6zu %8zu %8zu %10zu %8zu %14zu %13zu %9zu %9zu\n", s.block_bytes, s.hot_slabs,
-               s.slabs - s.hot_slabs, s.live_blocks, s.cached_blocks, s.free_blocks, s.resident_bytes / 1024,
-               (size_t)s.refills, (size_t)s.flushes);
+        hk_fmt(f, "  %6zu %8zu %8zu %10zu %8zu %14zu %13zu\n", s.block_bytes, s.hot_slabs, s.slabs - s.hot_slabs,
+               s.live_blocks, s.cached_blocks, s.free_blocks, s.resident_bytes / 1024);
     }
 }
 
