@@ -19,7 +19,7 @@ enum hk_pages { HK_PAGES_C0, HK_PAGES_MID = 8, HK_PAGES_L25, HK_PAGES_HUGE, HK_P
 
 extern HK_HIDDEN _Atomic uint64_t hk_telemetry_pages[HK_PAGES_COUNT];
 
-static inline void hk_telemetry_add(unsigned bucket, uint64_t pages)
+static HK_ALWAYS_INLINE void hk_telemetry_add(unsigned bucket, uint64_t pages)
 {
     if (HK_TELEMETRY)
         hk_add_relaxed(&hk_telemetry_pages[bucket], pages); /* a statistic; nothing is published by it */

@@ -26,12 +26,6 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
 
 #define PAGES_PER_SLAB 16u
 
-void hk_slab_forget_pages(struct hk_superslab *ss, uint32_t mask, bool clean)
-{
-    for (; HK_TELEMETRY && mask != 0; mask &= mask - 1)
-        ss->handed[hk_lowest(mask)] = clean ? 0 : UINT16_MAX;
-}
-
 /* Telemetry: blocks [first, end) are handed out. */
 static void count_pages(struct hk_slab *slab, uint32_t first, uint32_t end)
 {

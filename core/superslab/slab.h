@@ -107,7 +107,11 @@ static inline bool hk_slab_is_exhausted(const struct hk_slab *slab)
 void hk_superslab_init(struct hk_superslab *ss, char *base);
 
 /* Telemetry: the pages of these slabs have come from the system anew, or (clean = false) not all of them. */
-void hk_slab_forget_pages(struct hk_superslab *ss, uint32_t mask, bool clean);
+static HK_ALWAYS_INLINE void hk_slab_forget_pages(struct hk_superslab *ss, uint32_t mask, bool clean)
+{
+    for (; HK_TELEMETRY && mask != 0; mask &= mask - 1)
+        ss->handed[hk_lowest(mask)] = clean ? 0 : UINT16_MAX;
+}
 
 /* Makes slabs [index, index + span of cls) a span of the class, without any block out. The caller has just taken them
  * from the pool. */
