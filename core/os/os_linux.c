@@ -159,3 +159,8 @@ uint64_t hk_os_calls(void)
 {
     return hk_load_relaxed(&calls);
 }
+
+void hk_os_count_call(void)
+{
+    hk_add_relaxed(&calls, 1);
+}

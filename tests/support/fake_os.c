@@ -2,6 +2,7 @@
 #include "fake_os.h"
 
 #include "base/atomic.h"
+#include "os/numa_sys.h"
 #include "os/os.h"
 
 #include <sys/mman.h>
@@ -21,6 +22,11 @@ static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SI
 static void *place_next;
 static struct fake_purge purges[FAKE_PURGES];
 static _Atomic size_t purge_count;
+static uint64_t nodes = 1;
+static _Thread_local unsigned thread_node;
+static bool learn_late;
+static struct fake_wish wishes[FAKE_WISHES];
+static size_t wish_count;
 
 void fake_os_recover(void)
 {
@@ -38,6 +44,10 @@ void fake_os_reset(void)
     address_limit = cgroup_limit = SIZE_MAX;
     place_next = NULL;
     purge_count = 0;
+    nodes = 1;
+    thread_node = 0;
+    learn_late = false;
+    wish_count = 0;
 }
 
 uint64_t fake_os_count(enum fake_call kind)
@@ -116,6 +126,40 @@ bool fake_os_was_purged(const void *ptr)
     return false;
 }
 
+void fake_os_set_nodes(uint64_t mask)
+{
+    nodes = mask;
+}
+
+void fake_os_run_on(unsigned node)
+{
+    thread_node = node;
+}
+
+void fake_os_learn_late(void)
+{
+    learn_late = true;
+}
+
+size_t fake_os_wishes(void)
+{
+    return wish_count;
+}
+
+struct fake_wish fake_os_wish(size_t i)
+{
+    return wishes[i];
+}
+
+int fake_os_node_of(const void *ptr)
+{
+    for (size_t i = wish_count; i-- > 0;) {
+        if ((size_t)((const char *)ptr - wishes[i].start) < wishes[i].size)
+            return (int)wishes[i].node;
+    }
+    return -1;
+}
+
 /* ---- the box ---- */
 
 static bool planned(enum fake_call kind)
@@ -130,7 +174,7 @@ static bool planned(enum fake_call kind)
 /* Counts the call; true when it is to be refused. */
 static bool refused(enum fake_call kind)
 {
-    bool alone = planned(kind), any = kind != FAKE_HINT && planned(FAKE_ANY);
+    bool alone = planned(kind), any = kind < FAKE_HINT && planned(FAKE_ANY);
     if (alone || any)
         failures++;
     return alone || any;
@@ -256,7 +300,38 @@ size_t hk_os_cgroup_limit(void)
     return cgroup_limit;
 }
 
+void hk_os_count_call(void)
+{
+    plans[FAKE_ANY].calls++;
+}
+
 uint64_t hk_os_calls(void)
 {
     return plans[FAKE_ANY].calls + plans[FAKE_HINT].calls;
+}
+
+/* ---- NUMA ---- */
+
+bool hk_numa_sys_ready(bool starting)
+{
+    return !starting || !learn_late;
+}
+
+uint64_t hk_numa_sys_online(void)
+{
+    return refused(FAKE_NODES) ? 0 : nodes;
+}
+
+bool hk_numa_sys_current(unsigned *node)
+{
+    *node = thread_node;
+    return !refused(FAKE_CURRENT);
+}
+
+bool hk_numa_sys_prefer(void *ptr, size_t size, unsigned node)
+{
+    if (refused(FAKE_PREFER) || crooked(ptr, &size) || wish_count == FAKE_WISHES)
+        return false;
+    wishes[wish_count++] = (struct fake_wish){ptr, size, node};
+    return true;
 }

@@ -21,7 +21,10 @@ enum fake_call {
     FAKE_PURGE,
     FAKE_UNMAP,
     FAKE_REMAP,
-    FAKE_HINT, /* cannot fail and is no part of FAKE_ANY */
+    FAKE_HINT,    /* cannot fail and is no part of FAKE_ANY */
+    FAKE_NODES,   /* the NUMA calls (os/numa_sys.h) are no part of it either: which nodes there are, */
+    FAKE_CURRENT, /* where the thread runs, */
+    FAKE_PREFER,  /* and a mapping's wish */
     FAKE_KINDS,
     FAKE_ANY = FAKE_KINDS,
 };
@@ -56,6 +59,29 @@ void fake_os_set_page_size(size_t size);
 /* hk_os_address_limit and hk_os_cgroup_limit; SIZE_MAX is none. */
 void fake_os_set_address_limit(size_t size);
 void fake_os_set_cgroup_limit(size_t size);
+
+/* The machine has the nodes of the mask; the calling thread runs on that one. A reset leaves the one node 0, and no
+ * node is known to the box before hk_numa_start. */
+void fake_os_set_nodes(uint64_t mask);
+void fake_os_run_on(unsigned node);
+
+/* The answer which nodes there are is not to be had at the start. */
+void fake_os_learn_late(void);
+
+/* Wishes that were granted since the last reset, oldest first. */
+#define FAKE_WISHES 64u
+
+struct fake_wish {
+    char *start;
+    size_t size;
+    unsigned node;
+};
+
+size_t fake_os_wishes(void);
+struct fake_wish fake_os_wish(size_t i);
+
+/* The system's number of the node that the address asked for with the last granted wish; -1: none. */
+int fake_os_node_of(const void *ptr);
 
 /* The next reservation without access is made there, if the range is free. */
 void fake_os_place_next(void *ptr);

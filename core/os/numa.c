@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/numa.h"
+
+#include "base/bits.h"
+#include "base/options.h"
+#include "os/numa_sys.h"
+
+static unsigned home; /* the system's number of node 0; written before hk_numa_pending */
+
+/* The system's number of a node, and the other way round; written before hk_numa_count. */
+static uint8_t system_of[HK_NUMA_NODES];
+static uint8_t node_of[HK_NUMA_SYS_NODES];
+
+_Atomic unsigned hk_numa_count = 1;
+_Atomic bool hk_numa_pending;
+
+/* Home first, so that what was allocated before nodes were known lies where node 0 is. */
+static unsigned number(uint64_t online)
+{
+    unsigned count = 1;
+    system_of[0] = (uint8_t)home;
+    for (online &= ~((uint64_t)1 << home); online != 0 && count < HK_NUMA_NODES; online &= online - 1) {
+        node_of[hk_lowest(online)] = (uint8_t)count;
+        system_of[count++] = (uint8_t)hk_lowest(online);
+    }
+    return count;
+}
+
+static bool learn(bool starting)
+{
+    /* Not pending before the answer is there: asking may come back here through malloc. */
+    bool pending = true;
+    if (!hk_numa_sys_ready(starting) || !hk_cas_acquire(&hk_numa_pending, &pending, false)) /* with hk_numa_start */
+        return false;
+    uint64_t online = hk_numa_sys_online();
+    if ((online >> home & 1) == 0)
+        return false;
+    unsigned count = number(online);
+    hk_store_release(&hk_numa_count, count); /* pairs with the acquire in hk_numa_nodes */
+    return count > 1;
+}
+
+bool hk_numa_start(void)
+{
+    if (hk_opt(HK_OPT_NUMA) == 0 || !hk_numa_sys_current(&home) || home >= HK_NUMA_SYS_NODES)
+        return false;
+    hk_store_release(&hk_numa_pending, true); /* pairs with the acquire in learn */
+    return learn(true);
+}
+
+bool hk_numa_learn_slow(void)
+{
+    return learn(false);
+}
+
+unsigned hk_numa_current(void)
+{
+    unsigned node;
+    if (hk_opt(HK_OPT_NUMA) == 0 || !hk_numa_sys_current(&node) || node >= HK_NUMA_SYS_NODES)
+        return 0;
+    return node_of[node];
+}
+
+void hk_numa_prefer(void *ptr, size_t size, unsigned node)
+{
+    if (hk_numa_nodes() > 1 && hk_opt(HK_OPT_NUMA) != 0)
+        hk_numa_sys_prefer(ptr, size, system_of[node]); /* refused: first touch decides, as without us */
+}
