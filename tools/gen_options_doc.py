@@ -39,6 +39,8 @@ NOTES = {
                            'is found without looking at others.',
     'THP': 'Read when the first arena is made: set it in the environment, not by `hak_option_set`. Later arenas '
            'leave huge pages to the system\'s setting always.',
+    'NUMA': 'Set in the environment, 0 also keeps the library from looking which nodes there are; see '
+            '[memory by node](numa.md).',
     'HEAP_PICTURE_SIGNAL': 'Read at the start; needs `HEAP_PICTURE`. The handler only wakes a helper thread, which draws: '
                            'it exists where a signal is chosen, in children of a fork too. A handler that the program '
                            'installs for the same signal replaces ours.',

@@ -11,6 +11,7 @@
 #include "box/purge.h"
 #include "front/front.h"
 #include "hakmem/hakmem.h"
+#include "os/numa.h"
 #include "os/os.h"
 #include "superslab/meta.h"
 
@@ -90,6 +91,8 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
         resolve_memory_limit();
         errno = saved;
     }
+    if (HK_NUMA && hk_numa_start())
+        hk_arena_place();
     hk_purge_allow_helper(true);
     /* Many programs close stderr before they end (coreutils do): for them statistics go to a copy, kept only when
      * asked. */

@@ -4,7 +4,11 @@
 #include "box/heap_priv.h"
 #include "box/hot_cold.h"
 #include "box/pool.h"
+#include "os/numa.h"
 #include "remote_batch.h"
+
+/* Slabs of threads that ended that are looked at for one of the own node. */
+#define ORPHANS_LOOK 16u
 
 /* ---- slabs between their states; the heap's lock ---- */
 
@@ -43,7 +47,7 @@ static void settle(struct hk_heap *heap, struct hk_slab *slab)
 }
 
 /* A slab that was the active one goes where it belongs. */
-static void displace(struct hk_heap *heap, struct hk_slab *slab)
+void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab)
 {
     HK_EXPENSIVE(hk_slab_check(slab));
     if (slab->used == 0)
@@ -109,13 +113,27 @@ void hk_heap_collect(struct hk_heap *heap)
 
 /* ---- take ---- */
 
-/* Takes a partial slab of a thread that ended. */
-static struct hk_slab *adopt(struct hk_heap *heap, unsigned cls)
+/* The orphan heap's lock. */
+static struct hk_slab *choose_orphan(const struct hk_list *partial, unsigned node, bool any)
+{
+    if (any)
+        return hk_hot_cold_choose(partial);
+    struct hk_node *at = partial->first;
+    for (unsigned i = 0; i < ORPHANS_LOOK && at != NULL; i++, at = at->next) {
+        struct hk_slab *slab = HK_CONTAINER(at, struct hk_slab, node);
+        if (hk_slab_superslab(slab)->node == node)
+            return slab;
+    }
+    return NULL;
+}
+
+/* Takes a partial slab of a thread that ended, of the heap's node or of any. */
+static struct hk_slab *adopt(struct hk_heap *heap, unsigned cls, bool any)
 {
     if (heap == &hk_orphan_heap || hk_orphan_heap.cls[cls].partial.first == NULL)
         return NULL; /* read without the lock: a miss only costs a slab of our own */
     hk_lock(&hk_orphan_heap.lock);
-    struct hk_slab *slab = hk_hot_cold_choose(&hk_orphan_heap.cls[cls].partial);
+    struct hk_slab *slab = choose_orphan(&hk_orphan_heap.cls[cls].partial, heap->node, any);
     if (slab != NULL) {
         hk_list_remove(&slab->node);
         hk_slab_set_owner(slab, &heap->owner);
@@ -141,25 +159,35 @@ static struct hk_slab *find_partial(struct hk_heap *heap, unsigned cls, struct h
         hk_list_remove(&slab->node);
         return slab;
     }
-    return adopt(heap, cls);
+    return adopt(heap, cls, hk_numa_nodes() == 1);
+}
+
+/* A slab from the pool, or where that has no memory one of a thread that ended, far away. */
+static struct hk_slab *grow(struct hk_heap *heap, unsigned cls)
+{
+    struct hk_slab *slab = hk_pool_acquire(cls, &heap->owner);
+    if (HK_UNLIKELY(slab == NULL))
+        return hk_numa_nodes() > 1 ? adopt(heap, cls, true) : NULL;
+    heap->slabs += slab->slabs;
+    return slab;
 }
 
 /* Makes another slab the active one, in place of an exhausted one; false: none without growing, or no memory. */
-static bool next_active(struct hk_heap *heap, unsigned cls, bool grow, struct hk_slab **strays)
+static bool next_active(struct hk_heap *heap, unsigned cls, bool may_grow, struct hk_slab **strays)
 {
     struct hk_heap_class *c = &heap->cls[cls];
+    if (HK_UNLIKELY(hk_numa_nodes() > 1 && hk_numa_node() != heap->node) && heap != &hk_orphan_heap)
+        hk_heap_move_locked(heap, hk_numa_node());
     struct hk_slab *slab = *strays ? NULL : find_partial(heap, cls, strays);
     /* The collect may have given the active slab itself blocks. */
     if (slab == NULL && c->active != NULL && !hk_slab_is_exhausted(c->active))
         return true;
-    if (slab == NULL && grow) {
-        slab = hk_pool_acquire(cls, &heap->owner);
-        heap->slabs += slab != NULL ? slab->slabs : 0;
-    }
+    if (slab == NULL && may_grow)
+        slab = grow(heap, cls);
     if (slab == NULL)
         return false;
     if (c->active != NULL)
-        displace(heap, c->active); /* not always FULL: a collect may just have given it blocks */
+        hk_heap_displace(heap, c->active); /* not always FULL: a collect may just have given it blocks */
     HK_EXPENSIVE(hk_slab_check(slab));
     slab->state = HK_SLAB_ACTIVE;
     c->active = slab;
@@ -272,7 +300,7 @@ void hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab)
     slab->state = HK_SLAB_ACTIVE;
     c->active = slab;
     if (before != NULL)
-        displace(heap, before);
+        hk_heap_displace(heap, before);
 }
 
 /* ---- check ---- */

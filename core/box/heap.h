@@ -7,6 +7,10 @@
  * statistics, a thread in need) when they work on it. Records are never unmapped. One more heap, the orphan heap, has
  * no thread: it owns the slabs of threads that ended until somebody who needs that class adopts them, and serves
  * threads that are past their end. Must not know fronts.
+ *
+ * On a machine with several NUMA nodes a heap looks, before it makes another slab the active one, where its thread runs
+ * now. After a move it keeps its FULL slabs and hands the others of other nodes on, as if it ended. Slabs of threads
+ * that ended are adopted on their own node; elsewhere only where there is no memory otherwise.
  */
 #ifndef HK_BOX_HEAP_H
 #define HK_BOX_HEAP_H
@@ -28,6 +32,7 @@ struct hk_heap {
     uint64_t refills, flushes; /* batches taken and given */
     uint64_t chains; /* pushed to slabs of other heaps; of the orphan heap about, as many threads count there */
     size_t slabs;    /* owned; read without the lock by its own thread's front */
+    unsigned node;   /* the NUMA node that its thread was last seen on; 0 where there is one */
     struct hk_heap_class cls[HK_CLASS_COUNT];
 };
 

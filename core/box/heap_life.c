@@ -4,6 +4,7 @@
  */
 #include "box/heap_priv.h"
 #include "box/pool.h"
+#include "os/numa.h"
 
 struct hk_heap hk_orphan_heap = {.owner = {.state = HK_OWNER_GONE}};
 _Atomic bool hk_heap_forked;
@@ -16,6 +17,7 @@ static struct hk_heap *unused;
 void hk_heap_begin(struct hk_heap *heap)
 {
     hk_lock(&records_lock);
+    heap->node = hk_numa_node();
     if (heap->all.at == NULL)
         hk_list_push(&records, &heap->all);
     hk_store_relaxed(&heap->owner.state, HK_OWNER_ALIVE);
@@ -82,6 +84,28 @@ void hk_heap_end(struct hk_heap *heap)
     heap->next_free = unused;
     unused = heap;
     hk_unlock(&records_lock);
+}
+
+/* The thread runs on another node now. Slabs of other nodes that have free blocks are handed on: it is to take near
+ * ones. FULL slabs stay: what comes back to them has just been used here. */
+void hk_heap_move_locked(struct hk_heap *heap, unsigned node)
+{
+    heap->node = node;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_heap_class *c = &heap->cls[cls];
+        if (c->active != NULL && hk_slab_superslab(c->active)->node != node) {
+            hk_heap_displace(heap, c->active);
+            c->active = NULL;
+        }
+        for (struct hk_node *at = c->partial.first, *next; at != NULL; at = next) {
+            struct hk_slab *slab = HK_CONTAINER(at, struct hk_slab, node);
+            next = at->next;
+            if (hk_slab_superslab(slab)->node == node)
+                continue;
+            hk_list_remove(at);
+            hand_on(heap, slab);
+        }
+    }
 }
 
 /* ---- on behalf of others ---- */

@@ -21,10 +21,12 @@ static inline struct hk_heap *hk_heap_of(struct hk_owner *owner)
     return HK_CONTAINER(owner, struct hk_heap, owner);
 }
 
+void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab);
 void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab);
 void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab);
 struct hk_slab *hk_heap_collect_locked(struct hk_heap *heap);
 void hk_heap_forward(struct hk_slab *strays);
 void hk_heap_collect(struct hk_heap *heap);
+void hk_heap_move_locked(struct hk_heap *heap, unsigned node);
 
 #endif

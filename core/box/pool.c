@@ -19,17 +19,15 @@ struct hk_lock *hk_pool_lock(void)
 
 /* ---- sets of units ---- */
 
-static void set_add(unsigned set, size_t unit)
+static void set_add(struct unit_sets *s, unsigned set, size_t unit)
 {
-    struct unit_sets *s = &hk_pool.sets;
     s->bits[unit / 64][set] |= (uint64_t)1 << unit % 64;
     s->groups[unit / 4096][set] |= (uint64_t)1 << unit / 64 % 64;
     s->tops[unit / 262144][set] |= (uint64_t)1 << unit / 4096 % 64;
 }
 
-static void set_remove(unsigned set, size_t unit)
+static void set_remove(struct unit_sets *s, unsigned set, size_t unit)
 {
-    struct unit_sets *s = &hk_pool.sets;
     s->bits[unit / 64][set] &= ~((uint64_t)1 << unit % 64);
     if (s->bits[unit / 64][set] == 0)
         s->groups[unit / 4096][set] &= ~((uint64_t)1 << unit / 64 % 64);
@@ -37,9 +35,9 @@ static void set_remove(unsigned set, size_t unit)
         s->tops[unit / 262144][set] &= ~((uint64_t)1 << unit / 4096 % 64);
 }
 
-size_t hk_pool_lowest(enum unit_set kind, unsigned slabs)
+size_t hk_pool_lowest(const struct pool_node *node, enum unit_set kind, unsigned slabs)
 {
-    const struct unit_sets *s = &hk_pool.sets;
+    const struct unit_sets *s = &node->sets;
     unsigned set = kind + slabs - 1;
     for (size_t top = 0; top < HK_COUNT(s->tops); top++) {
         if (s->tops[top][set] == 0)
@@ -51,33 +49,35 @@ size_t hk_pool_lowest(enum unit_set kind, unsigned slabs)
     return HK_UNITS_MAX;
 }
 
-static void index_mask(enum unit_set kind, size_t unit, uint32_t mask)
+static void index_mask(struct unit_sets *s, enum unit_set kind, size_t unit, uint32_t mask)
 {
     for (unsigned run = 1; run <= HK_SPAN_MAX; run++) {
         unsigned set = kind + run - 1;
         bool has = hk_find_run32(mask, run) < HK_SLABS;
-        bool had = (hk_pool.sets.bits[unit / 64][set] >> unit % 64 & 1) != 0;
+        bool had = (s->bits[unit / 64][set] >> unit % 64 & 1) != 0;
         if (has && !had)
-            set_add(set, unit);
+            set_add(s, set, unit);
         else if (had && !has)
-            set_remove(set, unit);
+            set_remove(s, set, unit);
     }
 }
 
 void hk_pool_index(struct hk_superslab *ss)
 {
+    struct unit_sets *s = &hk_pool_node(ss->node)->sets;
     size_t unit = hk_registry_unit(ss->base);
     if (HK_EMPTY_REUSE)
-        index_mask(SET_EMPTY, unit, ss->empty_mask);
-    index_mask(SET_USABLE, unit, hk_pool_usable(ss));
+        index_mask(s, SET_EMPTY, unit, ss->empty_mask);
+    index_mask(s, SET_USABLE, unit, hk_pool_usable(ss));
 }
 
 void hk_pool_unindex(struct hk_superslab *ss)
 {
+    struct unit_sets *s = &hk_pool_node(ss->node)->sets;
     size_t unit = hk_registry_unit(ss->base);
     if (HK_EMPTY_REUSE)
-        index_mask(SET_EMPTY, unit, 0);
-    index_mask(SET_USABLE, unit, 0);
+        index_mask(s, SET_EMPTY, unit, 0);
+    index_mask(s, SET_USABLE, unit, 0);
 }
 
 /* ---- EMPTY slabs; their counts are hints that change under the lock ---- */
@@ -110,23 +110,35 @@ void hk_pool_leave_empty(struct hk_superslab *ss, uint32_t mask)
 
 /* ---- acquire ---- */
 
-static struct hk_superslab *find_span(unsigned cls, unsigned *index, enum hk_pool_stage *stage)
+static struct hk_superslab *find_span(unsigned node, unsigned cls, unsigned *index, enum hk_pool_stage *stage)
 {
     struct hk_superslab *ss;
+    const struct pool_node *n = hk_pool_node(node);
     *stage = HK_STAGE_EMPTY;
-    if (HK_EMPTY_REUSE && (ss = hk_pool_take_empty(cls, index)) != NULL)
+    if (HK_EMPTY_REUSE && n != NULL && (ss = hk_pool_take_empty(n, cls, index)) != NULL)
         return ss;
     /* SuperSlabs that went back are in the SSArena with their pages: before an untouched slab. */
-    if (HK_SS_ARENA && hk_pool_reuses() && hk_pool.gone != 0 && hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
+    if (HK_SS_ARENA && hk_pool_reuses() && n != NULL && n->gone != 0 && hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
         *stage = HK_STAGE_NEW;
-        if ((ss = hk_pool_take_new(cls, index)) != NULL)
+        if ((ss = hk_pool_take_new(node, cls, index)) != NULL)
             return ss;
     }
     *stage = HK_STAGE_UNUSED;
-    if ((ss = hk_pool_take_unused(cls, index)) != NULL)
+    if (n != NULL && (ss = hk_pool_take_unused(n, cls, index)) != NULL)
         return ss;
     *stage = HK_STAGE_NEW;
-    return hk_pool_take_new(cls, index);
+    return hk_pool_take_new(node, cls, index);
+}
+
+/* Where the node can give no memory, not even new one, any other may. */
+static struct hk_superslab *find_elsewhere(unsigned node, unsigned cls, unsigned *index, enum hk_pool_stage *stage)
+{
+    struct hk_superslab *ss = NULL;
+    for (unsigned other = 0; ss == NULL && other < hk_numa_nodes(); other++) {
+        if (other != node)
+            ss = find_span(other, cls, index, stage);
+    }
+    return ss;
 }
 
 /* Moves a span out of the masks; true when all of it is known to be zero. */
@@ -148,8 +160,11 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
     unsigned index, slabs = hk_class_slabs(cls);
     enum hk_pool_stage stage;
     struct hk_slab *slab = NULL;
+    unsigned node = hk_numa_node();
     hk_lock(&hk_pool.lock);
-    struct hk_superslab *ss = find_span(cls, &index, &stage);
+    struct hk_superslab *ss = find_span(node, cls, &index, &stage);
+    if (HK_UNLIKELY(ss == NULL))
+        ss = find_elsewhere(node, cls, &index, &stage);
     if (ss != NULL) {
         bool zero = claim(ss, index, slabs);
         hk_pool.served[stage][cls]++;
@@ -179,7 +194,7 @@ static struct leaving detach(struct hk_superslab *ss)
     hk_registry_set_superslab(ss->base, NULL);
     hk_list_remove(&ss->list);
     hk_list_push(&hk_pool.records, &ss->list);
-    hk_pool.gone++;
+    hk_pool_node(ss->node)->gone++;
     return leaving;
 }
 

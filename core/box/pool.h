@@ -3,7 +3,8 @@
  * pool: the shared pool of slabs without an owner. A slab is taken in stages, each counted: an EMPTY one of any class
  * (lowest address first: its pages are resident, a fault costs 800 hot malloc/free pairs), then an UNUSED one, then one
  * of a new SuperSlab. A SuperSlab that went back to the SSArena with resident pages comes before UNUSED ones. The stage
- * before these, adopting a partial slab of a thread that ended, is the heap box's.
+ * before these, adopting a partial slab of a thread that ended, is the heap box's. On a machine with several NUMA nodes
+ * the three stages are those of the calling thread's node; the other nodes' come last.
  *
  * With -Dempty_reuse=disabled the first stage is left out: an EMPTY slab is taken again only after its purge, as
  * UNUSED.

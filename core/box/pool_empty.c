@@ -11,20 +11,18 @@
 /* In slabs (6 MiB): a smaller heap shares its EMPTY slabs among all classes. */
 #define SAME_CLASS_HEAP 96u
 
-static struct hk_list same[HK_CLASS_COUNT]; /* EMPTY spans by the class they last held, latest first; pool's lock */
-
-struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index)
+struct hk_superslab *hk_pool_take_empty(const struct pool_node *n, unsigned cls, unsigned *index)
 {
     if (!hk_pool_reuses())
         return NULL;
-    struct hk_node *node = same[cls].first;
+    struct hk_node *node = n->same[cls].first;
     bool large = hk_load_relaxed(&hk_pool_empty_slabs) + hk_pool.owned > SAME_CLASS_HEAP; /* we hold the lock */
     if (cls > HK_TINY_LAST && large && node != NULL) {
         struct hk_slab *slab = HK_CONTAINER(node, struct hk_slab, node);
         *index = slab->index;
         return hk_slab_superslab(slab);
     }
-    size_t unit = hk_pool_lowest(SET_EMPTY, hk_class_slabs(cls));
+    size_t unit = hk_pool_lowest(n, SET_EMPTY, hk_class_slabs(cls));
     if (unit == HK_UNITS_MAX)
         return NULL;
     struct hk_superslab *ss = hk_registry_superslab_at(unit); /* written under the lock we hold */
@@ -34,7 +32,7 @@ struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index)
 
 void hk_pool_remember(struct hk_slab *slab)
 {
-    hk_list_push(&same[slab->cls], &slab->node);
+    hk_list_push(&hk_pool_node(hk_slab_superslab(slab)->node)->same[slab->cls], &slab->node);
 }
 
 void hk_pool_forget(struct hk_superslab *ss, uint32_t mask)

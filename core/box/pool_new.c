@@ -12,19 +12,28 @@ static struct hk_superslab *new_record(void)
     return node ? HK_CONTAINER(node, struct hk_superslab, list) : hk_meta_alloc(sizeof(struct hk_superslab));
 }
 
-struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index)
+/* Sets for the first SuperSlab of a node; where there is no memory for them node 0's are used. */
+static unsigned node_with_sets(unsigned node)
+{
+    if (hk_pool_node(node) == NULL)
+        hk_pool.further[node] = hk_meta_alloc(sizeof(struct pool_node));
+    return hk_pool_node(node) != NULL ? node : 0;
+}
+
+struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index)
 {
     uint32_t clean;
     struct hk_superslab *ss = new_record();
     if (ss == NULL)
         return NULL;
-    char *base = hk_arena_take_superslab(&clean);
+    char *base = hk_arena_take_superslab(node, &clean);
     if (base == NULL) {
         hk_list_push(&hk_pool.records, &ss->list);
         return NULL;
     }
-    hk_pool.gone -= hk_pool.gone != 0;
     hk_superslab_init(ss, base);
+    ss->node = node_with_sets(node);
+    hk_pool_node(ss->node)->gone -= hk_pool_node(ss->node)->gone != 0;
     ss->unused_mask = clean;
     hk_slab_forget_pages(ss, ~clean, false);
     hk_pool_enter_empty(ss, ~clean);

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "box/pool.h"
 #include "config.h"
+#include "os/numa.h"
 
 /* The sets of SuperSlabs that a stage chooses from: those with a run of at least n EMPTY slabs, and those with a run of
  * at least n usable ones (hk_pool_usable). */
@@ -21,21 +22,34 @@ struct unit_sets {
     uint64_t tops[HK_UNITS_MAX / 64 / 64 / 64][SET_COUNT];
 };
 
+/* What the SuperSlabs of one NUMA node have. */
+struct pool_node {
+    struct hk_list same[HK_CLASS_COUNT]; /* EMPTY spans by the class they last held, latest first */
+    unsigned gone; /* SuperSlabs that went back to the SSArena and were not taken again: their pages may be resident */
+    struct unit_sets sets;
+};
+
 struct pool {
     struct hk_lock lock;
     struct hk_list all;     /* SuperSlabs in use */
     struct hk_list records; /* records of SuperSlabs that went back */
-    unsigned gone; /* SuperSlabs that went back to the SSArena and were not taken again: their pages may be resident */
-    unsigned idle; /* SuperSlabs without an owned slab */
-    size_t owned;  /* slabs that heaps own */
+    unsigned idle;          /* SuperSlabs without an owned slab */
+    size_t owned;           /* slabs that heaps own */
     uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT];
-    struct unit_sets sets;
+    struct pool_node *further[HK_NUMA_NODES]; /* from node 1 on; NULL until there is a SuperSlab of the node */
+    struct pool_node first;                   /* of node 0 */
 };
 
 extern HK_HIDDEN struct pool hk_pool;
 
-/* The lowest unit that has a run of `slabs` slabs in the kind of set, or HK_UNITS_MAX. */
-size_t hk_pool_lowest(enum unit_set kind, unsigned slabs);
+/* NULL: there is no SuperSlab of that node. */
+static inline struct pool_node *hk_pool_node(unsigned node)
+{
+    return !HK_NUMA || HK_LIKELY(node == 0) ? &hk_pool.first : hk_pool.further[node];
+}
+
+/* The lowest unit of the node that has a run of `slabs` slabs in the kind of set, or HK_UNITS_MAX. */
+size_t hk_pool_lowest(const struct pool_node *node, enum unit_set kind, unsigned slabs);
 
 /* Brings the sets in line with a SuperSlab's masks. */
 void hk_pool_index(struct hk_superslab *ss);
@@ -79,8 +93,8 @@ static inline unsigned hk_pool_place(uint32_t mask, unsigned cls)
 }
 
 /* The stages: the SuperSlab and the first slab of a free span, or NULL. The first: -Dempty_reuse=enabled. */
-struct hk_superslab *hk_pool_take_empty(unsigned cls, unsigned *index);
-struct hk_superslab *hk_pool_take_unused(unsigned cls, unsigned *index);
-struct hk_superslab *hk_pool_take_new(unsigned cls, unsigned *index);
+struct hk_superslab *hk_pool_take_empty(const struct pool_node *node, unsigned cls, unsigned *index);
+struct hk_superslab *hk_pool_take_unused(const struct pool_node *node, unsigned cls, unsigned *index);
+struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index);
 
 #endif

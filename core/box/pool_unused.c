@@ -5,10 +5,10 @@
  */
 #include "box/pool_priv.h"
 
-struct hk_superslab *hk_pool_take_unused(unsigned cls, unsigned *index)
+struct hk_superslab *hk_pool_take_unused(const struct pool_node *n, unsigned cls, unsigned *index)
 {
     for (;;) {
-        size_t unit = hk_pool_lowest(SET_USABLE, hk_class_slabs(cls));
+        size_t unit = hk_pool_lowest(n, SET_USABLE, hk_class_slabs(cls));
         if (unit == HK_UNITS_MAX)
             return NULL;
         struct hk_superslab *ss = hk_registry_superslab_at(unit); /* written under the lock we hold */

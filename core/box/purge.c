@@ -74,6 +74,7 @@ static void start_helper(void)
 void hk_purge_tick_slow(void)
 {
     int saved = errno;
+    hk_arena_learn();
     uint32_t now = hk_os_now_ms();
     uint32_t before = hk_load_relaxed(&last);
     size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP);

@@ -38,6 +38,7 @@ static void *take_large(size_t size, size_t align, bool *zero)
 {
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
         return NULL;
+    hk_arena_learn(); /* the front is whole here */
     return hk_page_heap_alloc(size, align, zero);
 }
 

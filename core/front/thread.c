@@ -66,6 +66,7 @@ struct hk_thread *hk_front_attach(void)
     hk_front_enter(front);
     int saved = errno;
     hk_thread_watch(thread); /* may come back to malloc, which finds everything in place */
+    hk_arena_learn();        /* as may this */
     errno = saved;
     return thread;
 }

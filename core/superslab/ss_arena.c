@@ -43,31 +43,32 @@ void hk_arena_unlink(uint32_t ref)
     if (p->prev != NO_PAGE)
         page_of(p->prev)->next = p->next;
     else if (p->next != NO_PAGE)
-        hk_arenas.bin[bin] = p->next;
+        bins_of(ref)->bin[bin] = p->next;
     else
-        hk_arenas.filled[bin / 64] &= ~((uint64_t)1 << bin % 64);
+        bins_of(ref)->filled[bin / 64] &= ~((uint64_t)1 << bin % 64);
 }
 
 static void link_run(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp)
 {
     struct page *p = page_of(ref);
+    struct arena_node *n = bins_of(ref);
     unsigned bin = bin_of(pages);
     uint64_t bit = (uint64_t)1 << bin % 64;
     set_page(p + pages - 1, pages, PAGE_FREE_TAIL);
     set_page(p, pages, kind);
     p->stamp = stamp;
     p->prev = NO_PAGE;
-    p->next = hk_arenas.filled[bin / 64] & bit ? hk_arenas.bin[bin] : NO_PAGE;
+    p->next = n->filled[bin / 64] & bit ? n->bin[bin] : NO_PAGE;
     if (p->next != NO_PAGE)
         page_of(p->next)->prev = ref;
-    hk_arenas.bin[bin] = ref;
-    hk_arenas.filled[bin / 64] |= bit;
+    n->bin[bin] = ref;
+    n->filled[bin / 64] |= bit;
 }
 
 /* The first bin >= `bin` with a run in it, or BINS. */
-static unsigned next_bin(unsigned bin)
+static unsigned next_bin(const struct arena_node *n, unsigned bin)
 {
-    return (unsigned)hk_bits_find(hk_arenas.filled, bin, BINS, true);
+    return (unsigned)hk_bits_find(n->filled, bin, BINS, true);
 }
 
 /* A clean run beside a dirty one makes a dirty one: what is dirty in it is in the bits. */
@@ -109,11 +110,10 @@ static uint32_t place_in(uint32_t ref, uint32_t pages, size_t align)
     return have >= pages && have - pages >= skip ? ref + skip : NO_PAGE;
 }
 
-/* The smallest of the first runs of a bin that fits. */
-static uint32_t best_of_bin(unsigned bin, uint32_t pages, size_t align, uint32_t *run)
+/* The smallest of the first runs of a bin, whose first is `ref`, that fits. */
+static uint32_t best_of_bin(uint32_t ref, uint32_t pages, size_t align, uint32_t *run)
 {
     uint32_t best = NO_PAGE, length = UINT32_MAX;
-    uint32_t ref = hk_arenas.bin[bin];
     for (unsigned i = 0; i < LOOK && ref != NO_PAGE; i++, ref = page_of(ref)->next) {
         uint32_t place = place_in(ref, pages, align);
         if (place != NO_PAGE && pages_of(page_of(ref)) < length) {
@@ -125,10 +125,10 @@ static uint32_t best_of_bin(unsigned bin, uint32_t pages, size_t align, uint32_t
     return best;
 }
 
-static uint32_t find_place(uint32_t pages, size_t align, uint32_t *run)
+static uint32_t find_place(const struct arena_node *n, uint32_t pages, size_t align, uint32_t *run)
 {
-    for (unsigned bin = next_bin(bin_of(pages)); bin < BINS; bin = next_bin(bin + 1)) {
-        uint32_t place = best_of_bin(bin, pages, align, run);
+    for (unsigned bin = next_bin(n, bin_of(pages)); bin < BINS; bin = next_bin(n, bin + 1)) {
+        uint32_t place = best_of_bin(n->bin[bin], pages, align, run);
         if (place != NO_PAGE)
             return place;
     }
@@ -174,15 +174,17 @@ static bool within_limit(size_t more)
     return limit == 0 || hk_load_relaxed(&hk_arenas.live) + hk_load_relaxed(&hk_arenas.charged) + more <= limit;
 }
 
-/* A live run of that kind, its dirty bits untouched yet; NO_PAGE: no memory. */
-static uint32_t take_locked(uint32_t pages, size_t align, enum page_kind kind)
+/* A live run of that kind from an arena of the node, if need be a new one, its dirty bits untouched yet; NO_PAGE: no
+ * memory. */
+static HK_ALWAYS_INLINE uint32_t take_locked(unsigned node, uint32_t pages, size_t align, enum page_kind kind)
 {
+    const struct arena_node *n = &hk_arenas.node[node];
     uint32_t run = NO_PAGE;
-    uint32_t place = find_place(pages, align, &run);
+    uint32_t place = find_place(n, pages, align, &run);
     if (place == NO_PAGE) {
-        if (!hk_arena_grow(pages))
+        if (!hk_arena_grow(pages, node))
             return NO_PAGE;
-        place = find_place(pages, align, &run);
+        place = find_place(n, pages, align, &run);
     }
     if (place == NO_PAGE)
         return NO_PAGE;
@@ -195,27 +197,41 @@ static uint32_t take_locked(uint32_t pages, size_t align, enum page_kind kind)
     return place;
 }
 
+/* From any other node, before there is no memory. */
+static HK_SLOW_PATH uint32_t take_elsewhere(unsigned node, uint32_t pages, size_t align)
+{
+    uint32_t ref = NO_PAGE;
+    for (unsigned other = 0; ref == NO_PAGE && other < hk_numa_nodes(); other++) {
+        if (other != node)
+            ref = take_locked(other, pages, align, PAGE_RUN);
+    }
+    return ref;
+}
+
 void *hk_arena_take(size_t pages, size_t align, bool *zero)
 {
     if (!within_limit(pages * HK_PAGE))
         return NULL;
+    unsigned node = hk_numa_node();
     hk_lock(&hk_arenas.lock);
-    uint32_t ref = take_locked((uint32_t)pages, align, PAGE_RUN);
+    uint32_t ref = take_locked(node, (uint32_t)pages, align, PAGE_RUN);
+    if (HK_UNLIKELY(ref == NO_PAGE))
+        ref = take_elsewhere(node, (uint32_t)pages, align);
     if (ref != NO_PAGE)
         *zero = hand_out(ref, (uint32_t)pages, pages);
     hk_unlock(&hk_arenas.lock);
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
 
-void *hk_arena_take_superslab(uint32_t *clean)
+void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
 {
     *clean = 0;
     if (!within_limit(HK_SUPERSLAB_SIZE))
         return NULL;
     if (!HK_SS_ARENA)
-        return hk_arena_single_take(clean);
+        return hk_arena_single_take(node, clean);
     hk_lock(&hk_arenas.lock);
-    uint32_t ref = take_locked(SUPERSLAB_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
+    uint32_t ref = take_locked(node, SUPERSLAB_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
     for (unsigned i = 0; i < HK_SLABS && ref != NO_PAGE; i++)
         *clean |= (uint32_t)(clear_dirty(ref + i * (uint32_t)SLAB_PAGES, SLAB_PAGES) == 0) << i;
     hk_unlock(&hk_arenas.lock);

@@ -7,6 +7,8 @@
  * 16-byte record outside the memory itself; free neighbours are always merged. Free runs are found by size in bins of
  * an eighth of a doubling (the smallest that fits, most recently freed first), so dirty holes are used before virgin
  * memory. One bit per page tells whether it may be resident ("dirty"); a run without dirty pages is known to be zero.
+ * On a machine with several nodes an arena belongs to one: what is free in it goes to threads there; others get it only
+ * where they could get no memory otherwise.
  *
  * With -Dss_arena=disabled only page runs are cut from arenas, and each SuperSlab is a mapping.
  *
@@ -19,6 +21,7 @@
 #include "base/bits.h"
 #include "config.h"
 #include "os/lock.h"
+#include "os/numa.h"
 
 #define HK_PAGE ((size_t)4096)
 #define HK_RUN_PAGES_MAX ((size_t)8192) /* 32 MiB: the longest run the page heap asks for */
@@ -37,21 +40,33 @@ struct hk_run {
     size_t pages; /* its length */
 };
 
-/* A run of `pages` whose start is a multiple of `align` bytes (a power of two, a page to 2 MiB); *zero tells whether
- * its contents are known to be zero. NULL: no memory, or HAKMEM_MEMORY_LIMIT. */
+/* A run of `pages`, of the calling thread's node if there are several, whose start is a multiple of `align` bytes (a
+ * power of two, a page to 2 MiB); *zero tells whether its contents are known to be zero. NULL: no memory, or
+ * HAKMEM_MEMORY_LIMIT. */
 void *hk_arena_take(size_t pages, size_t align, bool *zero);
 
 /* Gives a run back; it counts as dirty. False, and nothing changed, when ptr is not the start of a live run. */
 bool hk_arena_give(void *ptr);
 
-/* A SuperSlab: 2 MiB at a multiple of 2 MiB. Its slabs (64 KiB each) in `clean` are known to be zero, the others count
- * as dirty; on the way back too. With -Dss_arena=disabled it is a mapping of its own and unmapped on the way back: give
- * returns the bytes that went back to the system by that, 0 where it stays in its arena. */
-void *hk_arena_take_superslab(uint32_t *clean);
+/* A SuperSlab of that node: 2 MiB at a multiple of 2 MiB. Its slabs (64 KiB each) in `clean` are known to be zero, the
+ * others count as dirty; on the way back too. With -Dss_arena=disabled it is a mapping of its own and unmapped on the
+ * way back: give returns the bytes that went back to the system by that, 0 where it stays in its arena. */
+void *hk_arena_take_superslab(unsigned node, uint32_t *clean);
 size_t hk_arena_give_superslab(void *ptr, uint32_t clean);
 
 /* Makes the first arena, if there is none. False: no memory. */
 bool hk_arena_start(void);
+
+/* Nodes are known from now on: what was mapped before belongs to node 0. (ss_arena_numa.c) */
+void hk_arena_place(void);
+
+/* Learns the nodes of the machine where that was not possible before. The caller holds no lock, and its thread's front
+ * is whole: it may come back to malloc. */
+static inline void hk_arena_learn(void)
+{
+    if (HK_NUMA && hk_numa_learn())
+        hk_arena_place();
+}
 
 /* Changes the length of a live run where it lies; false when its neighbours do not allow it. */
 bool hk_arena_resize(void *ptr, size_t pages);

@@ -32,7 +32,7 @@ static size_t next_size(size_t need)
 }
 
 /* The reservation's unaligned head holds the page records; what is left of it goes to meta. */
-static bool set_up(struct arena *a, char *start, size_t size)
+static bool set_up(struct arena *a, char *start, size_t size, unsigned node)
 {
     size_t records = records_size(size / HK_PAGE);
     char *base = (char *)hk_align_up((uintptr_t)start + records, HK_SUPERSLAB_SIZE);
@@ -46,14 +46,18 @@ static bool set_up(struct arena *a, char *start, size_t size)
     a->page = (struct page *)(void *)start;
     a->dirty = (uint64_t *)(void *)(start + size / HK_PAGE * sizeof(struct page));
     a->mapped = size;
+    a->node = node;
+    a->bins = &hk_arenas.node[node];
+    hk_numa_prefer(start, size, node);
     hk_meta_donate(start + records, (size_t)(base - start) - records);
-    /* Small programs stay small under THP=always too; a heap that needs a second arena is large enough to gain. */
-    if (hk_arenas.count == 0 && hk_opt(HK_OPT_THP) == 0)
+    /* Small programs stay small under THP=always too; a heap that needs a second arena is large enough to gain. Not so
+     * one whose second arena is on another node. */
+    if (hk_arenas.node[node].count == 0 && hk_opt(HK_OPT_THP) == 0)
         hk_os_hint_no_huge(start, size);
     return true;
 }
 
-bool hk_arena_grow(size_t pages)
+bool hk_arena_grow(size_t pages, unsigned node)
 {
     /* Records and alignment of the base take up to 2 MiB and 0.4 %. */
     size_t need = hk_align_up(pages * HK_PAGE, HK_SUPERSLAB_SIZE);
@@ -69,11 +73,12 @@ bool hk_arena_grow(size_t pages)
     if (start == NULL)
         return false;
     struct arena *a = &hk_arenas.arena[hk_arenas.count];
-    if (!set_up(a, start, size)) {
+    if (!set_up(a, start, size, node)) {
         hk_os_unmap(start, size);
         return false;
     }
     hk_arenas.count++;
+    hk_arenas.node[node].count++;
     hk_arenas.mapped += size;
     hk_arena_insert((hk_arenas.count - 1) << PAGE_BITS, a->pages, hk_os_now_ms());
     return true;
@@ -82,7 +87,7 @@ bool hk_arena_grow(size_t pages)
 bool hk_arena_start(void)
 {
     hk_lock(&hk_arenas.lock);
-    bool ok = hk_arenas.count > 0 || hk_arena_grow(1);
+    bool ok = hk_arenas.count > 0 || hk_arena_grow(1, hk_numa_node());
     hk_unlock(&hk_arenas.lock);
     return ok;
 }

@@ -6,6 +6,7 @@
 #ifndef HK_SUPERSLAB_SS_ARENA_PRIV_H
 #define HK_SUPERSLAB_SS_ARENA_PRIV_H
 
+#include "os/numa.h"
 #include "superslab/ss_arena.h"
 
 /* A page is named by arena << PAGE_BITS | page number; NO_PAGE is none. */
@@ -32,24 +33,32 @@ struct page {
     uint32_t stamp;      /* first page of a free run: ms of the clock when it became free */
 };
 
+/* What the arenas of one node have. */
+struct arena_node {
+    uint32_t count;                    /* arenas */
+    uint64_t filled[(BINS + 63) / 64]; /* bins that are not empty */
+    uint32_t bin[BINS];                /* first run; valid where `filled` is set */
+};
+
 struct arena {
     char *base;     /* of page 0; a multiple of 2 MiB */
     uint32_t pages; /* a multiple of 512 */
     uint32_t ready; /* pages below are committed */
     uint32_t step;  /* pages to commit next time */
     struct page *page;
-    uint64_t *dirty; /* one bit per page; clear in live runs */
-    size_t mapped;   /* bytes of the reservation */
+    uint64_t *dirty;         /* one bit per page; clear in live runs */
+    size_t mapped;           /* bytes of the reservation */
+    uint32_t node;           /* whose pages it prefers; constant */
+    struct arena_node *bins; /* of that node; constant */
 };
 
 struct arenas {
     struct hk_lock lock;
     uint32_t count;
-    size_t mapped;                     /* bytes reserved */
-    _Atomic size_t live;               /* bytes in live runs; relaxed: a statistic and the limit's estimate */
-    _Atomic size_t charged;            /* bytes outside that count against the limit; relaxed as above */
-    uint64_t filled[(BINS + 63) / 64]; /* bins that are not empty */
-    uint32_t bin[BINS];                /* first run; valid where `filled` is set */
+    size_t mapped;          /* bytes reserved */
+    _Atomic size_t live;    /* bytes in live runs; relaxed: a statistic and the limit's estimate */
+    _Atomic size_t charged; /* bytes outside that count against the limit; relaxed as above */
+    struct arena_node node[HK_NUMA_NODES];
     struct arena arena[ARENAS_MAX];
 };
 
@@ -67,6 +76,12 @@ static inline unsigned bin_of(uint32_t pages)
 static inline struct arena *arena_of(uint32_t ref)
 {
     return &hk_arenas.arena[ref >> PAGE_BITS];
+}
+
+/* The bins that a run of this arena is in. */
+static inline struct arena_node *bins_of(uint32_t ref)
+{
+    return HK_NUMA ? arena_of(ref)->bins : &hk_arenas.node[0];
 }
 
 static inline struct page *page_of(uint32_t ref)
@@ -99,8 +114,8 @@ static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)
     p->word = pages << 4 | (uint32_t)kind;
 }
 
-/* Adds an arena with room for `pages`; false when the system refuses. (ss_arena_grow.c) */
-bool hk_arena_grow(size_t pages);
+/* Adds an arena of a node with room for `pages`; false when the system refuses. (ss_arena_grow.c) */
+bool hk_arena_grow(size_t pages, unsigned node);
 
 /* Commits up to page `end` of the arena. (ss_arena_grow.c) */
 bool hk_arena_commit(struct arena *a, uint32_t end);
@@ -116,7 +131,7 @@ void hk_arena_unlink(uint32_t ref);
 
 /* SuperSlabs where they do not come from arenas: mapped and unmapped one by one. All but the _locked ones take the
  * lock. (ss_arena_single.c, with -Dss_arena=disabled) */
-void *hk_arena_single_take(uint32_t *clean);
+void *hk_arena_single_take(unsigned node, uint32_t *clean);
 bool hk_arena_single_give(void *ptr);
 struct hk_run hk_arena_single_find_locked(const void *ptr);
 void hk_arena_single_visit_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);

@@ -67,12 +67,12 @@ static void take_out(struct batch *b, uint32_t ref)
     list_ranges(b, ref, pages);
 }
 
-static void collect(struct batch *b, uint32_t now, uint32_t delay_ms, size_t bytes)
+static void collect(struct batch *b, const struct arena_node *n, uint32_t now, uint32_t delay_ms, size_t bytes)
 {
     for (unsigned bin = BINS; bin-- > 0;) {
-        if ((hk_arenas.filled[bin / 64] >> bin % 64 & 1) == 0)
+        if ((n->filled[bin / 64] >> bin % 64 & 1) == 0)
             continue;
-        for (uint32_t ref = hk_arenas.bin[bin], next; ref != NO_PAGE; ref = next) {
+        for (uint32_t ref = n->bin[bin], next; ref != NO_PAGE; ref = next) {
             next = page_of(ref)->next;
             if (b->runs == BATCH_RUNS || b->ranges == BATCH_RANGES || b->bytes >= bytes)
                 return;
@@ -122,8 +122,8 @@ size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t keep)
         b.bytes = 0;
         hk_lock(&hk_arenas.lock);
         size_t dirty = hk_arena_dirty();
-        if (dirty > keep)
-            collect(&b, now, delay_ms, hk_min(dirty - keep, BATCH_BYTES));
+        for (unsigned node = 0; dirty > keep && node < hk_numa_nodes(); node++)
+            collect(&b, &hk_arenas.node[node], now, delay_ms, hk_min(dirty - keep, BATCH_BYTES));
         hk_unlock(&hk_arenas.lock);
         if (b.runs == 0)
             return given;

@@ -65,7 +65,7 @@ static void unmap(char *base)
         hk_os_purge(base, HK_SUPERSLAB_SIZE);
 }
 
-void *hk_arena_single_take(uint32_t *clean)
+void *hk_arena_single_take(unsigned node, uint32_t *clean)
 {
     char *base = hk_os_map_aligned(HK_SUPERSLAB_SIZE, HK_SUPERSLAB_SIZE);
     if (base == NULL)
@@ -77,6 +77,7 @@ void *hk_arena_single_take(uint32_t *clean)
         unmap(base);
         return NULL;
     }
+    hk_numa_prefer(base, HK_SUPERSLAB_SIZE, node);
     if (small && hk_opt(HK_OPT_THP) == 0)
         hk_os_hint_no_huge(base, HK_SUPERSLAB_SIZE);
     *clean = UINT32_MAX;

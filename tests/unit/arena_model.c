@@ -70,7 +70,7 @@ bool model_take_superslab(struct model *m)
     struct model_run *r = unused_run(m);
     if (r == NULL)
         return true;
-    char *start = hk_arena_take_superslab(&clean);
+    char *start = hk_arena_take_superslab(0, &clean);
     EXPECT(start != NULL || clean == 0);
     if (start == NULL)
         return false;

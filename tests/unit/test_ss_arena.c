@@ -161,7 +161,7 @@ static void ask(void *arg)
     EXPECT(hk_arena_find(&elsewhere).kind == HK_RUN_NONE); /* no arena yet */
     char *run = hk_arena_take(3, HK_PAGE, &zero), *after = hk_arena_take(1, HK_PAGE, &zero);
     char *freed = hk_arena_take(4, HK_PAGE, &zero), *last = hk_arena_take(1, HK_PAGE, &zero);
-    char *ss = hk_arena_take_superslab(&clean);
+    char *ss = hk_arena_take_superslab(0, &clean);
     EXPECT(clean == UINT32_MAX);
     EXPECT(hk_arena_give(freed));
     EXPECT(hk_arena_find(run).kind == HK_RUN_LIVE);
@@ -268,11 +268,11 @@ static void obey_memory_limit(void *arg)
     bool zero;
     uint32_t clean;
     EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 4 * HK_MIB));
-    EXPECT(hk_arena_take_superslab(&clean) != NULL);
+    EXPECT(hk_arena_take_superslab(0, &clean) != NULL);
     char *a = hk_arena_take(256, HK_PAGE, &zero), *b = hk_arena_take(256, HK_PAGE, &zero);
     EXPECT(a != NULL && b != NULL);
     EXPECT(hk_arena_take(1, HK_PAGE, &zero) == NULL);
-    EXPECT(hk_arena_take_superslab(&clean) == NULL && clean == 0);
+    EXPECT(hk_arena_take_superslab(0, &clean) == NULL && clean == 0);
     EXPECT(!hk_arena_charge(1));
     EXPECT(hk_arena_resize(b, 156));
     EXPECT(!hk_arena_resize(b, 257));

@@ -229,17 +229,17 @@ static void keep_clean_slabs(void *arg)
 {
     (void)arg;
     uint32_t clean;
-    char *ss = hk_arena_take_superslab(&clean);
+    char *ss = hk_arena_take_superslab(0, &clean);
     EXPECT(clean == UINT32_MAX);
     memset(ss + 3 * HK_SLAB_SIZE, 1, 2 * HK_SLAB_SIZE);
     hk_arena_give_superslab(ss, ~hk_mask32(3, 2));
     EXPECT(hk_arena_dirty() == 2 * HK_SLAB_SIZE);
-    EXPECT(hk_arena_take_superslab(&clean) == ss);
+    EXPECT(hk_arena_take_superslab(0, &clean) == ss);
     EXPECT(clean == ~hk_mask32(3, 2));
     hk_arena_give_superslab(ss, clean);
     EXPECT(purge(0, 0) == 2 * HK_SLAB_SIZE);
     EXPECT(fake_os_count(FAKE_PURGE) == 1);
-    EXPECT(hk_arena_take_superslab(&clean) == ss && clean == UINT32_MAX);
+    EXPECT(hk_arena_take_superslab(0, &clean) == ss && clean == UINT32_MAX);
     EXPECT(unit_is_zero(ss, HK_SUPERSLAB_SIZE));
 }
 

@@ -26,7 +26,7 @@ static void map_and_unmap(void *arg)
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < MOST; i++) {
             uint64_t maps = fake_os_count(FAKE_MAP);
-            ss[i] = hk_arena_take_superslab(&clean);
+            ss[i] = hk_arena_take_superslab(0, &clean);
             EXPECT(ss[i] != NULL && (uintptr_t)ss[i] % HK_SUPERSLAB_SIZE == 0 && clean == UINT32_MAX);
             EXPECT(unit_is_zero(ss[i], HK_SUPERSLAB_SIZE));
             EXPECT(fake_os_count(FAKE_MAP) <= maps + 2); /* one for it, now and then one for records */
@@ -58,7 +58,7 @@ static void map_on_large_pages(void *arg)
 {
     uint32_t clean;
     fake_os_set_page_size(*(size_t *)arg);
-    char *a = hk_arena_take_superslab(&clean), *b = hk_arena_take_superslab(&clean);
+    char *a = hk_arena_take_superslab(0, &clean), *b = hk_arena_take_superslab(0, &clean);
     EXPECT(a != NULL && b != NULL && fake_os_misaligned() == 0);
     memset(a, 1, HK_SUPERSLAB_SIZE);
     memset(b, 1, HK_SUPERSLAB_SIZE);
@@ -97,7 +97,7 @@ static void ask(void *arg)
     char *ss[MOST];
     uint32_t clean;
     for (unsigned i = 0; i < MOST; i++)
-        ss[i] = hk_arena_take_superslab(&clean);
+        ss[i] = hk_arena_take_superslab(0, &clean);
     for (unsigned i = 0; i < MOST; i++) {
         for (size_t at = 0; at < HK_SUPERSLAB_SIZE; at += 99999) {
             struct hk_run run = hk_arena_find(ss[i] + at);
@@ -123,13 +123,13 @@ static void obey_memory_limit(void *arg)
     bool zero;
     uint32_t clean;
     EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 5 * HK_MIB));
-    char *a = hk_arena_take_superslab(&clean), *b = hk_arena_take_superslab(&clean);
+    char *a = hk_arena_take_superslab(0, &clean), *b = hk_arena_take_superslab(0, &clean);
     EXPECT(a != NULL && b != NULL);
-    EXPECT(hk_arena_take_superslab(&clean) == NULL && clean == 0);
+    EXPECT(hk_arena_take_superslab(0, &clean) == NULL && clean == 0);
     EXPECT(hk_arena_take(257, HK_PAGE, &zero) == NULL && hk_arena_take(256, HK_PAGE, &zero) != NULL);
     hk_arena_give_superslab(a, 0);
-    EXPECT(hk_arena_take_superslab(&clean) != NULL);
-    EXPECT(hk_arena_take_superslab(&clean) == NULL);
+    EXPECT(hk_arena_take_superslab(0, &clean) != NULL);
+    EXPECT(hk_arena_take_superslab(0, &clean) == NULL);
 }
 
 static void the_memory_limit_counts_them(void **state)
@@ -144,7 +144,7 @@ static void hint(void *arg)
     bool huge = *(bool *)arg;
     EXPECT(hk_option_store(HK_OPT_THP, huge));
     for (unsigned i = 0; i < 64; i++)
-        EXPECT(hk_arena_take_superslab(&clean) != NULL);
+        EXPECT(hk_arena_take_superslab(0, &clean) != NULL);
     EXPECT(fake_os_count(FAKE_HINT) == (huge ? 0 : 32)); /* 64 MiB, as the first arena has */
 }
 
@@ -171,7 +171,7 @@ static void work_refused(void *arg)
     uint32_t clean;
     (r->lasting ? fake_os_fail_from : fake_os_fail_nth)(r->kind, r->n);
     for (unsigned i = 0; i < 4; i++) {
-        ss[i] = hk_arena_take_superslab(&clean);
+        ss[i] = hk_arena_take_superslab(0, &clean);
         EXPECT(clean == (ss[i] != NULL ? UINT32_MAX : 0));
         if (ss[i] != NULL)
             memset(ss[i], 1, HK_SUPERSLAB_SIZE);
@@ -187,7 +187,7 @@ static void work_refused(void *arg)
     EXPECT(hk_arena_live() == 0 && hk_arena_check());
     bool happened = fake_os_failures() != 0;
     fake_os_recover();
-    EXPECT(hk_arena_take_superslab(&clean) != NULL && clean == UINT32_MAX);
+    EXPECT(hk_arena_take_superslab(0, &clean) != NULL && clean == UINT32_MAX);
     _exit(happened ? 0 : 3);
 }
 
@@ -222,7 +222,7 @@ static void *churn(void *arg)
             hk_arena_give_superslab(ss[at], 0);
             ss[at] = NULL;
         } else {
-            ss[at] = hk_arena_take_superslab(&clean);
+            ss[at] = hk_arena_take_superslab(0, &clean);
             EXPECT(ss[at] != NULL && ss[at][0] == 0);
             ss[at][0] = (char)(uintptr_t)arg;
         }
