@@ -28,7 +28,8 @@ NOTES = {
     'PURGE_DELAY_MS': 'With 0 free memory is given back by the next slow path that looks.',
     'FRONT_BYTES': 'Or an eighth of the slabs that the thread owns (8 KiB for each), whichever is more; see '
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
-    'FRONT_V2_CAP': 'Each class also has a limit of its own, in `hk_bin_max`.',
+    'FRONT_V2_CAP': 'Each class also has a limit of its own: 32 KiB, but 16 to 64 blocks; Mid classes 16 blocks.',
+    'FRONT_V2_OFF': 'Blocks of these classes go straight to and from their slabs. Read when a thread first uses a class.',
     'MIN_KEEP': '`mallopt(M_TRIM_THRESHOLD, n)` sets it too, when n is in its bounds. `hak_trim(pad)` keeps `pad` '
                 'bytes instead.',
     'MEMORY_LIMIT': 'Counted are SuperSlabs, page runs and huge blocks in use; memory that is free is not. `auto` is '

@@ -2,16 +2,18 @@
  *
  * fast: the two fast paths. Read this first.
  *
- *   malloc(n): the bin of n's class; the newest block, unless the bin is empty.
+ *   malloc(n): the bin of n's class; a block of it, unless the bin is empty.
  *   free(p):   the bin of the class of p's slab; p becomes its newest block, unless the bin is full.
+ *
+ * Which block, the chosen front says: the newest, or in a ring the oldest.
  *
  * No lock, no atomic, no counter, no call. Three checks stop wrong frees: class 0 (not ours, or the slab is EMPTY), a
  * start that is no multiple of the block size from its slab, and the mark that a free block carries in its second word.
  * What they cannot see: a block freed twice whose second word the program overwrote in between, and a stale pointer to
  * a block that was handed out again.
  *
- * 15 + 24 instructions, the returns included (gcc 12, x86-64); tests/lint/fastpath.py counts them. -Dtelemetry=enabled
- * adds one counter to each.
+ * 15 + 24 instructions with the default front, the returns included (gcc 12, x86-64); tests/lint/fastpath.py counts
+ * them, and tests/lint/meson.build has the counts of the other choices. -Dtelemetry=enabled adds one counter to each.
  */
 #ifndef HK_FRONT_FAST_H
 #define HK_FRONT_FAST_H

@@ -128,16 +128,18 @@ static inline struct hk_thread *hk_front_thread(void)
     return thread == HK_THREAD_ENDED ? NULL : thread;
 }
 
-/* ---- what a front that uses room.c has besides ---- */
-
-/* The most blocks of a class that a bin may ever hold. */
-unsigned hk_bin_max(unsigned cls);
+/* ---- what a front that uses room.c has besides ----
+ *
+ * In front_box.h, where they cost the others nothing: hk_bin_wanted, the room that a miss asks for (at most cap->max;
+ * no more than now: none); hk_bin_takes_rest, whether a bin that cannot have all that takes what there is;
+ * hk_bin_batch, the blocks that a refill asks for, at least one. */
 
 /* Bytes that the front may hold. */
 size_t hk_front_limit(const struct hk_thread *thread);
 
-/* First use of a class by this thread; no room yet. */
-void hk_bin_set_up(struct hk_thread *thread, unsigned cls);
+/* First use of a class by this thread; no room yet. Returns the most blocks that the bin may ever hold; 0: an option
+ * says that the class has none, and its bin stays zero. */
+unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls);
 
 bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls);
 

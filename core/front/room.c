@@ -2,11 +2,9 @@
  *
  * Refill and flush of the fronts that keep blocks by the piece, and how much room their bins have.
  */
-#include "base/options.h"
 #include "front/front.h"
 
-/* A class starts with so many blocks and grows by half at each miss. */
-#define CAP_FIRST 8u
+#include "base/options.h"
 
 /* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
  * random order. So a thread whose flushes find their blocks scattered over many slabs, without refills between them, is
@@ -16,8 +14,6 @@
 #define DRAIN_FLUSHES 32u
 #define REFILL_WEIGHT 4u
 #define CAP_DRAIN 6u
-
-#define REFILL_BYTES ((size_t)16384)
 
 /* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
 #define HAND_STEPS 3u
@@ -39,13 +35,13 @@ static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)
     hk_bin_set_cap(thread, cls);
 }
 
-/* First use of a class by this thread. */
-static void set_up(struct hk_thread *thread, unsigned cls)
+/* A class without a bin gets one, unless an option says that it has none: then false. */
+static bool set_up(struct hk_thread *thread, unsigned cls)
 {
     struct hk_cap *cap = &thread->own.room.cap[cls];
-    cap->max = (uint16_t)hk_bin_max(cls);
+    cap->max = (uint16_t)hk_bin_set_up(thread, cls);
     cap->now = 0;
-    hk_bin_set_up(thread, cls);
+    return cap->max != 0;
 }
 
 /* Gives the oldest `n` blocks of a bin back to the slabs. */
@@ -84,8 +80,8 @@ static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
     return room->bytes + more <= limit;
 }
 
-/* A miss asks for half as much room again, as far as the class's maximum and the thread's budget allow. Where the
- * budget is used up it asks only now and then. */
+/* A miss asks for more room, as far as the class's maximum and the thread's budget allow. Where the budget is used up
+ * it asks only now and then. */
 static void missed(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
@@ -94,11 +90,16 @@ static void missed(struct hk_thread *thread, unsigned cls)
     cap->misses += cap->misses < UINT16_MAX;
     if (room->draining || (room->bytes + size > 2 * hk_front_limit(thread) && cap->misses % ASK_MISSES != 0))
         return;
-    unsigned most = (unsigned)hk_min(cap->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP));
-    unsigned first = cls <= HK_TINY_LAST ? CAP_FIRST : 2;
-    unsigned more = (unsigned)hk_min(hk_max(cap->now + (cap->now + 1u) / 2, first), most);
-    if (more > cap->now && find_room(thread, cls, (more - cap->now) * size))
+    unsigned more = hk_bin_wanted(cap, cls);
+    if (more <= cap->now)
+        return;
+    if (find_room(thread, cls, (more - cap->now) * size)) {
         set_cap(thread, cls, more);
+    } else if (hk_bin_takes_rest(cls)) {
+        size_t limit = 2 * hk_front_limit(thread); /* others may have made it smaller */
+        if (room->bytes < limit)
+            set_cap(thread, cls, (unsigned)hk_min(cap->now + (limit - room->bytes) / size, more));
+    }
 }
 
 /* Makes bins smaller where the heap, and with it the budget, has become smaller; ends every slow path that may have
@@ -143,19 +144,26 @@ static void drain_all(struct hk_thread *thread)
     thread->own.room.draining = true;
 }
 
+/* A block of a class that is off. */
+static HK_NOINLINE void *take_one(struct hk_thread *thread, unsigned cls)
+{
+    void *block = hk_heap_take_one(&thread->heap, cls);
+    if (block == NULL)
+        hk_heap_take(&thread->heap, cls, &block, 1);
+    return block;
+}
+
 void *hk_front_refill(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
-    if (!hk_bin_is_set_up(thread, cls))
-        set_up(thread, cls);
+    if (!hk_bin_is_set_up(thread, cls) && !set_up(thread, cls))
+        return take_one(thread, cls);
     room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
     room->scattered -= (unsigned)hk_min(room->scattered, REFILL_WEIGHT);
     room->draining = false;
     missed(thread, cls);
-    /* Half of what fits; of large blocks no more than 16 KiB, which would be memory that nobody has asked for yet. */
-    unsigned n = (unsigned)hk_max(hk_min(room->cap[cls].now / 2u, REFILL_BYTES / hk_class_size(cls)), 1);
     unsigned got;
-    void *block = hk_bin_fill(thread, cls, n, &got);
+    void *block = hk_bin_fill(thread, cls, hk_bin_batch(room->cap[cls].now, cls), &got);
     if (block == NULL)
         return NULL;
     thread->metrics[cls].refills++;
@@ -168,8 +176,8 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
 static void make_room(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
-    if (!hk_bin_is_set_up(thread, cls))
-        set_up(thread, cls);
+    if (!hk_bin_is_set_up(thread, cls) && !set_up(thread, cls))
+        return;
     missed(thread, cls);
     unsigned count = hk_front_count(thread, cls);
     if (count < room->cap[cls].now)

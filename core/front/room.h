@@ -3,13 +3,16 @@
  * room: how many blocks each bin of a thread may hold. Fronts that keep blocks by the piece share it; how they keep
  * them is their own business (the functions named hk_bin_ in front.h).
  *
- * A bin grows where it misses, as long as the thread's budget lasts; a thread that only frees scattered blocks is
- * drained. The thread's own; nobody synchronises (statistics read counts and know that they may be a moment old).
+ * A bin that misses gets the room that its front wants for it, as long as the thread's budget lasts; a thread that only
+ * frees scattered blocks is drained. The thread's own; nobody synchronises (statistics read counts and know that they
+ * may be a moment old).
  */
 #ifndef HK_FRONT_ROOM_H
 #define HK_FRONT_ROOM_H
 
 #include "box/heap.h"
+
+#define HK_MID_ROOM 16u /* the most blocks of a Mid class in one bin, with every front */
 
 /* Room of one bin. */
 struct hk_cap {
@@ -26,5 +29,19 @@ struct hk_room {
     unsigned hand;      /* next class whose cap the budget looks at */
     struct hk_cap cap[HK_CLASS_COUNT];
 };
+
+/* Half as much room again, at least a class's first few blocks and at most `most`. */
+static inline unsigned hk_room_half_more(unsigned cap, unsigned cls, unsigned most)
+{
+    unsigned first = cls <= HK_TINY_LAST ? 8 : 2;
+    return (unsigned)hk_min(hk_max(cap + (cap + 1u) / 2, first), most);
+}
+
+/* A refill of half of what fits; of large blocks no more than 16 KiB, which would be memory that nobody has asked for
+ * yet. */
+static inline unsigned hk_room_half(unsigned cap, unsigned cls)
+{
+    return (unsigned)hk_max(hk_min(cap / 2u, (size_t)16384 / hk_class_size(cls)), 1);
+}
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "front_fixture.h"
 
-#include "base/options.h"
 #include "box/pool.h"
 
 void *front_malloc(size_t size)
@@ -35,30 +34,6 @@ size_t front_held(void)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         held += hk_front_count(front_self(), cls) * hk_class_size(cls);
     return held;
-}
-
-void front_check(void)
-{
-    struct hk_thread *thread = front_self();
-    size_t bytes = 0;
-    EXPECT(thread->front == hk_front_mine() && hk_front_mine()->thread == thread);
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        if (!hk_bin_is_set_up(thread, cls))
-            continue;
-        const struct hk_cap *cap = &thread->own.room.cap[cls];
-        EXPECT(hk_front_count(thread, cls) <= cap->now && cap->now <= cap->max);
-        front_check_bin(thread, cls);
-        bytes += cap->now * hk_class_size(cls);
-    }
-    EXPECT(bytes == thread->own.room.bytes);
-    for (size_t i = 0; i < sizeof thread->front->bin[0]; i++)
-        EXPECT(((const char *)&thread->front->bin[0])[i] == 0);
-}
-
-void front_check_budget(void)
-{
-    front_check();
-    EXPECT(front_self()->own.room.bytes <= 2 * hk_front_limit(front_self()));
 }
 
 static void count_owned(void *ctx, struct hk_superslab *ss)

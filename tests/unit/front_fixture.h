@@ -25,16 +25,25 @@ struct hk_thread *front_self(void);
 /* Bytes in this thread's bins. */
 size_t front_held(void);
 
-/* Every bin of this thread against its cap, and the sum of caps. */
+/* Slabs that are neither EMPTY nor UNUSED, in the whole pool. */
+unsigned front_owned_slabs(void);
+
+/* This thread's bins against what the header of its front says. */
 void front_check(void);
+
+/* ---- fronts that use room.c ---- */
+
+/* The same, and what the bins have room for against the budget. */
+void front_check_budget(void);
+
+/* The first class of a group. There is one in each of C1, C3, C5 and C7, and in Mid (8), with every choice of classes.
+ */
+unsigned front_first_of(unsigned group);
 
 /* A bin that is in use against what the chosen front says of it; in front_box_<choice>.c. */
 void front_check_bin(const struct hk_thread *thread, unsigned cls);
 
-/* The same, and that sum against the budget. */
-void front_check_budget(void);
-
-/* Slabs that are neither EMPTY nor UNUSED, in the whole pool. */
-unsigned front_owned_slabs(void);
+/* Sets the option that leaves a group of tiny classes without bins; in front_box_<choice>.c. */
+void front_turn_off(unsigned group);
 
 #endif

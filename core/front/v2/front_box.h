@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * front_box, v2: an array magazine: per thread and class an array of ready blocks, last in first out.
+ * front_box, v2: an array magazine: per thread and class an array of ready blocks, last in first out, that grows where
+ * it misses.
  *
- * A bin has 16 bytes, four to a cache line. Included by front.h only. The thread's own; nobody synchronises. Must not
- * know how large a bin may be: room.h decides that.
+ * Included by front.h only. The thread's own; nobody synchronises. Must not know how the thread's budget is shared out:
+ * room.c asks here what a bin would like, and decides.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H
 
+#include "base/options.h"
+#include "front/array.h"
 #include "front/room.h"
-
-struct hk_bin {
-    void **cur;       /* the newest block is *cur; base is "none" */
-    uint16_t empty16; /* low 16 bits of cur when the bin is empty */
-    uint16_t
-        full16; /* low 16 bits of cur when the bin is full; arrays are shorter than 64 KiB, so equality is enough */
-    uint32_t inverse; /* hk_class_inverse: block starts are told from interior pointers by it */
-};
 
 /* The most blocks of that size that a bin may ever hold. A bin that is half full misses after (cap / 2)^2 operations of
  * its class on the average, so room pays quadratically. */
-#define HK_BIN_MAX(size) ((size) <= 512 ? 64u : (size) <= HK_TINY_MAX ? 32768u / (unsigned)(size) : 16u)
+#define HK_BIN_MAX(size) ((size) <= 512 ? 64u : (size) <= HK_TINY_MAX ? 32768u / (unsigned)(size) : HK_MID_ROOM)
 
 /* Pointers for all arrays of a thread, one in each never used. */
 #define HK_FRONT_SLOTS (0u HK_TINY_CLASSES(HK_BIN_SLOTS, 0) HK_MID_CLASSES(HK_BIN_SLOTS, 0))
@@ -31,36 +26,28 @@ struct hk_front_own {
     struct hk_room room;
     unsigned slots_used;
     void **base[HK_CLASS_COUNT]; /* the array of a class; base[0] is never used. NULL before the class is first used */
-    void *slots[HK_FRONT_SLOTS];
+    void *slots[HK_FRONT_SLOTS]; /* all arrays, in the order of first use */
 };
 
-/* Where the next block goes. */
-struct hk_spot {
-    void **cur;
-};
+/* The most blocks of a class that a bin may ever hold. */
+unsigned hk_v2_most(unsigned cls);
 
-/* Takes the newest block; false: there is none. */
-static HK_ALWAYS_INLINE bool hk_bin_pop(struct hk_bin HK_TLS_SPACE *bin, void **block)
+/* ---- for room.c ---- */
+
+static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 {
-    void **cur = bin->cur;
-    if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->empty16))
-        return false;
-    *block = *cur;
-    HK_MOVE_PTR(bin->cur, -(int)sizeof(void *));
-    return true;
+    return hk_room_half_more(cap->now, cls, (unsigned)hk_min(cap->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP)));
 }
 
-/* False: the bin is full. Else *spot is good until the next call that changes the bin. */
-static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot *spot)
+/* It grows step by step: where there is no room for a step, none of it is worth having. */
+static inline bool hk_bin_takes_rest(unsigned cls)
 {
-    spot->cur = bin->cur;
-    return HK_LIKELY((uint16_t)(uintptr_t)spot->cur != bin->full16);
+    return false;
 }
 
-static HK_ALWAYS_INLINE void hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
+static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
 {
-    spot.cur[1] = block;
-    HK_MOVE_PTR(bin->cur, (int)sizeof(void *));
+    return hk_room_half(cap, cls);
 }
 
 #endif

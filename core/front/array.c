@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The arrays of the array magazine.
+ * The bins that are arrays, as room.c sees them.
  */
 #include "front/front.h"
 
 #include <string.h>
-
-unsigned hk_bin_max(unsigned cls)
-{
-    return HK_BIN_MAX(hk_class_size(cls));
-}
 
 unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
 {
@@ -22,13 +17,13 @@ bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls)
     return thread->front->bin[cls].cur != NULL;
 }
 
-void hk_bin_set_up(struct hk_thread *thread, unsigned cls)
+void hk_array_set_up(struct hk_thread *thread, unsigned cls, unsigned most)
 {
     struct hk_front_own *own = &thread->own;
     struct hk_bin *bin = &thread->front->bin[cls];
     if (own->base[cls] == NULL) {
         own->base[cls] = &own->slots[own->slots_used];
-        own->slots_used += hk_bin_max(cls) + 1u;
+        own->slots_used += most + 1u;
         HK_ASSERT(own->slots_used <= HK_FRONT_SLOTS);
     }
     bin->cur = own->base[cls];

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the fixture checks of fronts that use room.c.
+ */
+#include "front_fixture.h"
+
+void front_check(void)
+{
+    struct hk_thread *thread = front_self();
+    size_t bytes = 0;
+    EXPECT(thread->front == hk_front_mine() && hk_front_mine()->thread == thread);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        if (!hk_bin_is_set_up(thread, cls))
+            continue;
+        const struct hk_cap *cap = &thread->own.room.cap[cls];
+        EXPECT(hk_front_count(thread, cls) <= cap->now && cap->now <= cap->max);
+        front_check_bin(thread, cls);
+        bytes += cap->now * hk_class_size(cls);
+    }
+    EXPECT(bytes == thread->own.room.bytes);
+    for (size_t i = 0; i < sizeof thread->front->bin[0]; i++)
+        EXPECT(((const char *)&thread->front->bin[0])[i] == 0);
+}
+
+void front_check_budget(void)
+{
+    front_check();
+    EXPECT(front_self()->own.room.bytes <= 2 * hk_front_limit(front_self()));
+}
+
+unsigned front_first_of(unsigned group)
+{
+    unsigned cls = 1;
+    while (hk_class_group(cls) != group)
+        cls++;
+    return cls;
+}
