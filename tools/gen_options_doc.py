@@ -30,6 +30,8 @@ NOTES = {
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
     'FRONT_V2_CAP': 'Each class also has a limit of its own: 32 KiB, but 16 to 64 blocks; Mid classes 16 blocks.',
     'FRONT_V2_OFF': 'Blocks of these classes go straight to and from their slabs. Read when a thread first uses a class.',
+    'TINY_UNIFIED_C0': 'As `C1` to `C7`, read when a thread first uses a class; `HAKMEM_FRONT_BYTES` may leave it '
+                       'fewer. Without entries, or with one, blocks go straight to and from their slabs.',
     'MIN_KEEP': '`mallopt(M_TRIM_THRESHOLD, n)` sets it too, when n is in its bounds. `hak_trim(pad)` keeps `pad` '
                 'bytes instead.',
     'MEMORY_LIMIT': 'Counted are SuperSlabs, page runs and huge blocks in use; memory that is free is not. `auto` is '
