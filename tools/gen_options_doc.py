@@ -32,6 +32,9 @@ NOTES = {
     'FRONT_V2_OFF': 'Blocks of these classes go straight to and from their slabs. Read when a thread first uses a class.',
     'TINY_UNIFIED_C0': 'As `C1` to `C7`, read when a thread first uses a class; `HAKMEM_FRONT_BYTES` may leave it '
                        'fewer. Without entries, or with one, blocks go straight to and from their slabs.',
+    'TINY_HOT_RING_C0': 'As `C1` to `C7`, read when a thread first uses a class: how far its ring may grow, as far as '
+                        '`HAKMEM_FRONT_BYTES` allows. Without entries, or with one, blocks go straight to and from '
+                        'their slabs.',
     'MIN_KEEP': '`mallopt(M_TRIM_THRESHOLD, n)` sets it too, when n is in its bounds. `hak_trim(pad)` keeps `pad` '
                 'bytes instead.',
     'MEMORY_LIMIT': 'Counted are SuperSlabs, page runs and huge blocks in use; memory that is free is not. `auto` is '

@@ -92,8 +92,11 @@ static inline void hk_pause(void)
  * which finds the instruction itself, and in assembly would leave the address space out of the operand. */
 #if defined(__x86_64__) && defined(__SEG_FS) && !defined(__clang__)
 #define HK_MOVE_PTR(lvalue, bytes) __asm__("addq %1, %0" : "+m"(lvalue) : "i"(bytes) : "cc")
+/* The same for a byte that counts up. */
+#define HK_COUNT_UP(lvalue) __asm__("addb $1, %0" : "+m"(lvalue) : : "cc")
 #else
 #define HK_MOVE_PTR(lvalue, bytes) ((void)((lvalue) = (void *)((char *)(lvalue) + (bytes))))
+#define HK_COUNT_UP(lvalue) ((void)(lvalue)++)
 #endif
 
 #endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * front_box, ring: per thread and class a ring of ready blocks, first in first out: a freed block is handed out again
+ * only after all that were freed before it, so memory is reused as late as the bin allows.
+ *
+ * A bin has 16 bytes, four to a cache line. Rings grow where they miss, as the arrays of v2 do; HAKMEM_TINY_HOT_RING_C0
+ * ...C7 say how far, for the classes of each group. Included by front.h only. The thread's own; nobody synchronises.
+ * Must not know how the thread's budget is shared out: room.c asks here what a bin would like, and decides.
+ */
+#ifndef HK_FRONT_BOX_H
+#define HK_FRONT_BOX_H
+
+#include "base/options.h"
+#include "front/room.h"
+
+#define HK_RING_SLOTS 64u /* of each ring: a power of two, so that places wrap, and the upper bound of the options */
+
+/* Places count up for ever, modulo 256; the slot of a place is its remainder by HK_RING_SLOTS. */
+struct hk_bin {
+    void **slots;     /* HK_RING_SLOTS of them; NULL before first use */
+    uint8_t head;     /* place of the oldest block */
+    uint8_t tail;     /* place of the next block to come; at head: the bin is empty */
+    uint8_t cap;      /* blocks it may hold now; tail so far from head: it is full */
+    uint32_t inverse; /* hk_class_inverse: block starts are told from interior pointers by it */
+};
+
+/* Where the next block goes. */
+struct hk_spot {
+    unsigned tail;
+};
+
+/* Takes the oldest block; false: there is none. */
+static HK_ALWAYS_INLINE bool hk_bin_pop(struct hk_bin HK_TLS_SPACE *bin, void **block)
+{
+    unsigned head = bin->head;
+    if (HK_UNLIKELY((uint8_t)head == bin->tail))
+        return false;
+    *block = bin->slots[head % HK_RING_SLOTS];
+    HK_COUNT_UP(bin->head);
+    return true;
+}
+
+/* False: the bin is full. Else *spot is good until the next call that changes the bin. */
+static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot *spot)
+{
+    spot->tail = bin->tail;
+    return HK_LIKELY((uint8_t)(spot->tail - bin->head) != bin->cap);
+}
+
+static HK_ALWAYS_INLINE void hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
+{
+    bin->slots[spot.tail % HK_RING_SLOTS] = block;
+    HK_COUNT_UP(bin->tail);
+}
+
+/* This front's part of a thread's record. */
+struct hk_front_own {
+    struct hk_room room;
+    unsigned rings_used;
+    void **ring[HK_CLASS_COUNT]; /* the slots of a class; ring[0] is never used. NULL before the class is first used */
+    void *slots[HK_CLASS_COUNT - 1][HK_RING_SLOTS] HK_ALIGNED(HK_CACHE_LINE); /* all rings, in the order of first use */
+};
+
+/* ---- for room.c ---- */
+
+static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
+{
+    return hk_room_half_more(cap->now, cls, cap->max);
+}
+
+/* It grows step by step: where there is no room for a step, none of it is worth having. */
+static inline bool hk_bin_takes_rest(unsigned cls)
+{
+    return false;
+}
+
+static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
+{
+    return hk_room_half(cap, cls);
+}
+
+#endif

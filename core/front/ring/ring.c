@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The rings, as room.c sees them: which classes have them, how large they are, refill and flush.
+ */
+#include "front/front.h"
+
+/* Blocks that the options give a class. */
+static unsigned by_option(unsigned cls)
+{
+    static const enum hk_option entries[HK_CLASS_GROUPS - 1] = {
+        HK_OPT_TINY_HOT_RING_C0, HK_OPT_TINY_HOT_RING_C1, HK_OPT_TINY_HOT_RING_C2, HK_OPT_TINY_HOT_RING_C3,
+        HK_OPT_TINY_HOT_RING_C4, HK_OPT_TINY_HOT_RING_C5, HK_OPT_TINY_HOT_RING_C6, HK_OPT_TINY_HOT_RING_C7,
+    };
+    return cls <= HK_TINY_LAST ? (unsigned)hk_opt(entries[hk_class_group(cls)]) : HK_MID_ROOM;
+}
+
+unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
+{
+    if (thread->front == NULL)
+        return 0;
+    const struct hk_bin *bin = &thread->front->bin[cls];
+    return (uint8_t)(bin->tail - bin->head);
+}
+
+bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls)
+{
+    return thread->front->bin[cls].slots != NULL;
+}
+
+unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)
+{
+    struct hk_front_own *own = &thread->own;
+    unsigned most = by_option(cls);
+    if (most < 2) /* a bin with room for one is bypassed */
+        return 0;
+    if (own->ring[cls] == NULL)
+        own->ring[cls] = own->slots[own->rings_used++];
+    thread->front->bin[cls] = (struct hk_bin){.slots = own->ring[cls], .inverse = hk_class_inverse[cls]};
+    return most;
+}
+
+void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
+{
+    thread->front->bin[cls].cap = (uint8_t)thread->own.room.cap[cls].now;
+}
+
+/* The heap writes downwards, so the first block comes to lie last: the batch is turned round, and lowest addresses are
+ * handed out first, as with other fronts. */
+void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
+{
+    struct hk_bin *bin = &thread->front->bin[cls];
+    void **slots = bin->slots;
+    *got = hk_heap_take(&thread->heap, cls, slots + n - 1, n);
+    if (*got == 0)
+        return NULL;
+    for (unsigned low = n - *got, high = n - 1; low < high; low++, high--) {
+        void *block = slots[low];
+        slots[low] = slots[high];
+        slots[high] = block;
+    }
+    bin->head = (uint8_t)(n - *got + 1);
+    bin->tail = (uint8_t)n;
+    return slots[n - *got];
+}
+
+unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
+{
+    struct hk_bin *bin = &thread->front->bin[cls];
+    void *oldest[HK_RING_SLOTS]; /* in a row, wherever the ring wraps */
+    for (unsigned i = 0; i < n; i++)
+        oldest[i] = bin->slots[(bin->head + i) % HK_RING_SLOTS];
+    bin->head = (uint8_t)(bin->head + n);
+    return hk_heap_give(&thread->heap, oldest, n);
+}
