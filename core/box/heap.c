@@ -12,38 +12,12 @@
 
 /* ---- slabs between their states; the heap's lock ---- */
 
-static void set_full(struct hk_heap *heap, struct hk_slab *slab)
-{
-    slab->state = HK_SLAB_FULL;
-    hk_list_push(&heap->full, &slab->node);
-}
-
-static void set_partial(struct hk_heap *heap, struct hk_slab *slab)
-{
-    slab->state = HK_SLAB_PARTIAL;
-    hk_list_push(&heap->cls[slab->cls].partial, &slab->node);
-}
-
 void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab)
 {
     heap->slabs -= slab->slabs;
+    if (HK_SLAB_LISTS)
+        hk_private_close(hk_private_of(slab)); /* empty: nothing is outside the slab */
     hk_pool_release(slab);
-}
-
-/* After blocks came back to a slab: a FULL one is PARTIAL again, an EMPTY one goes to the pool (no heap keeps it: any
- * class of any thread may need it), but the active one starts again from its first block. */
-static void settle(struct hk_heap *heap, struct hk_slab *slab)
-{
-    if (slab->used == 0) {
-        hk_slab_reset(slab);
-        if (slab->state == HK_SLAB_ACTIVE)
-            return;
-        hk_list_remove(&slab->node);
-        hk_heap_release_locked(heap, slab);
-    } else if (slab->state == HK_SLAB_FULL) {
-        hk_list_remove(&slab->node);
-        set_partial(heap, slab);
-    }
 }
 
 /* A slab that was the active one goes where it belongs. */
@@ -53,9 +27,9 @@ void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab)
     if (slab->used == 0)
         hk_heap_release_locked(heap, slab);
     else if (hk_slab_is_exhausted(slab))
-        set_full(heap, slab);
+        hk_heap_set_full(heap, slab);
     else
-        set_partial(heap, slab);
+        hk_heap_set_partial(heap, slab);
 }
 
 /* Merges the chain of a slab that was just taken off a wake stack, and that this heap owns. */
@@ -67,7 +41,7 @@ void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab)
         return;
     hk_slab_put_chain(slab, first, count);
     HK_EXPENSIVE(hk_slab_check(slab));
-    settle(heap, slab);
+    hk_heap_settle(heap, slab);
 }
 
 /* Merges all woken slabs of this heap. Slabs that belong to somebody else by now are returned, linked through
@@ -258,7 +232,7 @@ static unsigned give_own(struct hk_heap *heap, struct hk_slab *slab, void **bloc
     } while (i < n && (uintptr_t)blocks[i] - base < length);
     HK_ASSERT(slab->used >= i - first);
     slab->used -= i - first;
-    settle(heap, slab);
+    hk_heap_settle(heap, slab);
     return i;
 }
 

@@ -22,7 +22,41 @@ static inline struct hk_heap *hk_heap_of(struct hk_owner *owner)
 }
 
 void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab);
+/* ---- slabs between their states; the heap's lock ---- */
+
+static inline void hk_heap_set_full(struct hk_heap *heap, struct hk_slab *slab)
+{
+    slab->state = HK_SLAB_FULL;
+    hk_list_push(&heap->full, &slab->node);
+}
+
+static inline void hk_heap_set_partial(struct hk_heap *heap, struct hk_slab *slab)
+{
+    slab->state = HK_SLAB_PARTIAL;
+    hk_list_push(&heap->cls[slab->cls].partial, &slab->node);
+}
+
+/* To the pool: nothing is outside the slab. */
 void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab);
+
+/* After blocks came back to a slab: a FULL one is PARTIAL again, an EMPTY one goes to the pool (no heap keeps it: any
+ * class of any thread may need it), but the active one starts again from its first block. */
+static inline void hk_heap_settle(struct hk_heap *heap, struct hk_slab *slab)
+{
+    if (HK_SLAB_LISTS)
+        hk_private_reclaim(slab);
+    if (slab->used == 0) {
+        hk_slab_reset(slab);
+        if (slab->state == HK_SLAB_ACTIVE)
+            return;
+        hk_list_remove(&slab->node);
+        hk_heap_release_locked(heap, slab);
+    } else if (slab->state == HK_SLAB_FULL) {
+        hk_list_remove(&slab->node);
+        hk_heap_set_partial(heap, slab);
+    }
+}
+
 void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab);
 struct hk_slab *hk_heap_collect_locked(struct hk_heap *heap);
 void hk_heap_forward(struct hk_slab *strays);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
+unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 {
     void **cur = thread->front != NULL ? thread->front->bin[cls].cur : NULL;
     return cur != NULL ? (unsigned)(cur - thread->own.base[cls]) : 0;
@@ -41,7 +41,7 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
 void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
 {
     void **base = thread->own.base[cls];
-    *got = hk_heap_take(&thread->heap, cls, base + n, n);
+    *got = hk_back_take(thread, cls, base + n, n);
     if (*got == 0)
         return NULL;
     if (*got < n)
@@ -53,8 +53,8 @@ void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *
 unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     void **base = thread->own.base[cls];
-    unsigned left = hk_front_count(thread, cls) - n;
-    unsigned slabs = hk_heap_give(&thread->heap, base + 1, n);
+    unsigned left = hk_bin_count(thread, cls) - n;
+    unsigned slabs = hk_back_give(thread, cls, base + 1, n);
     memmove(base + 1, base + 1 + n, left * sizeof(void *));
     thread->front->bin[cls].cur = base + left;
     return slabs;

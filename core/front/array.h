@@ -36,9 +36,17 @@ static HK_ALWAYS_INLINE bool hk_bin_pop(struct hk_bin HK_TLS_SPACE *bin, void **
     return true;
 }
 
-/* False: the bin is full. Else *spot is good until the next call that changes the bin. */
-static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot *spot)
+static inline bool hk_bin_is_empty(const struct hk_bin HK_TLS_SPACE *bin)
 {
+    return (uint16_t)(uintptr_t)bin->cur == bin->empty16;
+}
+
+/* False: no room for this block of this thread. Else *spot is good until the next call that changes the bin. */
+static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, const struct hk_thread *thread,
+                                             const void *block, struct hk_spot *spot)
+{
+    (void)thread;
+    (void)block;
     spot->cur = bin->cur;
     return HK_LIKELY((uint16_t)(uintptr_t)spot->cur != bin->full16);
 }

@@ -64,13 +64,13 @@ static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
         return;
     }
     struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(front, code);
-    struct hk_spot spot;
-    if (HK_UNLIKELY(!hk_bin_has_room(bin, &spot))) {
+    uint32_t inverse = bin->inverse;
+    if (HK_UNLIKELY((uint16_t)(uintptr_t)ptr * inverse >= inverse)) {
         hk_free_slow(ptr);
         return;
     }
-    uint32_t inverse = bin->inverse;
-    if (HK_UNLIKELY((uint16_t)(uintptr_t)ptr * inverse >= inverse)) {
+    struct hk_spot spot;
+    if (HK_UNLIKELY(!hk_bin_has_room(bin, front->thread, ptr, &spot))) {
         hk_free_slow(ptr);
         return;
     }

@@ -4,9 +4,9 @@
  * folder holds front_box.h, which says what a bin is, with the inline part, and the sources.
  *
  * A zeroed bin is both empty and full, so that the first malloc and the first free of a thread take the slow path
- * without an "is it initialised" test. Class 0 is a bin that stays zero: NULL, foreign pointers, page runs and huge
- * blocks leave free() through the branch of a full bin. A thread keeps what it frees, whoever allocated it; ownership
- * is settled in batches, when a bin is flushed.
+ * without an "is it initialised" test. Class 0 is a bin that stays zero: foreign pointers, page runs and huge blocks
+ * leave free() through the test of block starts, which a zeroed bin fails. A thread keeps what it frees, whoever
+ * allocated it; ownership is settled in batches, when a bin is flushed.
  *
  * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer
  * is exact only while the program is quiet). That is why its size is bounded, for all classes together: what it holds
@@ -19,7 +19,7 @@
 
 #include "front_box.h"
 
-#include "box/heap.h"
+#include "box/tls_sll.h"
 
 struct hk_thread;
 
@@ -70,6 +70,13 @@ struct hk_front_hits {
     uint64_t free_hits, free_misses;
 };
 
+/* With -Dtls_sll=enabled, between the bins and the slabs: what a full bin gives away waits here for an empty one. */
+struct hk_back {
+    size_t bytes;  /* in all lists; at most hk_front_limit when the last batch came */
+    unsigned hand; /* class of the list that was flushed last for the sake of that limit */
+    struct hk_sll list[HK_CLASS_COUNT];
+};
+
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
     struct hk_heap heap;
@@ -78,6 +85,7 @@ struct hk_thread {
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;
     struct hk_front_place place; /* for hk_front_open */
+    struct hk_back back[HK_TLS_SLL]; /* one or none */
 };
 
 static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
@@ -93,9 +101,15 @@ static HK_ALWAYS_INLINE struct hk_front_hits *hk_front_hits(struct hk_front HK_T
 
 /* ---- what a front does; slow paths ---- */
 
-/* Blocks of a class in a thread's front. A record keeps its arrays when a later thread reuses it, so the bin says
- * whether it is in use. */
+/* Blocks of a class in a thread's front, the list behind it included. Any thread; no lock is held. */
 unsigned hk_front_count(const struct hk_thread *thread, unsigned cls);
+
+/* This thread's front has no block of the class at hand. */
+static inline bool hk_front_is_empty(const struct hk_thread *thread, unsigned cls)
+{
+    return hk_bin_is_empty(hk_front_bin(hk_front_self(), hk_code_of_class(cls))) &&
+           (!HK_TLS_SLL || thread->back->list[cls].count == 0);
+}
 
 /* A class that the front does not keep: its blocks go straight to and from the slabs. */
 bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls);
@@ -134,6 +148,10 @@ static inline struct hk_thread *hk_front_thread(void)
  * no more than now: none); hk_bin_takes_rest, whether a bin that cannot have all that takes what there is;
  * hk_bin_batch, the blocks that a refill asks for, at least one. */
 
+/* Blocks of a class in its bin. A record keeps its arrays when a later thread reuses it, so the bin says whether it is
+ * in use. */
+unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls);
+
 /* Bytes that the front may hold. */
 size_t hk_front_limit(const struct hk_thread *thread);
 
@@ -152,5 +170,31 @@ void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *
 
 /* Gives the oldest n blocks of a bin to their slabs; returns how often one lay in another slab than the one before. */
 unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n);
+
+/* ---- what is behind the bins: the slabs, or a list and then the slabs ---- */
+
+unsigned hk_sll_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n);
+unsigned hk_sll_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n);
+
+/* Gives what the lists hold to the slabs. */
+void hk_sll_back_flush(struct hk_thread *thread);
+
+/* As hk_heap_take. */
+static inline unsigned hk_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)
+{
+    return HK_TLS_SLL ? hk_sll_back_take(thread, cls, top, n) : hk_heap_take(&thread->heap, cls, top, n);
+}
+
+/* As hk_heap_give; the blocks are of one class. */
+static inline unsigned hk_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
+{
+    return HK_TLS_SLL ? hk_sll_back_give(thread, cls, blocks, n) : hk_heap_give(&thread->heap, blocks, n);
+}
+
+static inline void hk_back_flush(struct hk_thread *thread)
+{
+    if (HK_TLS_SLL)
+        hk_sll_back_flush(thread);
+}
 
 #endif

@@ -58,7 +58,7 @@ static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
 static void shrink(struct hk_thread *thread, unsigned cls)
 {
     unsigned cap = thread->own.room.cap[cls].now / 2u;
-    unsigned count = hk_front_count(thread, cls);
+    unsigned count = hk_bin_count(thread, cls);
     if (count > cap)
         flush(thread, cls, count - cap);
     set_cap(thread, cls, cap);
@@ -121,9 +121,9 @@ static void bound(struct hk_thread *thread)
     if (++thread->own.room.flushes % BOUND_FLUSHES != 0 || thread->own.room.bytes <= limit)
         return;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        held += hk_front_count(thread, cls) * hk_class_size(cls);
+        held += hk_bin_count(thread, cls) * hk_class_size(cls);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT && held > limit; cls++) {
-        unsigned half = hk_front_count(thread, cls) / 2;
+        unsigned half = hk_bin_count(thread, cls) / 2;
         if (half > 0)
             flush(thread, cls, half);
         held -= half * hk_class_size(cls);
@@ -135,13 +135,19 @@ static void drain_all(struct hk_thread *thread)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         unsigned keep = cls <= HK_TINY_LAST ? 1 : 0, cap = cls <= HK_TINY_LAST ? CAP_DRAIN : 0;
-        unsigned count = hk_front_count(thread, cls);
+        unsigned count = hk_bin_count(thread, cls);
         if (count > keep)
             flush(thread, cls, count - keep);
         if (hk_bin_is_set_up(thread, cls) && thread->own.room.cap[cls].now > cap)
             set_cap(thread, cls, cap);
     }
     thread->own.room.draining = true;
+    hk_back_flush(thread);
+}
+
+unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
+{
+    return hk_bin_count(thread, cls) + (HK_TLS_SLL ? thread->back->list[cls].count : 0);
 }
 
 /* A block of a class that is off. */
@@ -179,7 +185,7 @@ static void make_room(struct hk_thread *thread, unsigned cls)
     if (!hk_bin_is_set_up(thread, cls) && !set_up(thread, cls))
         return;
     missed(thread, cls);
-    unsigned count = hk_front_count(thread, cls);
+    unsigned count = hk_bin_count(thread, cls);
     if (count < room->cap[cls].now)
         return;
     if (count != 0)
@@ -198,9 +204,9 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
 {
     struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
     struct hk_spot spot;
-    if (!hk_bin_has_room(bin, &spot))
+    if (!hk_bin_has_room(bin, thread, block, &spot))
         make_room(thread, slab->cls);
-    if (!hk_front_is_bypassed(thread, slab->cls) && hk_bin_has_room(bin, &spot))
+    if (!hk_front_is_bypassed(thread, slab->cls) && hk_bin_has_room(bin, thread, block, &spot))
         hk_bin_push(bin, spot, block);
     else
         hk_heap_give_one(&thread->heap, slab, block);
@@ -210,10 +216,11 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
 void hk_front_flush_all(struct hk_thread *thread)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        unsigned count = hk_front_count(thread, cls);
+        unsigned count = hk_bin_count(thread, cls);
         if (count != 0)
             flush(thread, cls, count);
     }
+    hk_back_flush(thread);
 }
 
 void hk_front_reset(struct hk_thread *thread)
@@ -223,5 +230,5 @@ void hk_front_reset(struct hk_thread *thread)
     room->scattered = 0;
     room->draining = false;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        room->cap[cls].now = 0;
+        room->cap[cls].now = room->cap[cls].max = 0;
 }

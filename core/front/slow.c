@@ -99,7 +99,7 @@ static void *take_zero(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     unsigned cls = hk_class_of(size);
-    if (thread == NULL || hk_front_count(thread, cls) != 0)
+    if (thread == NULL || !hk_front_is_empty(thread, cls))
         return NULL;
     void *block = hk_heap_take_zero(&thread->heap, cls);
     if (block != NULL)
@@ -248,7 +248,7 @@ void hk_free_slow(void *ptr)
     /* Spans of several slabs fail the fast path's test of block starts: their bin may well have room. */
     struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
     struct hk_spot spot;
-    if (bin->inverse == 0 && hk_bin_has_room(bin, &spot)) {
+    if (bin->inverse == 0 && hk_bin_has_room(bin, hk_front_self()->thread, ptr, &spot)) {
         hk_bin_push(bin, spot, ptr);
         if (HK_TELEMETRY)
             hk_front_thread()->hits[slab->cls].free_hits++;

@@ -46,6 +46,20 @@ struct hk_slab {
     struct hk_slab *wake_next;                         /* in a wake stack; owned by whoever pushed or took that */
 };
 
+/* Beside each slab's record where the front is the slabs' own lists (-Dfront=slab): blocks that the slab's thread freed
+ * and that are not back in the slab yet. They count as used. While `thread` names it, a list is that thread's alone,
+ * and it is opened and closed under the owner's lock. Who holds that lock may take the list when every block outside
+ * the slab is on it: its thread has none left to push. */
+struct hk_private {
+    void *first;                /* linked through their first words */
+    uint32_t opened;            /* `used` when the list was opened */
+    _Atomic uint32_t left;      /* of these, blocks not pushed yet; opened - left are on the list */
+    const void *_Atomic thread; /* who may push; relaxed: a thread only looks for itself */
+} HK_ALIGNED(HK_CACHE_LINE);
+
+/* `thread` of a closed list: empty, opened and left are 0. No thread, and not NULL. */
+#define HK_NOBODY ((const void *)2)
+
 struct hk_superslab {
     char *base;               /* constant while registered */
     uint32_t empty_mask;      /* EMPTY slabs: touched, nothing lives in them. Pool's lock */
@@ -59,13 +73,24 @@ struct hk_superslab {
      * lock, or the pool's while the slab is there. */
     uint16_t handed[HK_TELEMETRY * HK_SLABS];
     struct hk_slab slab[HK_SLABS];
+    struct hk_private lists[HK_SLAB_LISTS * HK_SLABS];
 };
 
-/* The span that a block lies in; `ptr` must be a block of ours (its code is not 0). */
+/* The SuperSlab of a block of ours (its code is not 0), and the number there of the slab it lies in. */
+static inline struct hk_superslab *hk_superslab_of(const void *ptr)
+{
+    return hk_registry_superslab_of_block(ptr);
+}
+
+static inline unsigned hk_slab_index_of(const void *ptr)
+{
+    return ((uintptr_t)ptr >> 16) % HK_SLABS;
+}
+
+/* The span that a block of ours lies in. */
 static inline struct hk_slab *hk_slab_of(const void *ptr)
 {
-    struct hk_superslab *ss = hk_registry_superslab_of_block(ptr);
-    struct hk_slab *slab = &ss->slab[((uintptr_t)ptr >> 16) % HK_SLABS];
+    struct hk_slab *slab = &hk_superslab_of(ptr)->slab[hk_slab_index_of(ptr)];
     return slab - slab->head;
 }
 
@@ -168,6 +193,55 @@ static inline void hk_slab_put(struct hk_slab *slab, void *block)
 /* Puts a chain of `n` linked blocks back and counts it. Walks the chain only when both lists are in use. Owner's lock.
  */
 void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n);
+
+/* ---- private lists (-Dfront=slab) ---- */
+
+static inline struct hk_private *hk_private_of(const struct hk_slab *slab)
+{
+    return &hk_slab_superslab(slab)->lists[slab->index];
+}
+
+/* Blocks on the list; exact for its thread, and when no block of the slab is with the program. */
+static inline unsigned hk_private_count(const struct hk_private *list)
+{
+    return list->opened - hk_load_acquire(&list->left); /* pairs with hk_private_push */
+}
+
+/* Forgets the list, whose blocks the caller has taken. Owner's lock. */
+static inline void hk_private_close(struct hk_private *list)
+{
+    list->first = NULL;
+    list->opened = 0;
+    hk_store_relaxed(&list->left, 0);
+    hk_store_relaxed(&list->thread, HK_NOBODY);
+}
+
+/* Lets a thread push up to `used` blocks, the last of them not without the lock. The list is closed. Owner's lock. */
+static inline void hk_private_open(struct hk_private *list, const void *thread, uint32_t used)
+{
+    list->opened = used;
+    hk_store_relaxed(&list->left, used);
+    hk_store_relaxed(&list->thread, thread);
+}
+
+/* Its thread; `left` is what the list says. */
+static HK_ALWAYS_INLINE void hk_private_push(struct hk_private *list, uint32_t left, void *block)
+{
+    *(void **)block = list->first;
+    list->first = block;
+    hk_store_release(&list->left, left - 1); /* pairs with hk_private_count: who counts the block finds it linked */
+}
+
+/* No block of the slab is with the program, nor in chains: then those of the list are all that is outside, and from now
+ * on nothing is. Owner's lock. */
+static inline void hk_private_reclaim(struct hk_slab *slab)
+{
+    struct hk_private *list = hk_private_of(slab);
+    if (slab->used != 0 && slab->used == hk_private_count(list)) {
+        slab->used = 0;
+        hk_private_close(list);
+    }
+}
 
 /* ---- the mark of a free block: in its second word while it is free, cleared when it is handed out ---- */
 

@@ -13,7 +13,7 @@ void front_check(void)
         if (!hk_bin_is_set_up(thread, cls))
             continue;
         const struct hk_cap *cap = &thread->own.room.cap[cls];
-        EXPECT(hk_front_count(thread, cls) <= cap->now && cap->now <= cap->max);
+        EXPECT(hk_bin_count(thread, cls) <= cap->now && cap->now <= cap->max);
         front_check_bin(thread, cls);
         bytes += cap->now * hk_class_size(cls);
     }

@@ -18,10 +18,10 @@ static void reuse_oldest(void *arg)
         blocks[i] = front_take(size);
     struct hk_thread *thread = front_self();
     hk_front_flush_all(thread);
-    EXPECT(hk_front_count(thread, cls) == 0);
+    EXPECT(hk_bin_count(thread, cls) == 0);
     unsigned room = thread->own.room.cap[cls].now, out = 300, at;
     for (unsigned i = 0; i < 20000; i++) {
-        EXPECT(hk_front_count(thread, cls) == freed - taken);
+        EXPECT(hk_bin_count(thread, cls) == freed - taken);
         if (freed - taken < room && (freed == taken || unit_random(&seed, 2) == 0)) {
             at = (unsigned)unit_random(&seed, out);
             queue[freed++ % HK_RING_SLOTS] = blocks[at];
@@ -59,12 +59,12 @@ static void flush_half(void *arg)
     EXPECT(front_malloc(64) == blocks[399]);
     for (i = 0; i < 64; i++)
         front_free(blocks[i]);
-    EXPECT(hk_front_count(thread, cls) == 64);
+    EXPECT(hk_bin_count(thread, cls) == 64);
     front_free(blocks[64]);
-    EXPECT(hk_front_count(thread, cls) == 33);
+    EXPECT(hk_bin_count(thread, cls) == 33);
     for (i = 32; i <= 64; i++)
         EXPECT(front_malloc(64) == blocks[i]);
-    EXPECT(hk_front_count(thread, cls) == 0 && hk_heap_check(&thread->heap));
+    EXPECT(hk_bin_count(thread, cls) == 0 && hk_heap_check(&thread->heap));
     front_check();
 }
 
@@ -87,9 +87,9 @@ static void grow(void *arg)
         char *p = front_take(64);
         struct hk_thread *thread = front_self();
         EXPECT(thread->own.room.cap[cls].now == caps[i]);
-        EXPECT(thread->metrics[cls].refills == i + 1 && hk_front_count(thread, cls) == caps[i] / 2 - 1);
+        EXPECT(thread->metrics[cls].refills == i + 1 && hk_bin_count(thread, cls) == caps[i] / 2 - 1);
         EXPECT(next == NULL || p == next);
-        for (next = p + 64; hk_front_count(thread, cls) > 0; next += 64)
+        for (next = p + 64; hk_bin_count(thread, cls) > 0; next += 64)
             EXPECT((char *)front_take(64) == next);
         front_check();
     }
@@ -111,7 +111,7 @@ static void refill_less(void *arg)
         blocks[i] = front_take(1024);
         const struct hk_front_metrics *moved = &front_self()->metrics[cls];
         uint64_t batch = hk_bin_batch(front_self()->own.room.cap[cls].now, cls);
-        less += hk_front_count(front_self(), cls) == 0 && moved->refilled % batch != 0;
+        less += hk_bin_count(front_self(), cls) == 0 && moved->refilled % batch != 0;
         for (unsigned j = 0; j < i; j++)
             EXPECT(blocks[j] != blocks[i]);
         front_check();
@@ -137,7 +137,7 @@ static void entries_by_option(void *arg)
             blocks[i] = front_take(hk_class_size(cls));
         for (unsigned i = 0; i < 500; i++) {
             front_free(blocks[i]);
-            largest = (unsigned)hk_max(largest, hk_front_count(front_self(), cls));
+            largest = (unsigned)hk_max(largest, hk_bin_count(front_self(), cls));
         }
         EXPECT(front_self()->own.room.cap[cls].now == entries);
         EXPECT(largest == entries);

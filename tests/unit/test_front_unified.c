@@ -51,7 +51,7 @@ static void carve(void *arg)
     char *first = front_take(64);
     struct hk_thread *thread = front_self();
     EXPECT(thread->metrics[cls].refills == 1 && thread->metrics[cls].refilled == 128);
-    EXPECT(hk_front_count(thread, cls) == 127 && thread->heap.refills == 1);
+    EXPECT(hk_bin_count(thread, cls) == 127 && thread->heap.refills == 1);
     for (unsigned i = 1; i < 128; i++)
         EXPECT((char *)front_take(64) == first + i * 64);
     EXPECT(thread->metrics[cls].refills == 1);
@@ -71,10 +71,10 @@ static void flush_half(void *arg)
     for (; i < 1000; i++)
         blocks[i] = front_take(64);
     struct hk_thread *thread = front_self();
-    for (i = 0; hk_front_count(thread, cls) < 256; i++)
+    for (i = 0; hk_bin_count(thread, cls) < 256; i++)
         front_free(blocks[i]);
     front_free(blocks[i]);
-    EXPECT(hk_front_count(thread, cls) == 129);
+    EXPECT(hk_bin_count(thread, cls) == 129);
     for (unsigned back = 0; back < 129; back++)
         EXPECT(front_malloc(64) == blocks[i - back]); /* last in, first out */
     front_check();

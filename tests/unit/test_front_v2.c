@@ -30,7 +30,7 @@ static void grow(void *arg)
         unsigned cls = hk_class_of(64);
         EXPECT(thread->own.room.cap[cls].now == caps[i]);
         EXPECT(thread->metrics[cls].refills == i + 1);
-        while (hk_front_count(thread, cls) > 0)
+        while (hk_bin_count(thread, cls) > 0)
             front_take(64);
     }
 }
@@ -66,10 +66,10 @@ static void flush_half(void *arg)
         blocks[i] = front_take(64);
     struct hk_thread *thread = front_self();
     EXPECT(thread->own.room.cap[cls].now == 64);
-    for (i = 0; hk_front_count(thread, cls) < 64; i++)
+    for (i = 0; hk_bin_count(thread, cls) < 64; i++)
         front_free(blocks[i]);
     front_free(blocks[i]);
-    EXPECT(hk_front_count(thread, cls) == 33);
+    EXPECT(hk_bin_count(thread, cls) == 33);
     for (unsigned back = 0; back < 33; back++)
         EXPECT(front_malloc(64) == blocks[i - back]);
     front_check();
@@ -91,7 +91,7 @@ static void cap_by_option(void *arg)
     unsigned largest = 0;
     for (unsigned i = 0; i < 1000; i++) {
         front_free(blocks[i]);
-        largest = (unsigned)hk_max(largest, hk_front_count(front_self(), cls));
+        largest = (unsigned)hk_max(largest, hk_bin_count(front_self(), cls));
     }
     EXPECT(largest == most);
     front_check();

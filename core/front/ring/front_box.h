@@ -13,6 +13,8 @@
 #include "base/options.h"
 #include "front/room.h"
 
+struct hk_thread;
+
 #define HK_RING_SLOTS 64u /* of each ring: a power of two, so that places wrap, and the upper bound of the options */
 
 /* Places count up for ever, modulo 256; the slot of a place is its remainder by HK_RING_SLOTS. */
@@ -40,9 +42,17 @@ static HK_ALWAYS_INLINE bool hk_bin_pop(struct hk_bin HK_TLS_SPACE *bin, void **
     return true;
 }
 
-/* False: the bin is full. Else *spot is good until the next call that changes the bin. */
-static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot *spot)
+static inline bool hk_bin_is_empty(const struct hk_bin HK_TLS_SPACE *bin)
 {
+    return bin->head == bin->tail;
+}
+
+/* False: no room for this block of this thread. Else *spot is good until the next call that changes the bin. */
+static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, const struct hk_thread *thread,
+                                             const void *block, struct hk_spot *spot)
+{
+    (void)thread;
+    (void)block;
     spot->tail = bin->tail;
     return HK_LIKELY((uint8_t)(spot->tail - bin->head) != bin->cap);
 }

@@ -14,7 +14,7 @@ static unsigned by_option(unsigned cls)
     return cls <= HK_TINY_LAST ? (unsigned)hk_opt(entries[hk_class_group(cls)]) : HK_MID_ROOM;
 }
 
-unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
+unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 {
     if (thread->front == NULL)
         return 0;
@@ -50,7 +50,7 @@ void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *
 {
     struct hk_bin *bin = &thread->front->bin[cls];
     void **slots = bin->slots;
-    *got = hk_heap_take(&thread->heap, cls, slots + n - 1, n);
+    *got = hk_back_take(thread, cls, slots + n - 1, n);
     if (*got == 0)
         return NULL;
     for (unsigned low = n - *got, high = n - 1; low < high; low++, high--) {
@@ -70,5 +70,5 @@ unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
     for (unsigned i = 0; i < n; i++)
         oldest[i] = bin->slots[(bin->head + i) % HK_RING_SLOTS];
     bin->head = (uint8_t)(bin->head + n);
-    return hk_heap_give(&thread->heap, oldest, n);
+    return hk_back_give(thread, cls, oldest, n);
 }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The TLS SLL between the bins and the slabs (-Dtls_sll=enabled).
+ */
+#include "base/options.h"
+#include "front/front.h"
+
+/* The most that one list holds, in bytes and in blocks. */
+#define LIST_BYTES ((size_t)65536)
+#define LIST_BLOCKS 256u
+
+static unsigned longest(unsigned cls)
+{
+    return (unsigned)hk_min(LIST_BYTES / hk_class_size(cls), LIST_BLOCKS);
+}
+
+static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
+{
+    hk_sll_flush(&thread->back->list[cls], &thread->heap, cls, n);
+    thread->back->bytes -= n * hk_class_size(cls);
+}
+
+/* Gives older lists to the slabs until there is room for so many bytes; false: there cannot be. */
+static bool find_room(struct hk_thread *thread, size_t bytes)
+{
+    struct hk_back *back = thread->back;
+    size_t limit = hk_front_limit(thread);
+    if (bytes > limit)
+        return false;
+    while (back->bytes + bytes > limit) { /* the limit may shrink with the heap; what is held does so faster */
+        back->hand = back->hand % (HK_CLASS_COUNT - 1) + 1;
+        if (back->list[back->hand].count != 0)
+            flush(thread, back->hand, back->list[back->hand].count);
+    }
+    return true;
+}
+
+/* How often one block lies in another slab than the one before. */
+static unsigned scattered(void *const *blocks, unsigned n)
+{
+    unsigned slabs = 0;
+    uintptr_t before = 0;
+    for (unsigned i = 0; i < n; i++) {
+        uintptr_t slab = (uintptr_t)blocks[i] / HK_SLAB_SIZE;
+        slabs += slab != before;
+        before = slab;
+    }
+    return slabs;
+}
+
+unsigned hk_sll_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)
+{
+    struct hk_back *back = thread->back;
+    unsigned got = hk_sll_take(&back->list[cls], cls, top, n);
+    back->bytes -= got * hk_class_size(cls);
+    return got != 0 ? got : hk_heap_take(&thread->heap, cls, top, n);
+}
+
+unsigned hk_sll_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
+{
+    struct hk_back *back = thread->back;
+    struct hk_sll *list = &back->list[cls];
+    size_t bytes = n * hk_class_size(cls);
+    list->cap = (uint16_t)longest(cls);
+    if (thread->own.room.draining || n > list->cap || !find_room(thread, bytes))
+        return hk_heap_give(&thread->heap, blocks, n);
+    if (list->count + n > list->cap)
+        flush(thread, cls, (unsigned)hk_min(list->count, hk_max(list->count + n - list->cap, list->cap / 2u)));
+    hk_sll_put(list, blocks, n);
+    back->bytes += bytes;
+    return scattered(blocks, n);
+}
+
+void hk_sll_back_flush(struct hk_thread *thread)
+{
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        if (thread->back->list[cls].count != 0)
+            flush(thread, cls, thread->back->list[cls].count);
+    }
+}
