@@ -36,6 +36,7 @@ OURS = ("tests", "benchmarks")
 # What makes no sense together, and a word of the sentence that `meson setup` must say.
 REFUSED = [
     ({"front": "none", "tls_sll": "disabled"}, "TLS SLL"),
+    ({"front": "slab", "tls_sll": "enabled"}, "no place between"),
 ]
 
 # The tests of a case: whole suites, and some others by name. A pattern that fits none in a configuration is said to be
@@ -43,6 +44,10 @@ REFUSED = [
 SUITES = ("unit", "api")
 OTHERS = ("tiny-4-threads-seed-3-*", "mixed-4-threads-seed-13-*", "large-8-threads-seed-24-*", "sequence-*-preload",
           "purge-at-once-mixed-*", "small-fronts-tiny-*", "left-out*")
+
+# Ways to link one and the same test; how a library is reached is no matter of the boxes, so a case runs the first of
+# these that there is.
+WAYS = ("preload", "static", "hak", "linked", "shared", "libc")
 
 
 class Failed(Exception):
@@ -171,7 +176,7 @@ class Case:
             chosen.update((test["name"], test) for test in fitting)
             if not fitting:
                 self.left_out.append(pattern)
-        chosen.update((test["name"], test) for test in tests
+        chosen.update((test["name"], test) for test in one_way(tests)
                       for suite in test["suite"] if suite.split(":", 1)[-1] in SUITES)
         wanted = {path for target in introspected[1] for path in target["filename"]
                   if os.path.basename(path) in ("libhakmem.a", "libhakmem.so.0")}
@@ -188,6 +193,18 @@ class Case:
         missing = set(tests) - {run_tests.short_name(record) for record in records}
         if failed or missing:
             raise Failed(", ".join(failed + [f"{name} did not run" for name in sorted(missing)]))
+
+
+def one_way(tests):
+    """The tests, those that are linked in several ways once."""
+    best = {}
+    for test in tests:
+        stem, _, way = test["name"].rpartition("-")
+        rank = WAYS.index(way) if way in WAYS else -1
+        key = stem if rank >= 0 else test["name"]
+        if key not in best or rank < best[key][0]:
+            best[key] = rank, test
+    return [test for _, test in best.values()]
 
 
 class RefusedCase(Case):
@@ -279,6 +296,8 @@ def self_test():
     assert all(is_refused(wrong) for wrong, _ in REFUSED)
     small = list(all_pairs({"a": "xy", "b": "xy", "c": "xy"}, lambda chosen: False))
     assert len(small) <= 6 and {(row["a"], row["c"]) for row in small} == set(itertools.product("xy", "xy"))
+    names = [test["name"] for test in one_way([{"name": name} for name in ("a-hak", "a-preload", "b-static", "c-hak", "d-e")])]
+    assert sorted(names) == ["a-preload", "b-static", "c-hak", "d-e"], names
     assert {} in singles(options) and {"front": "ring"} in singles(options)
     print(f"{len(rows)} configurations for all pairs, {len(list(singles(options)))} for single changes")
     return 0
