@@ -36,6 +36,9 @@ void front_check(void);
 /* The same, and what the bins have room for against the budget. */
 void front_check_budget(void);
 
+/* Bytes in this thread's bins alone: what a list behind them holds has a bound of its own. */
+size_t front_held_in_bins(void);
+
 /* The first class of a group. There is one in each of C1, C3, C5 and C7, and in Mid (8), with every choice of classes.
  */
 unsigned front_first_of(unsigned group);
@@ -43,7 +46,7 @@ unsigned front_first_of(unsigned group);
 /* A bin that is in use against what the chosen front says of it; in front_box_<choice>.c. */
 void front_check_bin(const struct hk_thread *thread, unsigned cls);
 
-/* Sets the option that leaves a group of tiny classes without bins; in front_box_<choice>.c. */
+/* For test_front_off.c: sets the option that leaves a group of tiny classes without bins; in front_box_<choice>.c. */
 void front_turn_off(unsigned group);
 
 #endif

@@ -35,3 +35,11 @@ unsigned front_first_of(unsigned group)
         cls++;
     return cls;
 }
+
+size_t front_held_in_bins(void)
+{
+    size_t held = 0;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        held += hk_bin_count(front_self(), cls) * hk_class_size(cls);
+    return held;
+}

@@ -9,9 +9,8 @@
 #include "box/purge.h"
 
 #define SIZE 64u
-#define MOST 40000u
 
-static void *blocks[MOST];
+static void *blocks[4000];
 
 static size_t listed_bytes(void)
 {
@@ -76,35 +75,6 @@ static void what_lists_hold_is_bounded(void **state)
     unit_passes(hold_little, (void *)131072);
 }
 
-static void shuffle(unsigned n)
-{
-    uint64_t seed = 99;
-    for (unsigned i = n; i > 1; i--) {
-        unsigned j = (unsigned)unit_random(&seed, i);
-        void *p = blocks[i - 1];
-        blocks[i - 1] = blocks[j];
-        blocks[j] = p;
-    }
-}
-
-static void drain(void *arg)
-{
-    (void)arg;
-    uint64_t seed = 21;
-    for (unsigned i = 0; i < MOST; i++)
-        blocks[i] = front_take(16 + unit_random(&seed, 1009));
-    shuffle(MOST);
-    for (unsigned i = 0; i < MOST; i++)
-        front_free(blocks[i]);
-    EXPECT(front_self()->own.room.draining && listed_bytes() == 0);
-}
-
-static void a_drain_empties_the_lists(void **state)
-{
-    (void)state;
-    unit_passes(drain, NULL);
-}
-
 static void flush_all(void *arg)
 {
     (void)arg;
@@ -130,7 +100,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_bin_gives_away_it_finds_again),
         cmocka_unit_test(what_lists_hold_is_bounded),
-        cmocka_unit_test(a_drain_empties_the_lists),
         cmocka_unit_test(lists_can_be_emptied),
     };
     return cmocka_run_group_tests_name("front_sll", tests, NULL, NULL);

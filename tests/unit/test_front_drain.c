@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Draining, and a budget that becomes smaller: fronts that use room.c, with bins that may hold many blocks. Each case
+ * runs in a child.
+ */
+#include "front_fixture.h"
+
+#include "box/purge.h"
+
+#define MOST 60000u
+
+static void *blocks[MOST];
+
+static void shuffle(unsigned n)
+{
+    uint64_t seed = 99;
+    for (unsigned i = n; i > 1; i--) {
+        unsigned j = (unsigned)unit_random(&seed, i);
+        void *p = blocks[i - 1];
+        blocks[i - 1] = blocks[j];
+        blocks[j] = p;
+    }
+}
+
+static void free_scattered(void *arg)
+{
+    (void)arg;
+    uint64_t seed = 21;
+    for (unsigned i = 0; i < MOST; i++)
+        blocks[i] = front_take(16 + unit_random(&seed, 1009));
+    shuffle(MOST);
+    for (unsigned i = 0; i < MOST; i++) {
+        front_free(blocks[i]);
+        if (i % 1000 == 0)
+            front_check();
+    }
+    struct hk_thread *thread = front_self();
+    EXPECT(thread->own.room.draining);
+    EXPECT(!HK_TLS_SLL || thread->back->bytes == 0); /* nor are there blocks behind the bins */
+    unsigned held = 0;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        EXPECT(!hk_bin_is_set_up(thread, cls) || thread->own.room.cap[cls].now <= 6);
+        held += hk_bin_count(thread, cls);
+    }
+    /* A block left in a bin may pin its slab, and each class has one to start from. */
+    EXPECT(thread->heap.slabs <= held + HK_TINY_LAST);
+    hk_purge_now(0);
+    EXPECT(thread->heap.slabs <= held);
+    for (unsigned i = 0; i < 100; i++)
+        front_take(64);
+    EXPECT(!thread->own.room.draining); /* it allocates again */
+    EXPECT(thread->own.room.cap[hk_class_of(64)].now > 6);
+    front_check();
+}
+
+static void a_thread_that_frees_at_random_keeps_next_to_nothing(void **state)
+{
+    (void)state;
+    unit_passes(free_scattered, NULL);
+}
+
+static void free_in_order(void *arg)
+{
+    (void)arg;
+    unsigned cls = hk_class_of(128);
+    for (unsigned i = 0; i < MOST; i++)
+        blocks[i] = front_take(128);
+    for (unsigned i = 0; i < MOST; i++)
+        front_free(blocks[i]);
+    const struct hk_room *room = &front_self()->own.room;
+    EXPECT(!room->draining && room->cap[cls].now == room->cap[cls].max);
+    front_check();
+}
+
+static void blocks_freed_in_order_are_no_drain(void **state)
+{
+    (void)state;
+    unit_passes(free_in_order, NULL);
+}
+
+/* A large heap has a large front; a heap that shrinks has a small one again. */
+static void shrink_heap(void *arg)
+{
+    (void)arg;
+    unsigned n = 0;
+    size_t size = 1;
+    uint64_t seed = 13;
+    for (; n < 6000; n++) {
+        size = 1025 + unit_random(&seed, HK_MID_MAX - 1024);
+        blocks[n] = front_take(size);
+        if (unit_random(&seed, 3) == 0) {
+            unsigned at = (unsigned)unit_random(&seed, n + 1);
+            front_free(blocks[at]);
+            blocks[at] = front_take(size);
+        }
+    }
+    EXPECT(hk_front_limit(front_self()) > 4 * HK_MIB);
+    front_check_budget();
+    for (unsigned i = 0; i < n; i++) {
+        front_free(blocks[i]);
+        front_check_budget();
+    }
+    EXPECT(front_held_in_bins() <= hk_front_limit(front_self()) / 4 * 5); /* looked at every few flushes */
+}
+
+static void the_budget_shrinks_with_the_heap(void **state)
+{
+    (void)state;
+    unit_passes(shrink_heap, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_that_frees_at_random_keeps_next_to_nothing),
+        cmocka_unit_test(blocks_freed_in_order_are_no_drain),
+        cmocka_unit_test(the_budget_shrinks_with_the_heap),
+    };
+    return cmocka_run_group_tests_name("front_drain", tests, NULL, NULL);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fronts that use room.c and have an option that leaves a group of classes without bins. Each case runs in a child.
+ */
+#include "front_fixture.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+static void *blocks[400];
+
+static void turn_off(void *arg)
+{
+    unsigned group = *(const unsigned *)arg;
+    front_turn_off(group);
+    struct hk_thread *thread = hk_front_attach();
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        bool off = hk_class_group(cls) == group;
+        size_t size = hk_class_size(cls);
+        unsigned n = (unsigned)hk_min(400, 4 * HK_MIB / size);
+        for (unsigned round = 0; round < 2; round++) {
+            for (unsigned i = 0; i < n; i++)
+                memset(blocks[i] = front_take(size), (int)i, size);
+            for (unsigned i = 0; i < n; i++) {
+                EXPECT(((char *)blocks[i])[0] == (char)i && ((char *)blocks[i])[size - 1] == (char)i);
+                front_free(blocks[i]);
+                EXPECT(!off || hk_bin_count(thread, cls) == 0);
+            }
+        }
+        EXPECT(hk_bin_is_set_up(thread, cls) == !off);
+        EXPECT(hk_front_is_bypassed(thread, cls) || !off);
+        EXPECT((thread->metrics[cls].refills == 0) == off && (thread->metrics[cls].flushes == 0 || !off));
+    }
+    front_check();
+    EXPECT(hk_heap_check(&thread->heap));
+    hk_front_flush_all(thread);
+    hk_heap_sweep();
+    EXPECT(front_owned_slabs() == 0);
+}
+
+static void free_twice_when_off(void *arg)
+{
+    unsigned group = *(const unsigned *)arg;
+    front_turn_off(group);
+    void *p = front_take(hk_class_size(front_first_of(group)));
+    front_free(p);
+    front_free(p);
+}
+
+static void a_group_can_be_off(void **state)
+{
+    (void)state;
+    unsigned groups[] = {0, 1, 3, 5, 7};
+    for (unsigned i = 0; i < HK_COUNT(groups); i++) {
+        struct unit_child child;
+        unit_passes(turn_off, &groups[i]);
+        unit_run(&child, free_twice_when_off, &groups[i]);
+        assert_true(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
+        assert_non_null(strstr(child.text, "double free"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_group_can_be_off),
+    };
+    return cmocka_run_group_tests_name("front_off", tests, NULL, NULL);
+}
