@@ -15,7 +15,8 @@ import os
 import re
 import sys
 
-FOLDERS = ['core', 'include', 'tests', 'bench', 'tools', 'subprojects/packagefiles', '.ci']
+FOLDERS = ['core', 'include', 'tests', 'bench', 'tools', 'subprojects/packagefiles', '.ci', 'docs/examples']
+EXAMPLE = re.compile('^docs/examples/[^/]+/')  # what is below has the paths that it has in a checkout
 SOURCES = ('.c', '.h', '.inc', '.cpp', '.py', '.sh', '.rb', '.js', '.pl', '.in')
 BY_NAME = ('meson.build', 'meson_options.txt', 'hakmem', 'run')
 
@@ -38,7 +39,7 @@ def without_comments(text):
 
 
 def conditionals(path, text):
-    if not re.match(r'core/(?!base/|os/).*\.(c|h|inc)$', path):
+    if not re.match(r'core/(?!base/|os/).*\.(c|h|inc)$', EXAMPLE.sub('', path, 1)):
         return
     lines = without_comments(text).split('\n')
     directives = [(i, line.split('#', 1)[1].split()) for i, line in enumerate(lines) if re.match(r'\s*#', line)]
@@ -56,7 +57,7 @@ def licence(path, text):
 
 
 def lengths(path, text):
-    if not path.startswith('core/') or not path.endswith(('.c', '.h', '.inc')):
+    if not EXAMPLE.sub('', path, 1).startswith('core/') or not path.endswith(('.c', '.h', '.inc')):
         return
     count = text.count('\n')
     comment = re.match(r'\s*/\*.*?\*/', text, re.S)
@@ -90,6 +91,8 @@ SAMPLES = [
     ('conditionals', 'core/base/a.h', '#if X\n#endif\n', 0),
     ('conditionals', 'core/os/a.c', '#if X\n#endif\n', 0),
     ('conditionals', 'tests/unit/a.c', '#if X\n#endif\n', 0),
+    ('conditionals', 'docs/examples/x/core/front/x/a.c', '#if X\n#endif\n', 1),
+    ('conditionals', 'docs/examples/x/tests/unit/a.c', '#if X\n#endif\n', 0),
     ('licence', 'core/a.c', SPDX, 0),
     ('licence', 'tools/a.py', '#!/usr/bin/env python3\n# SPDX-License-Identifier: MIT\n', 0),
     ('licence', 'core/a.c', 'int a;\n\n\n' + SPDX, 1),
@@ -98,6 +101,7 @@ SAMPLES = [
     ('lengths', 'core/a.c', '/* More than 400 lines, because. */\n' + '\n' * 500, 0),
     ('lengths', 'core/a.c', '/* First. */\n/* 400 lines */\n' + '\n' * 500, 1),
     ('lengths', 'tests/a.c', '\n' * 900, 0),
+    ('lengths', 'docs/examples/x/core/front/x/a.c', SPDX + '\n' * 400, 1),
     ('layout', 'core/a.c', 'x\n\ny\n', 0),
     ('layout', 'core/a.c', '\tx\ny \n', 2),
     ('layout', 'core/a.c', 'x', 1),
