@@ -130,6 +130,8 @@ static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind
 {
     struct arena_search *search = ctx;
     struct hk_strip *s = search->strip;
+    if (!HK_SS_ARENA && kind == HK_RUN_SUPERSLAB)
+        return; /* a mapping of its own, in no arena */
     if (kind == HK_RUN_NONE) {
         search->at++;
         return;

@@ -78,6 +78,8 @@ static void *help(void *arg)
         uint32_t now = hk_load_relaxed(&asked);
         if (now != seen) {
             seen = now;
+            if (hk_load_relaxed(&stop) != 0)
+                break; /* it was end_signal that asked */
             write_file("when a signal asked for this picture");
         } else {
             hk_thread_sleep(&asked, seen, 3600000); /* and looks once an hour for nothing */
@@ -98,6 +100,22 @@ static bool start_helper(void)
     return false;
 }
 
+/* The handler and the helper's code may be about to be unmapped (dlclose of what links us). */
+static void end_signal(void)
+{
+    struct sigaction now;
+    if (signal_number != 0 && sigaction(signal_number, NULL, &now) == 0 && now.sa_handler == ask)
+        sigaction(signal_number, &before, NULL);
+    signal_number = 0;
+    hk_store_relaxed(&stop, 1);
+    hk_add_relaxed(&asked, 1); /* so that it does not go to sleep */
+    hk_thread_wake(&asked);
+    /* A picture that it is just drawing is waited for; not for ever: there may be no helper in a child that no fork
+     * handler ran in, or exit may have been called while a lock is held that it needs. */
+    for (unsigned i = 0; i < 500 && hk_load_acquire(&running) != 0; i++) /* pairs with the release in help */
+        hk_thread_sleep(&running, 1, 20);
+}
+
 void hk_picture_start(void)
 {
     int signum = (int)hk_opt(HK_OPT_HEAP_PICTURE_SIGNAL);
@@ -113,25 +131,12 @@ void hk_picture_start(void)
         return;
     }
     sigfillset(&action.sa_mask);
-    if (sigaction(signum, &action, &before) == 0)
+    if (sigaction(signum, &action, &before) == 0) {
         signal_number = signum;
-    else
-        complain("_SIGNAL: the system refuses a handler for that signal");
-}
-
-/* The handler and the helper's code may be about to be unmapped (dlclose of what links us). */
-static void end_signal(void)
-{
-    struct sigaction now;
-    if (signal_number != 0 && sigaction(signal_number, NULL, &now) == 0 && now.sa_handler == ask)
-        sigaction(signal_number, &before, NULL);
-    signal_number = 0;
-    hk_store_relaxed(&stop, 1);
-    hk_add_relaxed(&asked, 1); /* so that it does not go to sleep */
-    hk_thread_wake(&asked);
-    /* A picture that it is just drawing is waited for. */
-    while (hk_load_acquire(&running) != 0) /* pairs with the release in help */
-        hk_thread_sleep(&running, 1, 20);
+        return;
+    }
+    complain("_SIGNAL: the system refuses a handler for that signal");
+    end_signal();
 }
 
 void hk_picture_finish(void)

@@ -53,10 +53,12 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
     if (heap == &hk_orphan_heap)
         return;
     struct hk_thread *thread = hk_thread_of(heap);
-    u->threads += thread->front != NULL;
+    /* Not those that stayed behind in the parent of a fork: their stacks, and the bins in them, may be gone. */
+    bool alive = thread->front != NULL && hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE;
+    u->threads += alive;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_class_usage *c = &u->cls[cls];
-        c->front += hk_front_count(thread, cls);
+        c->front += alive ? hk_front_count(thread, cls) : 0;
         c->moved.refills += thread->metrics[cls].refills;
         c->moved.flushes += thread->metrics[cls].flushes;
         c->moved.refilled += thread->metrics[cls].refilled;

@@ -150,8 +150,11 @@ static struct hk_slab *grow(struct hk_heap *heap, unsigned cls)
 static bool next_active(struct hk_heap *heap, unsigned cls, bool may_grow, struct hk_slab **strays)
 {
     struct hk_heap_class *c = &heap->cls[cls];
-    if (HK_UNLIKELY(hk_numa_nodes() > 1 && hk_numa_node() != heap->node) && heap != &hk_orphan_heap)
-        hk_heap_move_locked(heap, hk_numa_node());
+    if (HK_UNLIKELY(hk_numa_nodes() > 1) && heap != &hk_orphan_heap) {
+        unsigned node = hk_numa_node();
+        if (node != heap->node)
+            hk_heap_move_locked(heap, node);
+    }
     struct hk_slab *slab = *strays ? NULL : find_partial(heap, cls, strays);
     /* The collect may have given the active slab itself blocks. */
     if (slab == NULL && c->active != NULL && !hk_slab_is_exhausted(c->active))

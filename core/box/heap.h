@@ -28,7 +28,7 @@ struct hk_heap {
     struct hk_lock lock;
     struct hk_list full;       /* slabs of any class without a free block */
     struct hk_node all;        /* in the list of all records, for ever */
-    struct hk_heap *next_free; /* in the list of records without a thread; the registry lock's */
+    struct hk_heap *next_free; /* in the list of records without a thread; the records lock's */
     uint64_t refills, flushes; /* batches taken and given */
     uint64_t chains; /* pushed to slabs of other heaps; of the orphan heap about, as many threads count there */
     size_t slabs;    /* owned; read without the lock by its own thread's front */

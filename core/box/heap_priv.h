@@ -22,6 +22,7 @@ static inline struct hk_heap *hk_heap_of(struct hk_owner *owner)
 }
 
 void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab);
+
 /* ---- slabs between their states; the heap's lock ---- */
 
 static inline void hk_heap_set_full(struct hk_heap *heap, struct hk_slab *slab)

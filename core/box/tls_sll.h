@@ -24,8 +24,7 @@ struct hk_sll {
 static HK_ALWAYS_INLINE bool hk_sll_pop(struct hk_sll HK_TLS_SPACE *list, void **block)
 {
     void *first = list->first;
-    unsigned code;
-    if (HK_UNLIKELY(!hk_registry_lookup(first, &code) || code == 0))
+    if (HK_UNLIKELY(hk_registry_code(first) == 0))
         return false;
     list->first = *(void **)first;
     list->count--;

@@ -9,8 +9,8 @@
  * allocated it; ownership is settled in batches, when a bin is flushed.
  *
  * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer
- * is exact only while the program is quiet). That is why its size is bounded, for all classes together: what it holds
- * by HAKMEM_FRONT_BYTES or an eighth of the slabs that the thread owns, whichever is more (a thread with a large heap
+ * is exact only while the program is quiet). That is why the size of those that use room.c is bounded, for all classes
+ * together: what it holds by HAKMEM_FRONT_BYTES or an eighth of the slabs that the thread owns, whichever is more (a thread with a large heap
  * of large blocks would else miss all the time), looked at every few flushes; what its bins have room for by twice
  * that, always.
  */
@@ -124,7 +124,8 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block);
 /* Empties all bins of this thread into the slabs. */
 void hk_front_flush_all(struct hk_thread *thread);
 
-/* The thread has ended, its bins are flushed and zeroed: makes the record ready for a later thread. */
+/* Makes the record of a thread that ended, or stayed behind in the parent of a fork in whatever it was doing, ready for
+ * this one. Its bins are zeroed elsewhere. */
 void hk_front_reset(struct hk_thread *thread);
 
 /* ---- begin and end of a thread ---- */

@@ -4,6 +4,8 @@
  */
 #include "front/front.h"
 
+#include <string.h>
+
 #include "base/options.h"
 
 /* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
@@ -225,10 +227,6 @@ void hk_front_flush_all(struct hk_thread *thread)
 
 void hk_front_reset(struct hk_thread *thread)
 {
-    struct hk_room *room = &thread->own.room;
-    room->bytes = 0;
-    room->scattered = 0;
-    room->draining = false;
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        room->cap[cls].now = room->cap[cls].max = 0;
+    memset(&thread->own, 0, HK_FRONT_FRESH);
+    memset(thread->back, 0, sizeof thread->back);
 }

@@ -22,7 +22,6 @@ static void detach(void *arg)
     hk_front_flush_all(thread);
     hk_front_leave(front);
     thread->front = NULL;
-    hk_front_reset(thread);
     hk_heap_end(&thread->heap);
     hk_purge_tick();
     errno = saved;
@@ -57,6 +56,8 @@ struct hk_thread *hk_front_attach(void)
     struct hk_thread *thread = heap != NULL ? hk_thread_of(heap) : hk_meta_alloc(sizeof *thread);
     if (thread == NULL)
         return NULL;
+    if (heap != NULL)
+        hk_front_reset(thread);
     struct hk_front *front = hk_front_open(&thread->place);
     thread->front = front;
     hk_heap_begin(&thread->heap);

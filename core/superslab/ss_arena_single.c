@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * -Dss_arena=disabled: every SuperSlab is a mapping of its own, unmapped when it is given back. Page runs still come
- * from the arenas. The mappings are known by their starts; the table and the records are guarded by the arena lock,
- * system calls are made outside it.
+ * from the arenas. The mappings are known by their starts; the table and the records are guarded by the arena lock.
+ * Mapping and unmapping are done outside it; what the registry and the records need is committed under it.
  */
 #include "base/list.h"
 #include "base/options.h"

@@ -27,6 +27,9 @@ struct hk_front_own {
     struct hk_room room;
 };
 
+/* Bytes of it that are zero for a new thread. */
+#define HK_FRONT_FRESH sizeof(struct hk_front_own)
+
 /* ---- for room.c ---- */
 
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)

@@ -71,6 +71,9 @@ struct hk_front_own {
     void *slots[HK_CLASS_COUNT - 1][HK_RING_SLOTS] HK_ALIGNED(HK_CACHE_LINE); /* all rings, in the order of first use */
 };
 
+/* Bytes of it that are zero for a new thread; the arrays behind them need not be. */
+#define HK_FRONT_FRESH offsetof(struct hk_front_own, slots)
+
 /* ---- for room.c ---- */
 
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "box/heap_lists.h"
 #include "front/front.h"
+#include "box/pool.h"
 
 /* Virgin memory is linked in steps of so many bytes: it is about to be used. */
 #define STEP_BYTES ((size_t)4096)
@@ -139,20 +140,27 @@ void hk_front_flush_all(struct hk_thread *thread)
 
 void hk_front_reset(struct hk_thread *thread)
 {
-    (void)thread; /* hk_front_flush_all left nothing */
+    thread->own.count = 0;
+    thread->own.bytes = 0;
 }
 
-/* Another thread may be using the list that is walked here: each step stays in the slab, whose memory is never
- * unmapped, and there is an end to them. */
+/* Another thread may be using the list that is walked here: each step stays in the slab, and there is an end to them.
+ * The slab's memory stays mapped, but for SuperSlabs with a mapping of their own, which go under the pool's lock. */
 static unsigned bin_count(const struct hk_bin *bin, unsigned cls)
 {
     unsigned n = 0;
     uint32_t slab = bin->slab;
-    for (void *block = bin->list; n < hk_class_capacity(cls); n++) {
+    const void *base = (const void *)((slab - (uintptr_t)1) * HK_SLAB_SIZE);
+    if (!HK_SS_ARENA)
+        hk_lock(hk_pool_lock());
+    bool mapped = HK_SS_ARENA || (slab != 0 && hk_registry_superslab(base) != NULL);
+    for (void *block = bin->list; mapped && n < hk_class_capacity(cls); n++) {
         if (hk_bin_slab(block) != slab)
             break;
         block = *(void **)block;
     }
+    if (!HK_SS_ARENA)
+        hk_unlock(hk_pool_lock());
     return n;
 }
 

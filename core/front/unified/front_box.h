@@ -28,6 +28,9 @@ struct hk_front_own {
     void *slots[HK_FRONT_SLOTS]; /* all arrays, in the order of first use; the rest is never touched */
 };
 
+/* Bytes of it that are zero for a new thread; the arrays behind them need not be. */
+#define HK_FRONT_FRESH offsetof(struct hk_front_own, slots)
+
 /* ---- for room.c ---- */
 
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)

@@ -29,6 +29,9 @@ struct hk_front_own {
     void *slots[HK_FRONT_SLOTS]; /* all arrays, in the order of first use */
 };
 
+/* Bytes of it that are zero for a new thread; the arrays behind them need not be. */
+#define HK_FRONT_FRESH offsetof(struct hk_front_own, slots)
+
 /* The most blocks of a class that a bin may ever hold. */
 unsigned hk_v2_most(unsigned cls);
 

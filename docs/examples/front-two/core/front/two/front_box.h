@@ -65,6 +65,9 @@ struct hk_front_own {
     void *slots[HK_CLASS_COUNT][HK_TWO_MOST]; /* of each class; slots[0] is never used */
 };
 
+/* Bytes of it that are zero for a new thread. */
+#define HK_FRONT_FRESH sizeof(struct hk_front_own)
+
 /* ---- for room.c ---- */
 
 /* Everything at the first miss. */
