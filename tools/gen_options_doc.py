@@ -28,7 +28,7 @@ NOTES = {
     'PURGE_DELAY_MS': 'With 0 free memory is given back by the next slow path that looks.',
     'FRONT_BYTES': 'Or an eighth of the slabs that the thread owns (8 KiB for each), whichever is more; see '
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
-    'FRONT_V2_CAP': 'Each class also has a limit of its own: 32 KiB, but 16 to 64 blocks; Mid classes 16 blocks.',
+    'FRONT_V2_CAP': 'Each class also has a limit of its own: 256 blocks up to 128 bytes, 128 up to 256, 64 up to 512, above that 32 KiB; Mid classes 16 blocks.',
     'FRONT_V2_OFF': 'Blocks of these classes go straight to and from their slabs. Read when a thread first uses a class.',
     'TINY_UNIFIED_C0': 'As `C1` to `C7`, read when a thread first uses a class; `HAKMEM_FRONT_BYTES` may leave it '
                        'fewer. Without entries, or with one, blocks go straight to and from their slabs.',

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A thread with a large front stays behind in the parent of a fork. In the child a new thread takes over its record, and
- * finds nothing of what it was doing: it allocates and frees every size, large blocks first, and a class that it has
- * never allocated is freed first.
+ * A thread with a large front stays behind in the parent of a fork. In the child a new thread takes over its record,
+ * and finds nothing of what it was doing: it allocates and frees every size, large blocks first, and a class that it
+ * has never allocated is freed first.
  */
 #include "check.h"
 #include "pattern.h"

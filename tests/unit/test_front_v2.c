@@ -6,24 +6,24 @@
 
 #include "base/options.h"
 
-static void *blocks[1000];
+static void *blocks[2000];
 
 static void all_arrays_fit_into_a_record(void **state)
 {
     (void)state;
     unsigned slots = 0;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        assert_in_range(hk_v2_most(cls), 1, 64);
+        assert_in_range(hk_v2_most(cls), 1, 256);
         slots += hk_v2_most(cls) + 1;
     }
     assert_true(slots <= HK_FRONT_SLOTS);
 }
 
-/* From 8 on by half at each miss, up to 64; half of it is filled. */
+/* From 8 on by half at each miss, up to 256; half of it is filled. */
 static void grow(void *arg)
 {
     (void)arg;
-    const unsigned caps[] = {8, 12, 18, 27, 41, 62, 64, 64};
+    const unsigned caps[] = {8, 12, 18, 27, 41, 62, 93, 140, 210, 256, 256};
     for (unsigned i = 0; i < HK_COUNT(caps); i++) {
         front_take(64);
         struct hk_thread *thread = front_self();
@@ -62,15 +62,15 @@ static void flush_half(void *arg)
 {
     (void)arg;
     unsigned cls = hk_class_of(64), i = 0;
-    for (; i < 400; i++)
+    for (; i < 1000; i++)
         blocks[i] = front_take(64);
     struct hk_thread *thread = front_self();
-    EXPECT(thread->own.room.cap[cls].now == 64);
-    for (i = 0; hk_bin_count(thread, cls) < 64; i++)
+    EXPECT(thread->own.room.cap[cls].now == 256);
+    for (i = 0; hk_bin_count(thread, cls) < 256; i++)
         front_free(blocks[i]);
     front_free(blocks[i]);
-    EXPECT(hk_bin_count(thread, cls) == 33);
-    for (unsigned back = 0; back < 33; back++)
+    EXPECT(hk_bin_count(thread, cls) == 129);
+    for (unsigned back = 0; back < 129; back++)
         EXPECT(front_malloc(64) == blocks[i - back]);
     front_check();
 }
@@ -85,11 +85,11 @@ static void cap_by_option(void *arg)
 {
     unsigned most = *(const unsigned *)arg, cls = hk_class_of(100);
     EXPECT(hk_option_store(HK_OPT_FRONT_V2_CAP, most));
-    for (unsigned i = 0; i < 1000; i++)
+    for (unsigned i = 0; i < HK_COUNT(blocks); i++)
         blocks[i] = front_take(100);
     EXPECT(front_self()->own.room.cap[cls].now == most);
     unsigned largest = 0;
-    for (unsigned i = 0; i < 1000; i++) {
+    for (unsigned i = 0; i < HK_COUNT(blocks); i++) {
         front_free(blocks[i]);
         largest = (unsigned)hk_max(largest, hk_bin_count(front_self(), cls));
     }
@@ -100,7 +100,7 @@ static void cap_by_option(void *arg)
 static void the_cap_is_an_option(void **state)
 {
     (void)state;
-    unsigned caps[] = {8, 16, 50, 64};
+    unsigned caps[] = {8, 16, 50, 64, 256};
     for (unsigned i = 0; i < HK_COUNT(caps); i++)
         unit_passes(cap_by_option, &caps[i]);
 }
