@@ -49,6 +49,16 @@ static void the_fullest_of_the_first_is_chosen(void **state)
     assert_ptr_equal(choose((uint32_t[]){1, 7, 3, 7}, 4), &slabs[1]); /* the nearer of two */
 }
 
+static void of_mid_slabs_the_first_is_taken(void **state)
+{
+    (void)state;
+    slabs[0].cls = slabs[1].cls = HK_TINY_LAST + 1;
+    assert_ptr_equal(choose((uint32_t[]){5, 9}, 2), &slabs[0]);
+    slabs[0].cls = slabs[1].cls = HK_TINY_LAST;
+    assert_ptr_equal(choose((uint32_t[]){5, 9}, 2), &slabs[HK_HOT_COLD ? 1 : 0]);
+    slabs[0].cls = slabs[1].cls = 0;
+}
+
 static void no_more_than_the_limit_are_looked_at(void **state)
 {
     (void)state;
@@ -83,11 +93,9 @@ static void follows_the_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hot_is_above_three_quarters),
-        cmocka_unit_test(an_empty_list_has_no_choice),
-        cmocka_unit_test(the_fullest_of_the_first_is_chosen),
-        cmocka_unit_test(no_more_than_the_limit_are_looked_at),
-        cmocka_unit_test(follows_the_model),
+        cmocka_unit_test(hot_is_above_three_quarters),          cmocka_unit_test(an_empty_list_has_no_choice),
+        cmocka_unit_test(the_fullest_of_the_first_is_chosen),   cmocka_unit_test(of_mid_slabs_the_first_is_taken),
+        cmocka_unit_test(no_more_than_the_limit_are_looked_at), cmocka_unit_test(follows_the_model),
     };
     return cmocka_run_group_tests_name("hot_cold", tests, NULL, NULL);
 }
