@@ -15,7 +15,7 @@
  */
 #define DRAIN_FLUSHES 32u
 #define REFILL_WEIGHT 4u
-#define CAP_DRAIN 6u
+#define CAP_DRAIN 4u
 
 /* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
 #define HAND_STEPS 3u
