@@ -2,16 +2,16 @@
  *
  * Refill and flush of the fronts that keep blocks by the piece, and how much room their bins have.
  */
+#include "base/options.h"
 #include "front/front.h"
 
 #include <string.h>
 
-#include "base/options.h"
-
 /* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
- * random order. So a thread whose flushes find their blocks scattered over many slabs, without refills between them, is
- * in a drain: its tiny bins shrink to CAP_DRAIN and are flushed down to one block, its Mid bins are closed. Blocks
- * freed in order lie together and pin next to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back.
+ * random order, and bins of small blocks hold up to 256. So a thread whose flushes find their blocks scattered over
+ * many slabs, without refills between them, is in a drain: its tiny bins shrink to CAP_DRAIN and are flushed down to
+ * one block, its Mid bins are closed. Blocks freed in order lie together and pin next to nothing. A scattered flush
+ * counts one, a refill takes REFILL_WEIGHT back.
  */
 #define DRAIN_FLUSHES 32u
 #define REFILL_WEIGHT 4u
