@@ -57,8 +57,8 @@ static HK_ALWAYS_INLINE void hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct
     HK_MOVE_PTR(bin->cur, (int)sizeof(void *));
 }
 
-/* Makes the class's array the bin's, empty and without room. The first time in a record it gets its place there, which
- * is for `most` blocks for ever. */
+/* Makes the class's array the bin's, empty and without room. The first time in a thread it gets its place in the
+ * record, which has room for `most` blocks. */
 void hk_array_set_up(struct hk_thread *thread, unsigned cls, unsigned most);
 
 #endif

@@ -201,7 +201,8 @@ static void empty_slabs_come_first(void **state)
     printf("partial %lu, EMPTY %lu, UNUSED %lu, new SuperSlab %lu\n", (unsigned long)partial, (unsigned long)empty,
            (unsigned long)unused, (unsigned long)fresh);
     assert_true(all >= 500);
-    if (HK_EMPTY_REUSE) {
+    /* With steps wider than a stripe one has more of the memory, and SuperSlabs come and go with it. */
+    if (HK_EMPTY_REUSE && hak_good_size(513) <= 576) {
         assert_true(fresh * 1000 <= all * 2);
         assert_true(empty * 100 >= all * 95);
     }

@@ -14,11 +14,11 @@ import re
 import subprocess
 import sys
 
-# (option, values) -> names that no symbol may begin with while the option has another value
+# (option, values) -> what no symbol may begin with while the option has another value
 SYMBOLS = [
     ('tls_sll', ('enabled', 'auto'), r'hk_tls_sll_'),  # auto: with front=none only, see check_options
     ('telemetry', ('enabled',), r'hk_telemetry_'),
-    ('override', ('true',), r'(malloc|free|calloc|realloc|_Zn[wa]|_Zd[la])'),
+    ('override', ('true',), r'((malloc|free|calloc|realloc)$|_Zn[wa]|_Zd[la])'),
 ]
 
 # A definition at the left margin: type words, a name, then parameters and a body, or an initialiser, array or `;`.

@@ -10,8 +10,7 @@ void front_check_bin(const struct hk_thread *thread, unsigned cls)
     EXPECT(bin->empty16 == (uint16_t)(uintptr_t)base);
     EXPECT(bin->full16 == (uint16_t)(uintptr_t)(base + thread->own.room.cap[cls].now));
     EXPECT(bin->inverse == hk_class_inverse[cls]);
-    EXPECT(thread->own.room.cap[cls].max <= thread->own.most[cls]);
-    EXPECT(base + thread->own.most[cls] < thread->own.slots + thread->own.slots_used);
+    EXPECT(base + thread->own.room.cap[cls].max < thread->own.slots + thread->own.slots_used);
 }
 
 void front_turn_off(unsigned group)

@@ -8,7 +8,7 @@
 #include "base/options.h"
 #include "box/purge.h"
 
-#define SIZE 64u
+#define SIZE 512u /* a bin holds at most 64 */
 
 static void *blocks[4000];
 

@@ -80,7 +80,8 @@ static void reuse_record(void *arg)
         run(use_sizes, sizes[i % 6]);
         EXPECT(front_owned_slabs() == 0);
     }
-    EXPECT(hk_meta_used() == meta);
+    if (HK_EMPTY_REUSE) /* else as many SuperSlabs as blocks in the front happen to pin, each with a record */
+        EXPECT(hk_meta_used() == meta);
     EXPECT(hk_arena_live() <= HK_SUPERSLAB_SIZE);
 }
 

@@ -167,7 +167,7 @@ static void the_budget_is_shared(void **state)
     unit_passes(share, NULL);
 }
 
-/* A later thread's options are those of its time, as far as the arrays of its record allow. */
+/* A thread's options are those of its time, in a record that had others too. */
 static void *use(void *arg)
 {
     unsigned most = *(const unsigned *)arg;
@@ -183,17 +183,17 @@ static void *use(void *arg)
 static void change_options(void *arg)
 {
     (void)arg;
-    const unsigned entries[] = {100, 256, 20, 0, 64}, got[] = {100, 100, 20, 0, 64};
+    const unsigned entries[] = {100, 256, 20, 0, 64};
     front_free(front_take(5000)); /* this thread has a record of its own */
     for (unsigned i = 0; i < HK_COUNT(entries); i++) {
         pthread_t thread;
         EXPECT(hk_option_store(HK_OPT_TINY_UNIFIED_C0, entries[i]));
-        EXPECT(pthread_create(&thread, NULL, use, (void *)&got[i]) == 0);
+        EXPECT(pthread_create(&thread, NULL, use, (void *)&entries[i]) == 0);
         EXPECT(pthread_join(thread, NULL) == 0);
     }
 }
 
-static void records_keep_their_arrays(void **state)
+static void records_take_new_options(void **state)
 {
     (void)state;
     unit_passes(change_options, NULL);
@@ -208,7 +208,7 @@ int main(void)
         cmocka_unit_test(entries_are_options),
         cmocka_unit_test(one_entry_is_none),
         cmocka_unit_test(the_budget_is_shared),
-        cmocka_unit_test(records_keep_their_arrays),
+        cmocka_unit_test(records_take_new_options),
     };
     return cmocka_run_group_tests_name("front_unified", tests, NULL, NULL);
 }

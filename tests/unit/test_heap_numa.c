@@ -8,7 +8,7 @@
 #include "fake_os.h"
 #include "superslab/ss_arena.h"
 
-#define KIB 32u /* the class of 1024 bytes: 64 blocks to a slab */
+#define KIB HK_TINY_LAST /* the class of 1024 bytes: 64 blocks to a slab */
 #define PER_SLAB 64u
 
 static void two_nodes(void)

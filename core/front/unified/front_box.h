@@ -23,7 +23,6 @@
 struct hk_front_own {
     struct hk_room room;
     unsigned slots_used;
-    uint16_t most[HK_CLASS_COUNT]; /* blocks that the array of a class has slots for, by the option at its first use */
     void **base[HK_CLASS_COUNT]; /* the array of a class; base[0] is never used. NULL before the class is first used */
     void *slots[HK_FRONT_SLOTS]; /* all arrays, in the order of first use; the rest is never touched */
 };

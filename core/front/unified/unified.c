@@ -16,12 +16,9 @@ static unsigned by_option(unsigned cls)
 
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)
 {
-    uint16_t *most = &thread->own.most[cls];
-    unsigned wanted = by_option(cls);
-    if (wanted < 2) /* a bin with room for one is bypassed */
+    unsigned most = by_option(cls);
+    if (most < 2) /* a bin with room for one is bypassed */
         return 0;
-    if (*most == 0)
-        *most = (uint16_t)wanted;
-    hk_array_set_up(thread, cls, *most);
-    return (unsigned)hk_min(wanted, *most); /* a record that was used before keeps its arrays */
+    hk_array_set_up(thread, cls, most);
+    return most;
 }
