@@ -40,6 +40,7 @@ void hk_stats_fill(struct hak_stats *s, const struct hk_usage *u)
     s->refills = u->refills;
     s->flushes = u->flushes;
     s->remote_chains = u->chains;
+    s->transfers = u->transfers;
     s->purged_bytes = hk_purge_total();
     s->os_calls = hk_os_calls();
     s->huge_bytes = u->huge;
@@ -182,6 +183,7 @@ int hak_stats_json(int fd)
     NUMBER(refills);
     NUMBER(flushes);
     NUMBER(remote_chains);
+    NUMBER(transfers);
     NUMBER(purged_bytes);
     NUMBER(os_calls);
     NUMBER(huge_bytes);

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "box/huge.h"
 #include "box/purge.h"
+#include "box/transfer.h"
 #include "front/front.h"
 #include "hakmem/hakmem.h"
 #include "os/numa.h"
@@ -59,6 +60,8 @@ static void fork_child(void)
     hk_lock_reset(hk_front_start_lock());
     struct hk_thread *mine = hk_front_thread();
     hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
+    if (HK_TRANSFER)
+        hk_transfer_fork_child();
     hk_purge_fork_child();
     hk_picture_fork_child();
 }

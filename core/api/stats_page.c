@@ -46,8 +46,11 @@ static void print_memory(struct hk_fmt *f, const struct hak_stats *s)
 
 static void print_counts(struct hk_fmt *f, const struct hak_stats *s)
 {
-    hk_fmt(f, " fronts: %zu refills, %zu flushes, %zu remote chains; %u threads; %zu system calls for memory\n",
-           (size_t)s->refills, (size_t)s->flushes, (size_t)s->remote_chains, s->threads, (size_t)s->os_calls);
+    hk_fmt(f,
+           " fronts: %zu refills, %zu flushes, %zu remote chains, %zu transfers; %u threads; %zu system calls for "
+           "memory\n",
+           (size_t)s->refills, (size_t)s->flushes, (size_t)s->remote_chains, (size_t)s->transfers, s->threads,
+           (size_t)s->os_calls);
 }
 
 /* ---- tables with a line for each class ---- */

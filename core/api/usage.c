@@ -59,6 +59,10 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_class_usage *c = &u->cls[cls];
         c->front += alive ? hk_front_count(thread, cls) : 0;
+        if (HK_TRANSFER) {
+            c->front += hk_transfer_count(heap, cls);
+            u->transfers += hk_transfer_batches(heap, cls);
+        }
         c->moved.refills += thread->metrics[cls].refills;
         c->moved.flushes += thread->metrics[cls].flushes;
         c->moved.refilled += thread->metrics[cls].refilled;

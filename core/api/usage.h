@@ -30,12 +30,12 @@ struct hk_usage {
     /* resident bytes; these add up to `resident` */
     size_t live_resident, front, slab_free, empty, run_free, metadata;
     size_t resident;
-    size_t front_blocks; /* in fronts and chains */
+    size_t front_blocks; /* in fronts, on their way to another, and in chains */
     size_t free_blocks;  /* carved and free in slabs */
     size_t mapped;
     size_t superslabs, threads;
     size_t slabs, hot; /* owned by heaps; of these, densely used */
-    uint64_t refills, flushes, chains;
+    uint64_t refills, flushes, chains, transfers;
     uint64_t refilled, flushed; /* blocks */
     struct hk_front_hits hits;  /* zero without telemetry */
     struct hk_class_usage cls[HK_CLASS_COUNT];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/purge.h"
 
-#include "box/heap.h"
+#include "box/transfer.h"
 #include "os/os.h"
 #include "os/thread.h"
 
@@ -32,6 +32,14 @@ static size_t purge(uint32_t now, uint32_t delay_ms, size_t keep)
     return given;
 }
 
+/* What threads that may be asleep could give back, goes back. */
+static void sweep(void)
+{
+    if (HK_TRANSFER)
+        hk_transfer_sweep();
+    hk_heap_sweep();
+}
+
 static uint32_t delay(void)
 {
     return (uint32_t)hk_opt(HK_OPT_PURGE_DELAY_MS);
@@ -45,7 +53,7 @@ static void *help(void *arg)
         hk_thread_sleep(&allowed, 1, pause);
         if (hk_load_relaxed(&allowed) == 0)
             break;
-        hk_heap_sweep();
+        sweep();
         size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP);
         if (purge(hk_os_now_ms(), delay(), keep) != 0)
             idle = 0;
@@ -89,7 +97,7 @@ void hk_purge_tick_slow(void)
 
 size_t hk_purge_now(size_t keep)
 {
-    hk_heap_sweep();
+    sweep();
     size_t given = hk_pool_trim();
     hk_add_relaxed(&total, given);
     return given + purge(hk_os_now_ms(), 0, keep);

@@ -48,7 +48,7 @@ unsigned hk_sll_refill(struct hk_sll *list, struct hk_heap *heap, unsigned cls, 
     if (list->count != 0) /* hk_sll_pop found no block where one should be */
         hk_sll_broken(cls, list->first);
     n = (unsigned)hk_min(n, BATCH);
-    unsigned got = hk_heap_take(heap, cls, blocks + n - 1, n);
+    unsigned got = hk_transfer_or_take(heap, cls, blocks + n - 1, n);
     hk_sll_put(list, blocks + n - got, got);
     return got;
 }
@@ -75,7 +75,7 @@ unsigned hk_sll_flush(struct hk_sll *list, struct hk_heap *heap, unsigned cls, u
             blocks[i] = checked(oldest, cls);
             oldest = *(void **)oldest;
         }
-        slabs += hk_heap_give(heap, blocks, batch);
+        slabs += hk_transfer_or_give(heap, cls, blocks, batch);
         n -= batch;
     }
     return slabs;

@@ -10,7 +10,7 @@
 #ifndef HK_BOX_TLS_SLL_H
 #define HK_BOX_TLS_SLL_H
 
-#include "box/heap.h"
+#include "box/transfer.h"
 
 /* 12 bytes, so that a bin has room for four more. Zeroed, it is both empty and full. */
 struct hk_sll {

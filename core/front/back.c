@@ -53,7 +53,7 @@ unsigned hk_sll_back_take(struct hk_thread *thread, unsigned cls, void **top, un
     struct hk_back *back = thread->back;
     unsigned got = hk_sll_take(&back->list[cls], cls, top, n);
     back->bytes -= got * hk_class_size(cls);
-    return got != 0 ? got : hk_heap_take(&thread->heap, cls, top, n);
+    return got != 0 ? got : hk_transfer_or_take(&thread->heap, cls, top, n);
 }
 
 unsigned hk_sll_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
@@ -63,7 +63,7 @@ unsigned hk_sll_back_give(struct hk_thread *thread, unsigned cls, void **blocks,
     size_t bytes = n * hk_class_size(cls);
     list->cap = (uint16_t)longest(cls);
     if (thread->own.room.draining || n > list->cap || !find_room(thread, bytes))
-        return hk_heap_give(&thread->heap, blocks, n);
+        return hk_transfer_or_give(&thread->heap, cls, blocks, n);
     if (list->count + n > list->cap)
         flush(thread, cls, (unsigned)hk_min(list->count, hk_max(list->count + n - list->cap, list->cap / 2u)));
     hk_sll_put(list, blocks, n);

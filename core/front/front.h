@@ -10,9 +10,9 @@
  *
  * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer
  * is exact only while the program is quiet). That is why the size of those that use room.c is bounded, for all classes
- * together: what it holds by HAKMEM_FRONT_BYTES or an eighth of the slabs that the thread owns, whichever is more (a thread with a large heap
- * of large blocks would else miss all the time), looked at every few flushes; what its bins have room for by twice
- * that, always.
+ * together: what it holds by HAKMEM_FRONT_BYTES or an eighth of the slabs that the thread owns, whichever is more (a
+ * thread with a large heap of large blocks would else miss all the time), looked at every few flushes; what its bins
+ * have room for by twice that, always.
  */
 #ifndef HK_FRONT_FRONT_H
 #define HK_FRONT_FRONT_H
@@ -84,7 +84,7 @@ struct hk_thread {
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;
-    struct hk_front_place place; /* for hk_front_open */
+    struct hk_front_place place;     /* for hk_front_open */
     struct hk_back back[HK_TLS_SLL]; /* one or none */
 };
 
@@ -183,13 +183,13 @@ void hk_sll_back_flush(struct hk_thread *thread);
 /* As hk_heap_take. */
 static inline unsigned hk_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)
 {
-    return HK_TLS_SLL ? hk_sll_back_take(thread, cls, top, n) : hk_heap_take(&thread->heap, cls, top, n);
+    return HK_TLS_SLL ? hk_sll_back_take(thread, cls, top, n) : hk_transfer_or_take(&thread->heap, cls, top, n);
 }
 
 /* As hk_heap_give; the blocks are of one class. */
 static inline unsigned hk_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
 {
-    return HK_TLS_SLL ? hk_sll_back_give(thread, cls, blocks, n) : hk_heap_give(&thread->heap, blocks, n);
+    return HK_TLS_SLL ? hk_sll_back_give(thread, cls, blocks, n) : hk_transfer_or_give(&thread->heap, cls, blocks, n);
 }
 
 static inline void hk_back_flush(struct hk_thread *thread)

@@ -52,8 +52,14 @@ static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
     unsigned slabs = hk_bin_drop(thread, cls, n);
     thread->metrics[cls].flushes++;
     thread->metrics[cls].flushed += n;
-    if (slabs * 4 > n + 3)
-        thread->own.room.scattered++;
+    struct hk_room *room = &thread->own.room;
+    if (slabs * 4 > n + 3) {
+        room->scattered++;
+    } else if (HK_TRANSFER && slabs == 0) { /* all of them went to a thread that will use them */
+        room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
+        room->scattered -= room->scattered != 0;
+        room->draining = room->draining && room->scattered != 0;
+    }
 }
 
 /* Takes half of a bin's room. */

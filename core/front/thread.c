@@ -23,6 +23,8 @@ static void detach(void *arg)
     hk_front_leave(front);
     thread->front = NULL;
     hk_heap_end(&thread->heap);
+    if (HK_TRANSFER)
+        hk_transfer_end(&thread->heap);
     hk_purge_tick();
     errno = saved;
 }

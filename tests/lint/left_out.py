@@ -17,6 +17,7 @@ import sys
 # (option, values) -> what no symbol may begin with while the option has another value
 SYMBOLS = [
     ('tls_sll', ('enabled', 'auto'), r'hk_tls_sll_'),  # auto: with front=none only, see check_options
+    ('transfer', ('enabled', 'auto'), r'hk_transfer_'),
     ('telemetry', ('enabled',), r'hk_telemetry_'),
     ('override', ('true',), r'((malloc|free|calloc|realloc)$|_Zn[wa]|_Zd[la])'),
 ]

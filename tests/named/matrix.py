@@ -37,6 +37,7 @@ OURS = ("tests", "benchmarks")
 REFUSED = [
     ({"front": "none", "tls_sll": "disabled"}, "TLS SLL"),
     ({"front": "slab", "tls_sll": "enabled"}, "no place between"),
+    ({"front": "slab", "transfer": "enabled"}, "no batches"),
 ]
 
 # The tests of a case: whole suites, and some others by name. A pattern that fits none in a configuration is said to be

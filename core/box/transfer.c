@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "box/transfer.h"
+
+#include "base/options.h"
+#include "superslab/meta.h"
+
+#include <string.h>
+
+/* Of one batch: so many owners at most, and not fewer blocks for one. (A thread that is in a drain, see room.c, gives
+ * three at a time.) */
+#define OWNERS 4u
+#define BLOCKS_MIN 3u
+
+/* All that waits for a heap is at most HAKMEM_FRONT_BYTES, or one part in so many of its slabs. */
+#define SHARE 8u
+
+/* Held while an array is made; outside the ranks, but for meta's. */
+static struct hk_lock making;
+
+static unsigned most(unsigned cls)
+{
+    return (unsigned)hk_min(HK_TRANSFER_BYTES / hk_class_size(cls), HK_TRANSFER_BLOCKS);
+}
+
+static struct hk_heap *heap_of(struct hk_owner *owner)
+{
+    return HK_CONTAINER(owner, struct hk_heap, owner);
+}
+
+static bool is_alive(struct hk_heap *heap)
+{
+    return hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE; /* decided by the lock, or by a fence: see below */
+}
+
+static struct hk_transfer *array_of(const struct hk_heap *heap, unsigned cls)
+{
+    return hk_load_acquire(&heap->transfers->array[cls]); /* pairs with the release in make */
+}
+
+/* The first batch for a heap's class makes the array; heaps keep them, as records are kept. NULL: somebody else is just
+ * making one, or no memory. */
+static struct hk_transfer *make(struct hk_heap *heap, unsigned cls)
+{
+    if (!hk_try_lock(&making))
+        return NULL;
+    struct hk_transfer *t = array_of(heap, cls);
+    if (t == NULL) {
+        t = hk_meta_alloc(sizeof *t + most(cls) * sizeof t->block[0]);
+        hk_store_release(&heap->transfers->array[cls], t); /* pairs with array_of */
+        hk_fence_full(); /* pairs with the fence of who sets the state to GONE: it sees the array, or I see the state */
+    }
+    hk_unlock(&making);
+    return t;
+}
+
+/* ---- give ---- */
+
+/* Who owns a block's slab, now. Spans of one slab need no look at the slab's record, which its owner writes to. */
+static struct hk_owner *owner_of(const void *block, unsigned cls)
+{
+    if (hk_class_slabs(cls) == 1)
+        return hk_load_relaxed(&hk_superslab_of(block)->owner[hk_slab_index_of(block)]); /* a hint */
+    return hk_slab_owner(hk_slab_of(block));
+}
+
+/* Blocks of the class that the heap may have beside what it has. */
+static size_t room(struct hk_heap *heap, unsigned cls)
+{
+    size_t most = hk_max(hk_load_relaxed(&heap->transfers->most), (size_t)hk_opt(HK_OPT_FRONT_BYTES));
+    size_t bytes = hk_load_relaxed(&heap->transfers->bytes);
+    return most > bytes ? (most - bytes) / hk_class_size(cls) : 0;
+}
+
+/* Puts as many of n blocks as there is room for into the owner's array; returns how many. */
+static unsigned put(struct hk_heap *heap, unsigned cls, void *const *blocks, unsigned n)
+{
+    struct hk_transfer *t = is_alive(heap) ? array_of(heap, cls) : NULL;
+    if (t == NULL && (!is_alive(heap) || (t = make(heap, cls)) == NULL))
+        return 0;
+    if (hk_load_relaxed(&t->count) >= most(cls) || !hk_try_lock(&t->lock))
+        return 0;
+    unsigned count = hk_load_relaxed(&t->count);
+    unsigned put = is_alive(heap) ? (unsigned)hk_min(n, hk_min(most(cls) - count, room(heap, cls))) : 0;
+    memcpy(t->block + count, blocks, put * sizeof *blocks);
+    hk_store_relaxed(&t->count, count + put);
+    hk_add_relaxed(&heap->transfers->bytes, put * hk_class_size(cls));
+    t->batches += put != 0;
+    hk_unlock(&t->lock);
+    return put;
+}
+
+unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n)
+{
+    void *batch[HK_TRANSFER_BLOCKS];
+    struct hk_owner *mine = &heap->owner;
+    if (n < BLOCKS_MIN || most(cls) < BLOCKS_MIN)
+        return n;
+    if (owner_of(blocks[0], cls) == mine && owner_of(blocks[n - 1], cls) == mine)
+        return n; /* it does not look like a batch of others' blocks */
+    for (unsigned round = 0; round < OWNERS; round++) {
+        struct hk_owner *to = NULL;
+        unsigned count = 0, kept = 0;
+        for (unsigned i = 0; i < n; i++) {
+            struct hk_owner *owner = owner_of(blocks[i], cls);
+            if (to == NULL && owner != mine)
+                to = owner;
+            if (owner == to && count < HK_TRANSFER_BLOCKS)
+                batch[count++] = blocks[i];
+            else
+                blocks[kept++] = blocks[i];
+        }
+        unsigned gone = count < BLOCKS_MIN ? 0 : put(heap_of(to), cls, batch, count);
+        memcpy(blocks + kept, batch + gone, (count - gone) * sizeof *blocks);
+        n = kept + count - gone;
+        if (gone == 0 || gone != count || n < BLOCKS_MIN)
+            break;
+    }
+    return n;
+}
+
+/* ---- take ---- */
+
+/* The newest blocks, at most n; the lock. */
+static unsigned take_locked(struct hk_heap *heap, unsigned cls, void **to, unsigned n)
+{
+    struct hk_transfer *t = array_of(heap, cls);
+    unsigned count = hk_load_relaxed(&t->count);
+    n = (unsigned)hk_min(n, count);
+    memcpy(to, t->block + count - n, n * sizeof *to);
+    hk_store_relaxed(&t->count, count - n);
+    hk_sub_relaxed(&heap->transfers->bytes, n * hk_class_size(cls));
+    return n;
+}
+
+unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n)
+{
+    struct hk_transfer *t = array_of(heap, cls);
+    if (t == NULL || hk_load_relaxed(&t->count) == 0 || !hk_try_lock(&t->lock))
+        return 0;
+    n = (unsigned)hk_min(n, hk_load_relaxed(&t->count));
+    n = take_locked(heap, cls, top + 1 - n, n);
+    hk_unlock(&t->lock);
+    hk_store_relaxed(&heap->transfers->most, heap->slabs * (HK_SLAB_SIZE / SHARE));
+    return n;
+}
+
+/* ---- on behalf of others ---- */
+
+/* The orphan heap gives the blocks away, as it does for threads that have no heap. */
+static void empty(void *ctx, struct hk_heap *heap)
+{
+    (void)ctx;
+    void *blocks[HK_TRANSFER_BLOCKS];
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_transfer *t = array_of(heap, cls);
+        if (t == NULL)
+            continue;
+        hk_lock(&t->lock);
+        unsigned n = take_locked(heap, cls, blocks, HK_TRANSFER_BLOCKS);
+        hk_unlock(&t->lock);
+        if (n != 0)
+            hk_heap_give(&hk_orphan_heap, blocks, n);
+    }
+}
+
+void hk_transfer_end(struct hk_heap *heap)
+{
+    empty(NULL, heap);
+}
+
+void hk_transfer_sweep(void)
+{
+    hk_heap_visit(empty, NULL);
+}
+
+static void reset(void *ctx, struct hk_heap *heap)
+{
+    (void)ctx;
+    size_t bytes = 0;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_transfer *t = array_of(heap, cls);
+        if (t != NULL && hk_load_relaxed(&t->lock.word) != 0)
+            hk_lock_reset(&t->lock);
+        bytes += hk_transfer_count(heap, cls) * hk_class_size(cls);
+    }
+    if (hk_load_relaxed(&heap->transfers->bytes) != bytes) /* a write copies the page */
+        hk_store_relaxed(&heap->transfers->bytes, bytes);
+}
+
+/* The blocks of a put that stayed behind in the parent are not counted yet; those of a take still are, and the taker's
+ * front stayed behind too. */
+void hk_transfer_fork_child(void)
+{
+    hk_lock_reset(&making);
+    hk_heap_visit(reset, NULL);
+}
+
+/* ---- statistics ---- */
+
+unsigned hk_transfer_count(const struct hk_heap *heap, unsigned cls)
+{
+    struct hk_transfer *t = array_of(heap, cls);
+    return t != NULL ? hk_load_relaxed(&t->count) : 0;
+}
+
+uint64_t hk_transfer_batches(const struct hk_heap *heap, unsigned cls)
+{
+    struct hk_transfer *t = array_of(heap, cls);
+    return t != NULL ? t->batches : 0;
+}

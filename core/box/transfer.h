@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * transfer: blocks on their way from the thread that freed them to the thread that owns their slabs, by the batch and
+ * without touching a slab: an array per heap and class. What another thread's front gives away is copied in, what this
+ * thread's front lacks is copied out. A block in an array counts as used.
+ *
+ * An array is small (HK_TRANSFER_BYTES of blocks), all that waits for a heap is at most HAKMEM_FRONT_BYTES or an eighth
+ * of its slabs, and nobody waits for an array: a batch that finds it full, or another thread at it, goes to the slabs
+ * in chains (box/remote.h). Where a block goes is a matter of use and not of right, like a block in a front: whoever
+ * takes it may give it to its slab, so an owner that has changed meanwhile does no harm.
+ *
+ * Any thread, each array under its own lock, which is outside the ranks: taken while no other lock is held, and none is
+ * taken inside. Must not know fronts.
+ */
+#ifndef HK_BOX_TRANSFER_H
+#define HK_BOX_TRANSFER_H
+
+#include "box/heap.h"
+
+#define HK_TRANSFER_BYTES ((size_t)65536)
+#define HK_TRANSFER_BLOCKS 256u /* the most in one array */
+
+struct hk_transfer {
+    struct hk_lock lock;
+    _Atomic uint32_t count; /* blocks in it; written under the lock, a hint without */
+    uint64_t batches;       /* put into it so far; the lock */
+    void *block[];          /* the newest last; the lock */
+};
+
+/* Only where there are other threads (hk_single_threaded). Gives those of n blocks of a class that lie in slabs of
+ * other heaps to these. The others move to the front of `blocks`, in any order; returns their number. Fewer than a few
+ * of one owner stay too: chains are as good for them. */
+unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n);
+
+/* Takes up to n blocks of a class that came back: the first to top[0], the next to top[-1], downwards. */
+unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
+
+/* The heap's thread has ended, and its record says so: what waits for it goes to the slabs, and nothing more comes. */
+void hk_transfer_end(struct hk_heap *heap);
+
+/* What waits for any heap goes to the slabs, on behalf of threads that may be asleep. Any thread that holds no lock. */
+void hk_transfer_sweep(void);
+
+/* In the child of a fork: no array is held. */
+void hk_transfer_fork_child(void);
+
+/* Blocks that wait for the heap; batches that came so far. For statistics. */
+unsigned hk_transfer_count(const struct hk_heap *heap, unsigned cls);
+uint64_t hk_transfer_batches(const struct hk_heap *heap, unsigned cls);
+
+/* As hk_heap_take and hk_heap_give, for blocks of one class, and by this way where there is one. */
+static inline unsigned hk_transfer_or_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n)
+{
+    unsigned got = 0;
+    if (HK_TRANSFER && hk_load_relaxed(&heap->transfers->array[cls]) != NULL) /* a hint */
+        got = hk_transfer_take(heap, cls, top, n);
+    return got != 0 ? got : hk_heap_take(heap, cls, top, n);
+}
+
+static inline unsigned hk_transfer_or_give(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n)
+{
+    if (HK_TRANSFER && !hk_single_threaded())
+        n = hk_transfer_give(heap, cls, blocks, n);
+    return n != 0 ? hk_heap_give(heap, blocks, n) : 0;
+}
+
+#endif
