@@ -31,8 +31,8 @@ static HK_ALWAYS_INLINE bool hk_bin_pop(struct hk_bin HK_TLS_SPACE *bin, void **
     void **cur = bin->cur;
     if (HK_UNLIKELY((uint16_t)(uintptr_t)cur == bin->empty16))
         return false;
-    *block = *cur;
     HK_MOVE_PTR(bin->cur, -(int)sizeof(void *));
+    *block = *cur;
     return true;
 }
 

@@ -12,7 +12,7 @@
  * What they cannot see: a block freed twice whose second word the program overwrote in between, and a stale pointer to
  * a block that was handed out again.
  *
- * 15 + 24 instructions with the default front, the returns included (gcc 12, x86-64); tests/lint/fastpath.py counts
+ * 14 + 24 instructions with the default front, the returns included (gcc 12, x86-64); tests/lint/fastpath.py counts
  * them, and tests/lint/meson.build has the counts of the other choices. -Dtelemetry=enabled adds one counter to each.
  */
 #ifndef HK_FRONT_FAST_H
