@@ -6,9 +6,7 @@
 
 #include <string.h>
 
-/* Of one batch: so many owners at most, and not fewer blocks for one. (A thread that is in a drain, see room.c, gives
- * three at a time.) */
-#define OWNERS 4u
+/* Fewer are no batch. (A thread that is in a drain, see room.c, gives three at a time.) */
 #define BLOCKS_MIN 3u
 
 /* All that waits for a heap is at most HAKMEM_FRONT_BYTES, or one part in so many of its slabs. */
@@ -92,30 +90,21 @@ static unsigned put(struct hk_heap *heap, unsigned cls, void *const *blocks, uns
 unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n)
 {
     void *batch[HK_TRANSFER_BLOCKS];
-    struct hk_owner *mine = &heap->owner;
     if (n < BLOCKS_MIN || most(cls) < BLOCKS_MIN)
         return n;
-    if (owner_of(blocks[0], cls) == mine && owner_of(blocks[n - 1], cls) == mine)
-        return n; /* it does not look like a batch of others' blocks */
-    for (unsigned round = 0; round < OWNERS; round++) {
-        struct hk_owner *to = NULL;
-        unsigned count = 0, kept = 0;
-        for (unsigned i = 0; i < n; i++) {
-            struct hk_owner *owner = owner_of(blocks[i], cls);
-            if (to == NULL && owner != mine)
-                to = owner;
-            if (owner == to && count < HK_TRANSFER_BLOCKS)
-                batch[count++] = blocks[i];
-            else
-                blocks[kept++] = blocks[i];
-        }
-        unsigned gone = count < BLOCKS_MIN ? 0 : put(heap_of(to), cls, batch, count);
-        memcpy(blocks + kept, batch + gone, (count - gone) * sizeof *blocks);
-        n = kept + count - gone;
-        if (gone == 0 || gone != count || n < BLOCKS_MIN)
-            break;
+    struct hk_owner *to = owner_of(blocks[0], cls);
+    if (to == &heap->owner || owner_of(blocks[n - 1], cls) != to || !is_alive(heap_of(to)))
+        return n; /* it does not look like a batch of one owner */
+    unsigned count = 0, kept = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (owner_of(blocks[i], cls) == to && count < HK_TRANSFER_BLOCKS)
+            batch[count++] = blocks[i];
+        else
+            blocks[kept++] = blocks[i];
     }
-    return n;
+    unsigned gone = count < BLOCKS_MIN ? 0 : put(heap_of(to), cls, batch, count);
+    memcpy(blocks + kept, batch + gone, (count - gone) * sizeof *blocks);
+    return n - gone;
 }
 
 /* ---- take ---- */

@@ -27,9 +27,9 @@ struct hk_transfer {
     void *block[];          /* the newest last; the lock */
 };
 
-/* Only where there are other threads (hk_single_threaded). Gives those of n blocks of a class that lie in slabs of
- * other heaps to these. The others move to the front of `blocks`, in any order; returns their number. Fewer than a few
- * of one owner stay too: chains are as good for them. */
+/* Only where there are other threads (hk_single_threaded). Looks at both ends of a batch of n blocks of a class: where
+ * these belong to one other heap, all blocks of that heap are given to it. The others move to the front of `blocks`, in
+ * any order; returns their number. (A batch of many owners goes in chains, and is not searched through.) */
 unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n);
 
 /* Takes up to n blocks of a class that came back: the first to top[0], the next to top[-1], downwards. */

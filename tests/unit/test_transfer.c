@@ -87,12 +87,15 @@ static void stay(void *arg)
     EXPECT(hk_transfer_give(mine, CLS, own, 12) == 12);
     EXPECT(hk_transfer_give(mine, CLS, batch, 2) == 2); /* too few to be worth it */
     for (unsigned i = 0; i < 12; i++) {
-        batch[2 * i] = blocks[i];
-        batch[2 * i + 1] = own[i];
+        batch[2 * i] = own[i];
+        batch[2 * i + 1] = blocks[i];
     }
+    EXPECT(hk_transfer_give(mine, CLS, batch, 24) == 24); /* both ends are not of one owner */
     memcpy(batch + 24, blocks + 12, 7 * sizeof(void *));
-    EXPECT(hk_transfer_give(mine, CLS, batch, 31) == 12);
-    expect_same(batch, own, 12);
+    EXPECT(hk_transfer_give(mine, CLS, batch + 1, 30) == 30);
+    EXPECT(hk_transfer_give(mine, CLS, batch + 1, 23) == 11); /* own ones between them stay */
+    expect_same(batch + 1, own + 1, 11);
+    EXPECT(hk_transfer_give(mine, CLS, batch + 24, 7) == 0);
     EXPECT(hk_transfer_count(owner, CLS) == 12 && hk_transfer_count(third, CLS) == 7);
     EXPECT(hk_transfer_count(mine, CLS) == 0);
 }
