@@ -9,11 +9,17 @@
 /* Fewer are no batch. (A thread that is in a drain, see room.c, gives three at a time.) */
 #define BLOCKS_MIN 3u
 
+/* An owner that wanted nothing while so many arrays of blocks were offered is asleep, or has no use for the class.
+ * What waits would only keep its slabs from becoming EMPTY. */
+#define PATIENCE 2u
+
 /* All that waits for a heap is at most HAKMEM_FRONT_BYTES, or one part in so many of its slabs. */
 #define SHARE 8u
 
-/* Held while an array is made; outside the ranks, but for meta's. */
-static struct hk_lock making;
+static struct hk_lock making; /* held while an array is made */
+
+/* Held by who empties arrays on behalf of others, and by who counts what is where. */
+static struct hk_lock sweeping;
 
 static unsigned most(unsigned cls)
 {
@@ -27,7 +33,7 @@ static struct hk_heap *heap_of(struct hk_owner *owner)
 
 static bool is_alive(struct hk_heap *heap)
 {
-    return hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE; /* decided by the lock, or by a fence: see below */
+    return hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE; /* decided under a lock: see hk_transfer_end */
 }
 
 static struct hk_transfer *array_of(const struct hk_heap *heap, unsigned cls)
@@ -42,10 +48,9 @@ static struct hk_transfer *make(struct hk_heap *heap, unsigned cls)
     if (!hk_try_lock(&making))
         return NULL;
     struct hk_transfer *t = array_of(heap, cls);
-    if (t == NULL) {
+    if (t == NULL && is_alive(heap)) {
         t = hk_meta_alloc(sizeof *t + most(cls) * sizeof t->block[0]);
         hk_store_release(&heap->transfers->array[cls], t); /* pairs with array_of */
-        hk_fence_full(); /* pairs with the fence of who sets the state to GONE: it sees the array, or I see the state */
     }
     hk_unlock(&making);
     return t;
@@ -69,21 +74,26 @@ static size_t room(struct hk_heap *heap, unsigned cls)
     return most > bytes ? (most - bytes) / hk_class_size(cls) : 0;
 }
 
+static void empty(struct hk_heap *heap, unsigned cls);
+
 /* Puts as many of n blocks as there is room for into the owner's array; returns how many. */
 static unsigned put(struct hk_heap *heap, unsigned cls, void *const *blocks, unsigned n)
 {
-    struct hk_transfer *t = is_alive(heap) ? array_of(heap, cls) : NULL;
-    if (t == NULL && (!is_alive(heap) || (t = make(heap, cls)) == NULL))
+    struct hk_transfer *t = array_of(heap, cls);
+    if ((t == NULL && (t = make(heap, cls)) == NULL) || !hk_try_lock(&t->lock))
         return 0;
-    if (hk_load_relaxed(&t->count) >= most(cls) || !hk_try_lock(&t->lock))
-        return 0;
-    unsigned count = hk_load_relaxed(&t->count);
-    unsigned put = is_alive(heap) ? (unsigned)hk_min(n, hk_min(most(cls) - count, room(heap, cls))) : 0;
+    unsigned before = hk_load_relaxed(&t->offered), enough = PATIENCE * most(cls);
+    unsigned count = hk_load_relaxed(&t->count), put = 0;
+    hk_store_relaxed(&t->offered, (uint32_t)hk_min(before + n, enough + 1));
+    if (before <= enough && is_alive(heap))
+        put = (unsigned)hk_min(n, hk_min(most(cls) - count, room(heap, cls)));
     memcpy(t->block + count, blocks, put * sizeof *blocks);
     hk_store_relaxed(&t->count, count + put);
     hk_add_relaxed(&heap->transfers->bytes, put * hk_class_size(cls));
     t->batches += put != 0;
     hk_unlock(&t->lock);
+    if (HK_UNLIKELY(before <= enough && before + n > enough))
+        empty(heap, cls);
     return put;
 }
 
@@ -124,7 +134,12 @@ static unsigned take_locked(struct hk_heap *heap, unsigned cls, void **to, unsig
 unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n)
 {
     struct hk_transfer *t = array_of(heap, cls);
-    if (t == NULL || hk_load_relaxed(&t->count) == 0 || !hk_try_lock(&t->lock))
+    if (t == NULL)
+        return 0;
+    if (hk_load_relaxed(&t->offered) != 0)
+        hk_store_relaxed(&t->offered,
+                         0); /* one that a giver just counts may come after it: then it asks me once more */
+    if (hk_load_relaxed(&t->count) == 0 || !hk_try_lock(&t->lock))
         return 0;
     n = (unsigned)hk_min(n, hk_load_relaxed(&t->count));
     n = take_locked(heap, cls, top + 1 - n, n);
@@ -136,43 +151,68 @@ unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsign
 /* ---- on behalf of others ---- */
 
 /* The orphan heap gives the blocks away, as it does for threads that have no heap. */
-static void empty(void *ctx, struct hk_heap *heap)
+static void empty(struct hk_heap *heap, unsigned cls)
 {
-    (void)ctx;
     void *blocks[HK_TRANSFER_BLOCKS];
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        struct hk_transfer *t = array_of(heap, cls);
-        if (t == NULL)
-            continue;
-        hk_lock(&t->lock);
-        unsigned n = take_locked(heap, cls, blocks, HK_TRANSFER_BLOCKS);
-        hk_unlock(&t->lock);
-        if (n != 0)
-            hk_heap_give(&hk_orphan_heap, blocks, n);
-    }
+    struct hk_transfer *t = array_of(heap, cls);
+    if (t == NULL)
+        return;
+    hk_lock(&t->lock);
+    unsigned n = take_locked(heap, cls, blocks, HK_TRANSFER_BLOCKS);
+    hk_unlock(&t->lock);
+    if (n != 0)
+        hk_heap_give(&hk_orphan_heap, blocks, n);
 }
 
+static void empty_all(void *ctx, struct hk_heap *heap)
+{
+    (void)ctx;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        empty(heap, cls);
+}
+
+/* The state is GONE, or that of the record's next thread. A giver looks at it under `making`, and again under the
+ * array's lock: what it put in before I held these I find, and afterwards it sees the state. */
 void hk_transfer_end(struct hk_heap *heap)
 {
-    empty(NULL, heap);
+    hk_lock(&making);
+    hk_unlock(&making);
+    hk_store_relaxed(&heap->transfers->most, 0);
+    empty_all(NULL, heap);
 }
 
 void hk_transfer_sweep(void)
 {
-    hk_heap_visit(empty, NULL);
+    hk_lock(&sweeping);
+    hk_heap_visit(empty_all, NULL);
+    hk_unlock(&sweeping);
+}
+
+void hk_transfer_hold(void)
+{
+    hk_lock(&sweeping);
+}
+
+void hk_transfer_release(void)
+{
+    hk_unlock(&sweeping);
 }
 
 static void reset(void *ctx, struct hk_heap *heap)
 {
     (void)ctx;
     size_t bytes = 0;
+    bool mine = false; /* a signal handler called fork in the middle of my own work on an array: I shall end it */
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_transfer *t = array_of(heap, cls);
-        if (t != NULL && hk_load_relaxed(&t->lock.word) != 0)
+        if (t == NULL)
+            continue;
+        mine = mine || hk_lock_is_mine(&t->lock);
+        if (hk_load_relaxed(&t->lock.word) != 0)
             hk_lock_reset(&t->lock);
-        bytes += hk_transfer_count(heap, cls) * hk_class_size(cls);
+        bytes += hk_load_relaxed(&t->count) * hk_class_size(cls);
     }
-    if (hk_load_relaxed(&heap->transfers->bytes) != bytes) /* a write copies the page */
+    if (!mine && hk_load_relaxed(&heap->transfers->bytes) != bytes) /* a write copies the page */
         hk_store_relaxed(&heap->transfers->bytes, bytes);
 }
 
@@ -181,6 +221,7 @@ static void reset(void *ctx, struct hk_heap *heap)
 void hk_transfer_fork_child(void)
 {
     hk_lock_reset(&making);
+    hk_lock_reset(&sweeping);
     hk_heap_visit(reset, NULL);
 }
 

@@ -5,12 +5,13 @@
  * thread's front lacks is copied out. A block in an array counts as used.
  *
  * An array is small (HK_TRANSFER_BYTES of blocks), all that waits for a heap is at most HAKMEM_FRONT_BYTES or an eighth
- * of its slabs, and nobody waits for an array: a batch that finds it full, or another thread at it, goes to the slabs
- * in chains (box/remote.h). Where a block goes is a matter of use and not of right, like a block in a front: whoever
- * takes it may give it to its slab, so an owner that has changed meanwhile does no harm.
+ * of its slabs (as it was when its thread last took something), and no front waits for an array: a batch that finds it
+ * full, or another thread at it, goes to the slabs in chains (box/remote.h). Where much is offered and nothing taken,
+ * what waits goes to the slabs too. Where a block goes is a matter of use and not of right, like a block in a front:
+ * whoever takes it may give it to its slab, so an owner that has changed meanwhile does no harm.
  *
- * Any thread, each array under its own lock, which is outside the ranks: taken while no other lock is held, and none is
- * taken inside. Must not know fronts.
+ * Any thread, each array under its own lock, which is outside the ranks: taken while no other is held, and none
+ * inside. Must not know fronts.
  */
 #ifndef HK_BOX_TRANSFER_H
 #define HK_BOX_TRANSFER_H
@@ -23,23 +24,30 @@
 struct hk_transfer {
     struct hk_lock lock;
     _Atomic uint32_t count; /* blocks in it; written under the lock, a hint without */
-    uint64_t batches;       /* put into it so far; the lock */
-    void *block[];          /* the newest last; the lock */
+    _Atomic uint32_t
+        offered;      /* blocks since the heap's thread last wanted some, those that were refused included; relaxed */
+    uint64_t batches; /* put into it so far; the lock, but for statistics */
+    void *block[];    /* the newest last; the lock */
 };
 
 /* Only where there are other threads (hk_single_threaded). Looks at both ends of a batch of n blocks of a class: where
- * these belong to one other heap, all blocks of that heap are given to it. The others move to the front of `blocks`, in
- * any order; returns their number. (A batch of many owners goes in chains, and is not searched through.) */
+ * these belong to one other heap, as many blocks of that heap as it takes are given to it. The others move to the front
+ * of `blocks`, in any order; returns their number. (A batch of many owners goes in chains, and is not searched
+ * through.) */
 unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n);
 
 /* Takes up to n blocks of a class that came back: the first to top[0], the next to top[-1], downwards. */
 unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
 
-/* The heap's thread has ended, and its record says so: what waits for it goes to the slabs, and nothing more comes. */
+/* After hk_heap_end: what waits for the thread that ended goes to the slabs, and nothing more comes for it. */
 void hk_transfer_end(struct hk_heap *heap);
 
 /* What waits for any heap goes to the slabs, on behalf of threads that may be asleep. Any thread that holds no lock. */
 void hk_transfer_sweep(void);
+
+/* Between these two nothing is on its way from an array to the slabs. For statistics, by who holds no lock. */
+void hk_transfer_hold(void);
+void hk_transfer_release(void);
 
 /* In the child of a fork: no array is held. */
 void hk_transfer_fork_child(void);

@@ -150,8 +150,7 @@ static inline struct hk_thread *hk_front_thread(void)
  * no more than now: none); hk_bin_takes_rest, whether a bin that cannot have all that takes what there is;
  * hk_bin_batch, the blocks that a refill asks for, at least one. */
 
-/* Blocks of a class in its bin. A record keeps its arrays when a later thread reuses it, so the bin says whether it is
- * in use. */
+/* Blocks of a class in its bin. */
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls);
 
 /* Bytes that the front may hold. */
@@ -170,7 +169,8 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls);
  * were. NULL: no memory. */
 void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got);
 
-/* Gives the oldest n blocks of a bin to their slabs; returns how often one lay in another slab than the one before. */
+/* Gives the oldest n blocks of a bin back. Of those that went to their slabs, returns how often one lay in another slab
+ * than the one before: 0 when others' arrays took all (box/transfer.h). */
 unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n);
 
 /* ---- what is behind the bins: the slabs, or a list and then the slabs ---- */
@@ -187,7 +187,7 @@ static inline unsigned hk_back_take(struct hk_thread *thread, unsigned cls, void
     return HK_TLS_SLL ? hk_sll_back_take(thread, cls, top, n) : hk_transfer_or_take(&thread->heap, cls, top, n);
 }
 
-/* As hk_heap_give; the blocks are of one class. */
+/* As hk_heap_give; the blocks are of one class, and 0 says that all went to others' arrays. */
 static inline unsigned hk_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
 {
     return HK_TLS_SLL ? hk_sll_back_give(thread, cls, blocks, n) : hk_transfer_or_give(&thread->heap, cls, blocks, n);

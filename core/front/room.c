@@ -11,7 +11,7 @@
  * random order, and bins of small blocks hold up to 256. So a thread whose flushes find their blocks scattered over
  * many slabs, without refills between them, is in a drain: its tiny bins shrink to CAP_DRAIN and are flushed down to
  * one block, its Mid bins are closed. Blocks freed in order lie together and pin next to nothing. A scattered flush
- * counts one, a refill takes REFILL_WEIGHT back.
+ * counts one, a refill takes REFILL_WEIGHT back, and a flush that another thread's array took whole takes one.
  */
 #define DRAIN_FLUSHES 32u
 #define REFILL_WEIGHT 4u
@@ -55,7 +55,7 @@ static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
     struct hk_room *room = &thread->own.room;
     if (slabs * 4 > n + 3) {
         room->scattered++;
-    } else if (HK_TRANSFER && slabs == 0) { /* all of them went to a thread that will use them */
+    } else if (HK_TRANSFER && slabs == 0) { /* all of them went to a thread that takes what comes */
         room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
         room->scattered -= room->scattered != 0;
         room->draining = room->draining && room->scattered != 0;
@@ -149,6 +149,7 @@ static void drain_all(struct hk_thread *thread)
         if (hk_bin_is_set_up(thread, cls) && thread->own.room.cap[cls].now > cap)
             set_cap(thread, cls, cap);
     }
+    thread->own.room.scattered = DRAIN_FLUSHES;
     thread->own.room.draining = true;
     hk_back_flush(thread);
 }

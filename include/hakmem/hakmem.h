@@ -141,7 +141,7 @@ struct hak_stats {
     uint64_t free_misses;
     uint64_t first_pages[HAK_PAGE_BUCKETS]; /* pages of 4 KiB that were handed out for the first time since they came
                                              * from the system, so that the first touch faults; by HAK_PAGES_ index */
-    uint64_t transfers; /* batches of other threads' blocks that went from front to front, without their slabs */
+    uint64_t transfers; /* always counted: batches of other threads' blocks that went from front to front */
 };
 
 /* Of one size class. Fields are only ever added at the end. */

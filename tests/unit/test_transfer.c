@@ -162,6 +162,32 @@ static void all_together_are_bounded(void **state)
     unit_passes(budget, NULL);
 }
 
+static void sleep_on(void *arg)
+{
+    (void)arg;
+    struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
+    second_thread();
+    fixture_take(owner, CLS, blocks, 4 * MOST);
+    for (unsigned i = 0; i < 4 * MOST; i += 16) {
+        unsigned left = hk_transfer_give(other, CLS, blocks + i, 16);
+        hk_heap_give(other, blocks + i, left);
+        EXPECT(i < MOST ? hk_transfer_count(owner, CLS) == i + 16 : i < 2 * MOST || hk_transfer_count(owner, CLS) == 0);
+    }
+    hk_heap_sweep(); /* of slabs alone */
+    EXPECT(fixture_owned_slabs() == 0);
+    fixture_take(owner, CLS, blocks, 40);
+    EXPECT(hk_transfer_give(other, CLS, blocks, 20) == 20);
+    EXPECT(hk_transfer_take(owner, CLS, again, 1) == 0); /* it is awake */
+    EXPECT(hk_transfer_give(other, CLS, blocks, 20) == 0);
+    EXPECT(hk_transfer_take(owner, CLS, again + 39, 40) == 20);
+}
+
+static void a_sleeping_owner_pins_nothing(void **state)
+{
+    (void)state;
+    unit_passes(sleep_on, NULL);
+}
+
 static void busy(void *arg)
 {
     (void)arg;
@@ -322,6 +348,7 @@ int main(void)
         cmocka_unit_test(own_blocks_stay),
         cmocka_unit_test(arrays_are_bounded),
         cmocka_unit_test(all_together_are_bounded),
+        cmocka_unit_test(a_sleeping_owner_pins_nothing),
         cmocka_unit_test(nobody_waits),
         cmocka_unit_test(nothing_waits_for_an_ended_thread),
         cmocka_unit_test(what_waits_too_long_goes_to_the_slabs),
