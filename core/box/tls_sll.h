@@ -57,7 +57,8 @@ void hk_sll_put(struct hk_sll *list, void *const *blocks, unsigned n);
 /* Fills an empty list with at most n blocks of the heap; returns how many. 0: no memory. */
 unsigned hk_sll_refill(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n);
 
-/* Gives the oldest n blocks to the slabs; returns how often one lay in another slab than the one before. */
+/* Gives the oldest n blocks back. Of those that went to their slabs, returns how often one lay in another slab than the
+ * one before. */
 unsigned hk_sll_flush(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n);
 
 #endif
