@@ -31,6 +31,16 @@ static struct hk_heap *heap_of(struct hk_owner *owner)
     return HK_CONTAINER(owner, struct hk_heap, owner);
 }
 
+/* Waits for a lock; but not inside fork, where its holder may have stayed behind in the parent, or wait for a lock that
+ * this thread holds: then false when somebody has it. */
+static bool enter(struct hk_lock *lock)
+{
+    if (HK_UNLIKELY(hk_load_relaxed(&hk_lock_forking) == hk_thread_self()))
+        return hk_try_lock(lock);
+    hk_lock(lock);
+    return true;
+}
+
 static bool is_alive(struct hk_heap *heap)
 {
     return hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE; /* decided under a lock: see hk_transfer_end */
@@ -155,9 +165,8 @@ static void empty(struct hk_heap *heap, unsigned cls)
 {
     void *blocks[HK_TRANSFER_BLOCKS];
     struct hk_transfer *t = array_of(heap, cls);
-    if (t == NULL)
+    if (t == NULL || !enter(&t->lock))
         return;
-    hk_lock(&t->lock);
     unsigned n = take_locked(heap, cls, blocks, HK_TRANSFER_BLOCKS);
     hk_unlock(&t->lock);
     if (n != 0)
@@ -183,19 +192,20 @@ void hk_transfer_end(struct hk_heap *heap)
 
 void hk_transfer_sweep(void)
 {
-    hk_lock(&sweeping);
+    bool alone = hk_transfer_hold();
     hk_heap_visit(empty_all, NULL);
-    hk_unlock(&sweeping);
+    hk_transfer_release(alone);
 }
 
-void hk_transfer_hold(void)
+bool hk_transfer_hold(void)
 {
-    hk_lock(&sweeping);
+    return enter(&sweeping);
 }
 
-void hk_transfer_release(void)
+void hk_transfer_release(bool held)
 {
-    hk_unlock(&sweeping);
+    if (held)
+        hk_unlock(&sweeping);
 }
 
 static void reset(void *ctx, struct hk_heap *heap)

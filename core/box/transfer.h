@@ -45,9 +45,10 @@ void hk_transfer_end(struct hk_heap *heap);
 /* What waits for any heap goes to the slabs, on behalf of threads that may be asleep. Any thread that holds no lock. */
 void hk_transfer_sweep(void);
 
-/* Between these two nothing is on its way from an array to the slabs. For statistics, by who holds no lock. */
-void hk_transfer_hold(void);
-void hk_transfer_release(void);
+/* Between these two nothing is on its way from an array to the slabs. For statistics, by who holds no lock. False:
+ * inside fork, and somebody else is at it. */
+bool hk_transfer_hold(void);
+void hk_transfer_release(bool held);
 
 /* In the child of a fork: no array is held. */
 void hk_transfer_fork_child(void);

@@ -199,6 +199,11 @@ static void busy(void *arg)
     EXPECT(hk_try_lock(&t->lock));
     EXPECT(hk_transfer_give(other, CLS, blocks + 10, 10) == 10);
     EXPECT(hk_transfer_take(owner, CLS, again + 29, 10) == 0);
+    /* Inside fork, where whoever has the lock may never give it back, a sweep does not wait. */
+    hk_lock_fork_begin();
+    hk_transfer_sweep();
+    EXPECT(hk_transfer_count(owner, CLS) == 10);
+    hk_lock_fork_end();
     hk_transfer_fork_child();
     EXPECT(hk_transfer_give(other, CLS, blocks + 10, 10) == 0);
     EXPECT(hk_transfer_take(owner, CLS, again + 29, 30) == 20);
