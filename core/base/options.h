@@ -32,8 +32,9 @@
     X(SHARED_POOL_STAGE_STATS, 0, 0, 1, "", STATS,                                                                     \
       "1 prints where slabs came from, a line a class, to stderr at exit")                                             \
     X(PURGE_DELAY_MS, 500, 0, 3600000, "ms", ANY, "how long free memory is kept before it goes back to the system")    \
-    X(FRONT_BYTES, 131072, 4096, 16777216, "bytes", ANY, "the most that one thread's front cache holds")               \
-    X(FRONT_V2_CAP, 256, 8, 256, "blocks", FRONT_V2, "the most blocks of one class in one thread's front cache")         \
+    X(FRONT_BYTES, 131072, 4096, 16777216, "bytes", ANY,                                                               \
+      "the most that one thread's front cache holds, and that may wait for it from other threads")                     \
+    X(FRONT_V2_CAP, 256, 8, 256, "blocks", FRONT_V2, "the most blocks of one class in one thread's front cache")       \
     X(FRONT_V2_OFF, 0, 0, 511, "", FRONT_V2,                                                                           \
       "class groups without bins, a sum: 1 is C0, 2 is C1, 4 is C2 ... 128 is C7, 256 is Mid")                         \
     X(TINY_UNIFIED_C0, 256, 0, 256, "blocks", FRONT_UNIFIED, "entries for each class of C0 (16-64 bytes); 0 is none")  \

@@ -48,6 +48,11 @@ struct hk_heap {
 
 extern HK_HIDDEN struct hk_heap hk_orphan_heap;
 
+static inline struct hk_heap *hk_heap_of(struct hk_owner *owner)
+{
+    return HK_CONTAINER(owner, struct hk_heap, owner);
+}
+
 /* Enters a zeroed record, or one of a thread that ended, as the heap of the calling thread. */
 void hk_heap_begin(struct hk_heap *heap);
 

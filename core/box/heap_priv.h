@@ -16,11 +16,6 @@ static inline bool hk_heap_forked_pending(void)
     return hk_load_relaxed(&hk_heap_forked);
 }
 
-static inline struct hk_heap *hk_heap_of(struct hk_owner *owner)
-{
-    return HK_CONTAINER(owner, struct hk_heap, owner);
-}
-
 void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab);
 
 /* ---- slabs between their states; the heap's lock ---- */

@@ -26,11 +26,6 @@ static unsigned most(unsigned cls)
     return (unsigned)hk_min(HK_TRANSFER_BYTES / hk_class_size(cls), HK_TRANSFER_BLOCKS);
 }
 
-static struct hk_heap *heap_of(struct hk_owner *owner)
-{
-    return HK_CONTAINER(owner, struct hk_heap, owner);
-}
-
 /* Waits for a lock; but not inside fork, where its holder may have stayed behind in the parent, or wait for a lock that
  * this thread holds: then false when somebody has it. */
 static bool enter(struct hk_lock *lock)
@@ -113,7 +108,7 @@ unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, uns
     if (n < BLOCKS_MIN || most(cls) < BLOCKS_MIN)
         return n;
     struct hk_owner *to = owner_of(blocks[0], cls);
-    if (to == &heap->owner || owner_of(blocks[n - 1], cls) != to || !is_alive(heap_of(to)))
+    if (to == &heap->owner || owner_of(blocks[n - 1], cls) != to || !is_alive(hk_heap_of(to)))
         return n; /* it does not look like a batch of one owner */
     unsigned count = 0, kept = 0;
     for (unsigned i = 0; i < n; i++) {
@@ -122,7 +117,7 @@ unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, uns
         else
             blocks[kept++] = blocks[i];
     }
-    unsigned gone = count < BLOCKS_MIN ? 0 : put(heap_of(to), cls, batch, count);
+    unsigned gone = count < BLOCKS_MIN ? 0 : put(hk_heap_of(to), cls, batch, count);
     memcpy(blocks + kept, batch + gone, (count - gone) * sizeof *blocks);
     return n - gone;
 }
@@ -146,9 +141,9 @@ unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsign
     struct hk_transfer *t = array_of(heap, cls);
     if (t == NULL)
         return 0;
+    /* A giver that is just counting may undo this: then the next take does it again. */
     if (hk_load_relaxed(&t->offered) != 0)
-        hk_store_relaxed(&t->offered,
-                         0); /* one that a giver just counts may come after it: then it asks me once more */
+        hk_store_relaxed(&t->offered, 0);
     if (hk_load_relaxed(&t->count) == 0 || !hk_try_lock(&t->lock))
         return 0;
     n = (unsigned)hk_min(n, hk_load_relaxed(&t->count));
