@@ -5,9 +5,7 @@
 #include "base/options.h"
 #include "base/telemetry.h"
 #include "os/os.h"
-#include "superslab/registry.h"
 
-#define SUPERSLAB_PAGES ((uint32_t)(HK_SUPERSLAB_SIZE / HK_PAGE))
 #define SLAB_PAGES (HK_SLAB_SIZE / HK_PAGE)
 #define L25_PAGES (HK_MIB / HK_PAGE) /* a longer run is a huge one */
 
@@ -54,7 +52,7 @@ static void link_run(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t
     struct arena_node *n = bins_of(ref);
     unsigned bin = bin_of(pages);
     uint64_t bit = (uint64_t)1 << bin % 64;
-    set_page(p + pages - 1, pages, PAGE_FREE_TAIL);
+    set_page(page_of(ref + pages - 1), pages, PAGE_FREE_TAIL);
     set_page(p, pages, kind);
     p->stamp = stamp;
     p->prev = NO_PAGE;
@@ -75,25 +73,25 @@ static unsigned next_bin(const struct arena_node *n, unsigned bin)
 void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
 {
     struct arena *a = arena_of(ref);
-    uint32_t first = (uint32_t)(page_of(ref) - a->page);
+    uint32_t first = number_of(ref);
     bool clean = hk_bits_find(a->dirty, first, first + pages, true) == first + pages;
-    struct page *p = page_of(ref);
-    if (first + pages < a->pages && is_free(p + pages)) {
-        struct page *after = p + pages;
+    struct page *after = record_of(a, first + pages);
+    if (first + pages < a->pages && is_free(after)) {
         uint32_t more = pages_of(after);
         clean = clean && kind_of(after) == PAGE_FREE_CLEAN;
         hk_arena_unlink(ref + pages);
         set_page(after, 0, PAGE_INTERIOR);
         pages += more;
     }
-    if (first > 0 && (kind_of(p - 1) == PAGE_FREE_TAIL || is_free(p - 1))) {
-        uint32_t more = pages_of(p - 1);
+    struct page *before = record_of(a, first - (first > 0));
+    if (first > 0 && (kind_of(before) == PAGE_FREE_TAIL || is_free(before))) {
+        uint32_t more = pages_of(before);
+        set_page(page_of(ref), 0, PAGE_INTERIOR);
         ref -= more;
         clean = clean && kind_of(page_of(ref)) == PAGE_FREE_CLEAN;
         hk_arena_unlink(ref);
         if (more > 1)
-            set_page(p - 1, 0, PAGE_INTERIOR);
-        set_page(p, 0, PAGE_INTERIOR);
+            set_page(before, 0, PAGE_INTERIOR);
         pages += more;
     }
     link_run(ref, pages, clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
@@ -142,7 +140,7 @@ static void cut(uint32_t ref, uint32_t place, uint32_t pages)
     uint32_t length = pages_of(p), stamp = p->stamp;
     enum page_kind kind = kind_of(p);
     hk_arena_unlink(ref);
-    set_page(p + length - 1, 0, PAGE_INTERIOR);
+    set_page(page_of(ref + length - 1), 0, PAGE_INTERIOR);
     set_page(p, 0, PAGE_INTERIOR);
     if (place > ref)
         link_run(ref, place - ref, kind, stamp);
@@ -154,7 +152,7 @@ static void cut(uint32_t ref, uint32_t place, uint32_t pages)
 static size_t clear_dirty(uint32_t ref, uint32_t pages)
 {
     struct arena *a = arena_of(ref);
-    size_t dirty = hk_bits_clear(a->dirty, (size_t)(page_of(ref) - a->page), pages);
+    size_t dirty = hk_bits_clear(a->dirty, number_of(ref), pages);
     if (dirty != 0)
         hk_sub_relaxed(&hk_arena_dirty_pages, dirty); /* a hint; changed under the lock */
     return dirty;
@@ -189,7 +187,7 @@ static HK_ALWAYS_INLINE uint32_t take_locked(unsigned node, uint32_t pages, size
     if (place == NO_PAGE)
         return NO_PAGE;
     struct arena *a = arena_of(place);
-    if (!hk_arena_commit(a, (uint32_t)(page_of(place) - a->page) + pages))
+    if (!hk_arena_commit(a, number_of(place) + pages))
         return NO_PAGE;
     cut(run, place, pages);
     set_page(page_of(place), pages, kind);
@@ -231,7 +229,7 @@ void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
     if (!HK_SS_ARENA)
         return hk_arena_single_take(node, clean);
     hk_lock(&hk_arenas.lock);
-    uint32_t ref = take_locked(node, SUPERSLAB_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
+    uint32_t ref = take_locked(node, UNIT_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
     for (unsigned i = 0; i < HK_SLABS && ref != NO_PAGE; i++)
         *clean |= (uint32_t)(clear_dirty(ref + i * (uint32_t)SLAB_PAGES, SLAB_PAGES) == 0) << i;
     hk_unlock(&hk_arenas.lock);
@@ -254,7 +252,7 @@ uint32_t hk_arena_page(const void *ptr)
 static void set_dirty(uint32_t ref, uint32_t pages)
 {
     struct arena *a = arena_of(ref);
-    size_t before = hk_bits_set(a->dirty, (size_t)(page_of(ref) - a->page), pages);
+    size_t before = hk_bits_set(a->dirty, number_of(ref), pages);
     hk_add_relaxed(&hk_arena_dirty_pages, pages - before); /* as in clear_dirty */
 }
 
@@ -289,7 +287,7 @@ size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
     bool ok = HK_SS_ARENA ? give(ptr, PAGE_SUPERSLAB, clean) : hk_arena_single_give(ptr);
     HK_ASSERT(ok);
     (void)ok;
-    return HK_SS_ARENA ? 0 : (HK_SLABS - (size_t)__builtin_popcount(clean)) * HK_SLAB_SIZE;
+    return HK_SS_ARENA ? 0 : (HK_SLABS - hk_count64(clean)) * HK_SLAB_SIZE;
 }
 
 /* ---- resize ---- */
@@ -303,8 +301,8 @@ static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
 static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
     struct arena *a = arena_of(ref);
-    uint32_t first = (uint32_t)(page_of(ref) - a->page);
-    struct page *after = page_of(ref) + have;
+    uint32_t first = number_of(ref);
+    struct page *after = record_of(a, first + have);
     if (first + have >= a->pages || !is_free(after) || have + pages_of(after) < pages)
         return false;
     if (!within_limit((pages - have) * HK_PAGE) || !hk_arena_commit(a, first + pages))
@@ -334,18 +332,21 @@ bool hk_arena_resize(void *ptr, size_t pages)
 
 /* ---- questions ---- */
 
+/* The first page of the run that a page is in. */
+static uint32_t start_of(uint32_t ref)
+{
+    uint32_t back = 0;
+    while (kind_of(page_of(ref - back)) == PAGE_INTERIOR && number_of(ref) > back)
+        back++;
+    return kind_of(page_of(ref - back)) == PAGE_FREE_TAIL ? ref - (pages_of(page_of(ref)) - 1) : ref - back;
+}
+
 static struct hk_run describe(uint32_t ref, const void *ptr)
 {
     struct hk_run none = {HK_RUN_NONE, NULL, 0};
-    uint32_t back = 0;
-    while (kind_of(page_of(ref) - back) == PAGE_INTERIOR && (ref & (((uint32_t)1 << PAGE_BITS) - 1)) > back)
-        back++;
-    struct page *p = page_of(ref) - back;
-    if (kind_of(p) == PAGE_FREE_TAIL) {
-        back = pages_of(p) - 1;
-        p = page_of(ref) - back;
-    }
-    struct hk_run run = {HK_RUN_FREED, address_of(ref - back), pages_of(p)};
+    uint32_t start = start_of(ref);
+    struct page *p = page_of(start);
+    struct hk_run run = {HK_RUN_FREED, address_of(start), pages_of(p)};
     if (kind_of(p) == PAGE_SUPERSLAB)
         run.kind = HK_RUN_SUPERSLAB;
     else if (kind_of(p) == PAGE_RUN)

@@ -2,7 +2,6 @@
 #include "base/options.h"
 #include "os/os.h"
 #include "superslab/meta.h"
-#include "superslab/registry.h"
 #include "superslab/ss_arena_priv.h"
 
 #define ARENA_FIRST (64 * HK_MIB)
@@ -11,10 +10,21 @@
 #define COMMIT_FIRST ((uint32_t)(2 * HK_MIB / HK_PAGE))
 #define COMMIT_LAST ((uint32_t)(32 * HK_MIB / HK_PAGE))
 
-/* Bytes of the records of so many pages. */
+/* Bytes of the tables of so many pages: records of edges, dirty bits, records between. record_of asks for the one after
+ * the last page too. */
+static size_t edges_size(size_t pages)
+{
+    return (pages / UNIT_PAGES + 1) * 2 * sizeof(struct page);
+}
+
+static size_t dirty_size(size_t pages)
+{
+    return hk_align_up((pages + 63) / 64 * 8, sizeof(struct page));
+}
+
 static size_t records_size(size_t pages)
 {
-    return hk_align_up(pages * sizeof(struct page) + (pages + 63) / 64 * 8, hk_os_page_size());
+    return hk_align_up(edges_size(pages) + dirty_size(pages) + pages * sizeof(struct page), hk_os_page_size());
 }
 
 /* Doubling from 64 MiB to 1 GiB, then a sixteenth of what there is: few mappings at every size of the heap. Under
@@ -31,7 +41,7 @@ static size_t next_size(size_t need)
     return hk_align_down(size, HK_SUPERSLAB_SIZE);
 }
 
-/* The reservation's unaligned head holds the page records; what is left of it goes to meta. */
+/* The reservation's unaligned head holds the tables; what is left of it goes to meta. */
 static bool set_up(struct arena *a, char *start, size_t size, unsigned node)
 {
     size_t records = records_size(size / HK_PAGE);
@@ -43,8 +53,10 @@ static bool set_up(struct arena *a, char *start, size_t size, unsigned node)
     a->pages = (uint32_t)((size_t)(end - base) / HK_PAGE);
     a->ready = 0;
     a->step = COMMIT_FIRST;
-    a->page = (struct page *)(void *)start;
-    a->dirty = (uint64_t *)(void *)(start + size / HK_PAGE * sizeof(struct page));
+    a->start = start;
+    a->edge = (struct page *)(void *)start;
+    a->dirty = (uint64_t *)(void *)(start + edges_size(size / HK_PAGE));
+    a->inner = (struct page *)(void *)(start + edges_size(size / HK_PAGE) + dirty_size(size / HK_PAGE));
     a->mapped = size;
     a->node = node;
     a->bins = &hk_arenas.node[node];
@@ -122,9 +134,10 @@ void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_r
     hk_lock(&hk_arenas.lock);
     for (uint32_t i = 0; i < hk_arenas.count; i++) {
         struct arena *a = &hk_arenas.arena[i];
-        for (uint32_t at = 0; at < a->pages; at += pages_of(&a->page[at]))
-            visit(ctx, a->base + at * HK_PAGE, pages_of(&a->page[at]) * HK_PAGE, public_kind(kind_of(&a->page[at])));
-        visit(ctx, a->page, records_size(a->mapped / HK_PAGE), HK_RUN_NONE);
+        for (uint32_t at = 0; at < a->pages; at += pages_of(record_of(a, at)))
+            visit(ctx, a->base + at * HK_PAGE, pages_of(record_of(a, at)) * HK_PAGE,
+                  public_kind(kind_of(record_of(a, at))));
+        visit(ctx, a->start, records_size(a->mapped / HK_PAGE), HK_RUN_NONE);
     }
     if (!HK_SS_ARENA)
         hk_arena_single_visit_locked(visit, ctx);

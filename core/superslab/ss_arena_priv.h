@@ -7,12 +7,14 @@
 #define HK_SUPERSLAB_SS_ARENA_PRIV_H
 
 #include "os/numa.h"
+#include "superslab/registry.h"
 #include "superslab/ss_arena.h"
 
 /* A page is named by arena << PAGE_BITS | page number; NO_PAGE is none. */
 #define PAGE_BITS 22
 #define ARENAS_MAX 1023u
 #define NO_PAGE UINT32_MAX
+#define UNIT_PAGES ((uint32_t)(HK_SUPERSLAB_SIZE / HK_PAGE)) /* a SuperSlab's */
 #define BINS 168u
 
 enum page_kind {
@@ -41,12 +43,14 @@ struct arena_node {
 };
 
 struct arena {
-    char *base;     /* of page 0; a multiple of 2 MiB */
-    uint32_t pages; /* a multiple of 512 */
-    uint32_t ready; /* pages below are committed */
-    uint32_t step;  /* pages to commit next time */
-    struct page *page;
+    char *base;              /* of page 0; a multiple of 2 MiB */
+    uint32_t pages;          /* a multiple of 512 */
+    uint32_t ready;          /* pages below are committed */
+    uint32_t step;           /* pages to commit next time */
+    char *start;             /* of the reservation, whose head are the three tables that follow */
+    struct page *edge;       /* records of the first and the last page of every unit of 2 MiB */
     uint64_t *dirty;         /* one bit per page; clear in live runs */
+    struct page *inner;      /* records of the pages between, by page number */
     size_t mapped;           /* bytes of the reservation */
     uint32_t node;           /* whose pages it prefers; constant */
     struct arena_node *bins; /* of that node; constant */
@@ -84,14 +88,28 @@ static inline struct arena_node *bins_of(uint32_t ref)
     return HK_NUMA ? arena_of(ref)->bins : &hk_arenas.node[0];
 }
 
+/* Number of the page within its arena. */
+static inline uint32_t number_of(uint32_t ref)
+{
+    return ref & (((uint32_t)1 << PAGE_BITS) - 1);
+}
+
+/* SuperSlabs, and what is left between them, start and end at units: their records lie together, so that those of a
+ * whole arena touch one page of memory and not two for each SuperSlab. */
+static inline struct page *record_of(const struct arena *a, uint32_t number)
+{
+    uint32_t edge = (number + 1) % UNIT_PAGES;
+    return edge < 2 ? &a->edge[(number + 1) / UNIT_PAGES * 2 + edge] : &a->inner[number];
+}
+
 static inline struct page *page_of(uint32_t ref)
 {
-    return &arena_of(ref)->page[ref & (((uint32_t)1 << PAGE_BITS) - 1)];
+    return record_of(arena_of(ref), number_of(ref));
 }
 
 static inline char *address_of(uint32_t ref)
 {
-    return arena_of(ref)->base + (size_t)(ref & (((uint32_t)1 << PAGE_BITS) - 1)) * HK_PAGE;
+    return arena_of(ref)->base + (size_t)number_of(ref) * HK_PAGE;
 }
 
 static inline uint32_t pages_of(const struct page *p)

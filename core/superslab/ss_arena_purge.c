@@ -26,7 +26,7 @@ static void list_ranges(struct batch *b, uint32_t ref, uint32_t pages)
 {
     struct arena *a = arena_of(ref);
     size_t unit = hk_os_page_size() / HK_PAGE;
-    size_t first = (size_t)(page_of(ref) - a->page), end = first + pages;
+    size_t first = number_of(ref), end = first + pages;
     for (size_t from = first; from < end && b->ranges < BATCH_RANGES;) {
         from = hk_bits_find(a->dirty, from, end, true);
         size_t to = hk_bits_find(a->dirty, from, end, false);
@@ -61,7 +61,7 @@ static void take_out(struct batch *b, uint32_t ref)
     struct page *p = page_of(ref);
     uint32_t pages = pages_of(p);
     hk_arena_unlink(ref);
-    set_page(p + pages - 1, 0, PAGE_INTERIOR);
+    set_page(page_of(ref + pages - 1), 0, PAGE_INTERIOR);
     set_page(p, pages, PAGE_PURGING);
     b->run[b->runs++] = ref;
     list_ranges(b, ref, pages);
@@ -100,7 +100,7 @@ static void put_back(struct batch *b, uint32_t now)
         struct arena *a = arena_of(b->range[i].ref);
         if (!b->range[i].done)
             continue;
-        size_t was = hk_bits_clear(a->dirty, (size_t)(page_of(b->range[i].ref) - a->page), b->range[i].pages);
+        size_t was = hk_bits_clear(a->dirty, number_of(b->range[i].ref), b->range[i].pages);
         hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
     }
     for (unsigned i = 0; i < b->runs; i++) {
@@ -144,10 +144,11 @@ static bool check_arena(struct arena *a, size_t *dirty, size_t *live)
     uint32_t at = 0;
     bool free_before = false;
     while (at < a->pages) {
-        struct page *p = &a->page[at];
+        struct page *p = record_of(a, at);
         uint32_t pages = pages_of(p);
         bool is_hole = is_free(p);
-        if (pages == 0 || pages > a->pages - at || (is_hole && (free_before || pages_of(p + pages - 1) != pages)))
+        if (pages == 0 || pages > a->pages - at ||
+            (is_hole && (free_before || pages_of(record_of(a, at + pages - 1)) != pages)))
             return false;
         size_t bits = 0;
         for (size_t i = hk_bits_find(a->dirty, at, at + pages, true); i < at + pages;

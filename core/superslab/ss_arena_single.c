@@ -8,7 +8,6 @@
 #include "base/options.h"
 #include "os/os.h"
 #include "superslab/meta.h"
-#include "superslab/registry.h"
 #include "superslab/ss_arena_priv.h"
 
 #define BUCKETS 256u

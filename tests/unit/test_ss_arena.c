@@ -195,6 +195,36 @@ static void answers_about_addresses(void **state)
     unit_passes(ask, NULL);
 }
 
+/* The records of the first and the last page of a unit lie apart from the others. */
+static void ask_at_edges(void *arg)
+{
+    (void)arg;
+    const size_t unit = HK_SUPERSLAB_SIZE / HK_PAGE;
+    bool zero;
+    char *low = hk_arena_take(unit, HK_SUPERSLAB_SIZE, &zero), *high = hk_arena_take(unit, HK_SUPERSLAB_SIZE, &zero);
+    EXPECT(low != NULL && high == low + HK_SUPERSLAB_SIZE);
+    for (size_t length = 1; length < unit; length += 51) { /* a hole that ends with the unit */
+        EXPECT(hk_arena_resize(low, unit - length));
+        for (size_t page = 1; page <= length; page++) {
+            struct hk_run run = hk_arena_find(high - page * HK_PAGE);
+            EXPECT(run.kind == HK_RUN_FREED && run.start == high - length * HK_PAGE && run.pages == length);
+        }
+        EXPECT(hk_arena_resize(low, unit) && hk_arena_check());
+    }
+    EXPECT(hk_arena_give(low)); /* one that is the unit */
+    for (size_t page = 0; page < unit; page++) {
+        struct hk_run run = hk_arena_find(low + page * HK_PAGE);
+        EXPECT(run.kind == HK_RUN_FREED && run.start == low && run.pages == unit);
+    }
+    EXPECT(hk_arena_find(high + HK_SUPERSLAB_SIZE - 1).start == high);
+}
+
+static void answers_at_the_edges_of_superslabs(void **state)
+{
+    (void)state;
+    unit_passes(ask_at_edges, NULL);
+}
+
 static void resize(void *arg)
 {
     (void)arg;
@@ -431,6 +461,7 @@ int main(void)
         cmocka_unit_test(what_is_known_to_be_zero_is_told),
         cmocka_unit_test(holes_are_used_before_virgin_memory),
         cmocka_unit_test(answers_about_addresses),
+        cmocka_unit_test(answers_at_the_edges_of_superslabs),
         cmocka_unit_test(runs_grow_and_shrink_where_they_lie),
         cmocka_unit_test(arenas_double),
         cmocka_unit_test(an_arena_is_an_eighth_of_the_address_limit),
