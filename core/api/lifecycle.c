@@ -14,11 +14,11 @@
 #include "hakmem/hakmem.h"
 #include "os/numa.h"
 #include "os/os.h"
+#include "os/thread.h"
 #include "superslab/meta.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -77,7 +77,7 @@ static void resolve_memory_limit(void)
 
 static int stats_fd = -1; /* where statistics at exit go */
 
-static bool wants_stats(void)
+static HK_ONCE bool wants_stats(void)
 {
     return HK_STATS &&
            (hk_opt(HK_OPT_STATS) | hk_opt(HK_OPT_SHARED_POOL_STAGE_STATS) | hk_opt(HK_OPT_TINY_FRONT_METRICS));
@@ -87,7 +87,7 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
 {
     (void)argc;
     (void)argv;
-    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    hk_thread_watch_fork(fork_prepare, fork_parent, fork_child);
     if (getauxval(AT_SECURE) == 0) {
         int saved = errno;
         hk_options_init(envp);

@@ -104,8 +104,8 @@ void hk_picture_bytes(struct hk_fmt *f, size_t bytes);
 /* ---- when it is drawn ---- */
 
 /* Signal and helper thread of HAKMEM_HEAP_PICTURE_SIGNAL; the file of HAKMEM_HEAP_PICTURE at exit. */
-void hk_picture_start(void);
-void hk_picture_finish(void);
+HK_ONCE void hk_picture_start(void);
+HK_ONCE void hk_picture_finish(void);
 
 /* In the child of a fork: no picture is being drawn, and the helper thread did not come along. */
 void hk_picture_fork_child(void);

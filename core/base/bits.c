@@ -15,7 +15,7 @@ size_t hk_bits_set(uint64_t *words, size_t first, size_t n)
         uint64_t *w = &words[first / 64];
         size_t here = hk_min(n, 64 - first % 64);
         uint64_t mask = word_mask(first % 64, here);
-        before += (size_t)__builtin_popcountll(*w & mask);
+        before += hk_count64(*w & mask);
         *w |= mask;
         first += here;
         n -= here;
@@ -30,7 +30,7 @@ size_t hk_bits_clear(uint64_t *words, size_t first, size_t n)
         uint64_t *w = &words[first / 64];
         size_t here = hk_min(n, 64 - first % 64);
         uint64_t mask = word_mask(first % 64, here);
-        before += (size_t)__builtin_popcountll(*w & mask);
+        before += hk_count64(*w & mask);
         *w &= ~mask;
         first += here;
         n -= here;

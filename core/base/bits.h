@@ -39,6 +39,15 @@ static inline unsigned hk_lowest(uint64_t n)
     return (unsigned)__builtin_ctzll(n);
 }
 
+/* Bits that are set. Not __builtin_popcountll, which without an instruction for it calls libgcc. */
+static inline unsigned hk_count64(uint64_t n)
+{
+    n -= n >> 1 & 0x5555555555555555;
+    n = (n & 0x3333333333333333) + (n >> 2 & 0x3333333333333333);
+    n = (n + (n >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (unsigned)(n * 0x0101010101010101 >> 56);
+}
+
 static inline size_t hk_min(size_t a, size_t b)
 {
     return a < b ? a : b;

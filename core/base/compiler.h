@@ -23,6 +23,8 @@
  */
 #define HK_SLOW_PATH __attribute__((noinline, cold))
 #define HK_NOINLINE __attribute__((noinline))
+/* What every process runs once, at its start or its end: it lies with the slow paths, whatever file it is in. */
+#define HK_ONCE __attribute__((cold))
 #define HK_ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* For variables that headers declare: reached directly and not through the table of global offsets. */
@@ -88,8 +90,8 @@ static inline void hk_pause(void)
 #define HK_TLS_PTR(type, var) (&(var))
 #endif
 
-/* Moves a pointer in memory by a constant number of bytes: one instruction, where gcc 12 makes two of it. Not for clang,
- * which finds the instruction itself, and in assembly would leave the address space out of the operand. */
+/* Moves a pointer in memory by a constant number of bytes: one instruction, where gcc 12 makes two of it. Not for
+ * clang, which finds the instruction itself, and in assembly would leave the address space out of the operand. */
 #if defined(__x86_64__) && defined(__SEG_FS) && !defined(__clang__)
 #define HK_MOVE_PTR(lvalue, bytes) __asm__("addq %1, %0" : "+m"(lvalue) : "i"(bytes) : "cc")
 /* The same for a byte that counts up. */

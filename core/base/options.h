@@ -113,7 +113,7 @@ static inline const char *hk_opt_text(enum hk_text_option option)
 /* Reads HAKMEM_ variables from envp. One line says that a value is wrong (the option keeps what it had), that a name is
  * unknown, or that the option's box is not built in; HAKMEM_OPTIONS=help prints the table. Called once, before the
  * program's main; never in set-uid programs. */
-void hk_options_init(char **envp);
+HK_ONCE void hk_options_init(char **envp);
 
 /* By name without HAKMEM_; false for an unknown name. */
 bool hk_option_find(const char *name, enum hk_option *option);

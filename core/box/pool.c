@@ -93,7 +93,7 @@ static size_t count_mid(const struct hk_superslab *ss, uint32_t mask)
 void hk_pool_enter_empty(struct hk_superslab *ss, uint32_t mask)
 {
     ss->empty_mask |= mask;
-    hk_add_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(mask));
+    hk_add_relaxed(&hk_pool_empty_slabs, hk_count64(mask));
     hk_add_relaxed(&hk_pool_empty_mid, count_mid(ss, mask));
 }
 
@@ -104,7 +104,7 @@ void hk_pool_leave_empty(struct hk_superslab *ss, uint32_t mask)
     if (HK_EMPTY_REUSE)
         hk_pool_forget(ss, mask);
     ss->empty_mask &= ~mask;
-    hk_sub_relaxed(&hk_pool_empty_slabs, (size_t)__builtin_popcount(mask));
+    hk_sub_relaxed(&hk_pool_empty_slabs, hk_count64(mask));
     hk_sub_relaxed(&hk_pool_empty_mid, count_mid(ss, mask));
 }
 
@@ -307,7 +307,7 @@ bool hk_pool_check(void)
     hk_lock(&hk_pool.lock);
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
         ok = check_superslab(of_node(node)) && ok;
-        empty += (size_t)__builtin_popcount(of_node(node)->empty_mask);
+        empty += hk_count64(of_node(node)->empty_mask);
         mid += count_mid(of_node(node), of_node(node)->empty_mask);
         idle += is_idle(of_node(node));
     }

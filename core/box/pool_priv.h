@@ -17,9 +17,9 @@ enum unit_set { SET_EMPTY = 0, SET_USABLE = HK_SPAN_MAX, SET_COUNT = 2 * HK_SPAN
 /* Members of all sets (by registry unit, so within a GiB by address) as three levels of bits. A word of each set lies
  * beside that of the others, so that a small heap touches one page of each level. */
 struct unit_sets {
-    uint64_t bits[HK_UNITS_MAX / 64][SET_COUNT];
-    uint64_t groups[HK_UNITS_MAX / 64 / 64][SET_COUNT];
     uint64_t tops[HK_UNITS_MAX / 64 / 64 / 64][SET_COUNT];
+    uint64_t groups[HK_UNITS_MAX / 64 / 64][SET_COUNT];
+    uint64_t bits[HK_UNITS_MAX / 64][SET_COUNT];
 };
 
 /* What the SuperSlabs of one NUMA node have. */

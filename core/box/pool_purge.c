@@ -17,7 +17,7 @@ struct aim {
 static uint32_t due(const struct hk_superslab *ss, const struct aim *aim)
 {
     uint32_t mask = 0;
-    unsigned owned = HK_SLABS - (unsigned)__builtin_popcount(ss->empty_mask | ss->unused_mask);
+    unsigned owned = HK_SLABS - hk_count64(ss->empty_mask | ss->unused_mask);
     if (aim->cold_only && hk_temperature(owned, HK_SLABS) == HK_TEMP_HOT)
         return 0;
     for (uint32_t left = ss->empty_mask; left != 0; left &= left - 1) {
@@ -95,7 +95,7 @@ static size_t purge(const struct aim *aim, size_t keep)
         hk_lock(&hk_pool.lock);
         put_back(ss, mask, zero, aim->now);
         hk_unlock(&hk_pool.lock);
-        given += (size_t)__builtin_popcount(zero) * HK_SLAB_SIZE;
+        given += hk_count64(zero) * HK_SLAB_SIZE;
         if (zero == 0)
             return given;
     }

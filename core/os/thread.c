@@ -31,6 +31,17 @@ void hk_thread_exit_fini(void)
     have_key = false;
 }
 
+/* pthread_atfork is not in libc.so: the linker puts a copy of it behind all our code, and its one call would make that
+ * end of the library resident in every process. This is what it calls; the handlers go when their object is unloaded.
+ */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object);
+extern HK_HIDDEN void *__dso_handle; /* of our object */
+
+void hk_thread_watch_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    __register_atfork(prepare, parent, child, __dso_handle);
+}
+
 bool hk_thread_start(void *(*run)(void *))
 {
     pthread_attr_t attr;

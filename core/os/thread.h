@@ -28,6 +28,9 @@ void hk_thread_watch(void *arg);
 /* Gives the key back (the library is being unloaded). */
 void hk_thread_exit_fini(void);
 
+/* As pthread_atfork. */
+void hk_thread_watch_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
 /* Starts a detached thread with all signals blocked and a small stack; false when refused. Allocates; no lock of ours
  * may be held. */
 bool hk_thread_start(void *(*run)(void *));
