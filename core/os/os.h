@@ -43,6 +43,11 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size);
 /* A hint that may be ignored: no huge pages here. */
 void hk_os_hint_no_huge(void *ptr, size_t size);
 
+/* Makes 2 MiB at a multiple of 2 MiB one huge page and resident, whatever was hinted before; the contents stay. False:
+ * the system has none, does not want any (THP is "never"), or is older than Linux 6.1; then it is as after
+ * hk_os_hint_no_huge. */
+bool hk_os_collapse(void *ptr);
+
 /* Bytes of the range that are resident now. */
 size_t hk_os_resident(void *ptr, size_t size);
 

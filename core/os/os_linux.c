@@ -87,6 +87,42 @@ void hk_os_hint_no_huge(void *ptr, size_t size)
     advise(ptr, size, MADV_NOHUGEPAGE);
 }
 
+/* The first `size` - 1 bytes of a small file as a string; false when it cannot be read. */
+static bool read_file(const char *path, char *text, size_t size)
+{
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    long n = syscall(SYS_read, fd, text, size - 1);
+    syscall(SYS_close, fd);
+    text[n > 0 ? n : 0] = 0;
+    return n > 0;
+}
+
+/* Since Linux 6.1; Debian 12's glibc has no name for it. */
+enum { COLLAPSE = 25 };
+
+/* A system that has huge pages switched off would still make one when asked to like this. */
+static bool wants_no_huge(void)
+{
+    char text[64];
+    return !read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) ||
+           strstr(text, "[never]") != NULL;
+}
+
+bool hk_os_collapse(void *ptr)
+{
+    size_t size = 2 * HK_MIB;
+    if (wants_no_huge())
+        return false;
+    /* Where none was wanted so far the first call allows it; it also allows the kernel to make huge pages of what is
+     * left here later, so it does not outlive the huge page. */
+    if (advise(ptr, size, MADV_HUGEPAGE) && advise(ptr, size, COLLAPSE))
+        return true;
+    hk_os_hint_no_huge(ptr, size);
+    return false;
+}
+
 size_t hk_os_resident(void *ptr, size_t size)
 {
     unsigned char present[1024];
@@ -115,18 +151,6 @@ size_t hk_os_address_limit(void)
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return SIZE_MAX;
     return (size_t)limit.rlim_cur;
-}
-
-/* The first `size` - 1 bytes of a small file as a string; false when it cannot be read. */
-static bool read_file(const char *path, char *text, size_t size)
-{
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    long n = syscall(SYS_read, fd, text, size - 1);
-    syscall(SYS_close, fd);
-    text[n > 0 ? n : 0] = 0;
-    return n > 0;
 }
 
 static size_t read_limit(const char *path)

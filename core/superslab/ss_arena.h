@@ -12,8 +12,8 @@
  *
  * With -Dss_arena=disabled only page runs are cut from arenas, and each SuperSlab is a mapping.
  *
- * One lock, rank arena; no system call that gives memory back is made under it. Must not know slabs, pools or who uses
- * a run.
+ * One lock, rank arena; no system call that gives memory back or moves it is made under it. Must not know slabs, pools
+ * or who uses a run.
  */
 #ifndef HK_SUPERSLAB_SS_ARENA_H
 #define HK_SUPERSLAB_SS_ARENA_H
@@ -100,6 +100,9 @@ void hk_arena_uncharge(size_t bytes);
 void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
 
 struct hk_lock *hk_arena_lock(void);
+
+/* In the child of a fork: no other thread is at work. */
+void hk_arena_fork_child(void);
 
 /* Walks every record and bin; tests and -Dcheck=full. */
 bool hk_arena_check(void);

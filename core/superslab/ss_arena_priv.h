@@ -42,12 +42,34 @@ struct arena_node {
     uint32_t bin[BINS];                /* first run; valid where `filled` is set */
 };
 
+enum unit_state {
+    UNIT_COLD = 0, /* pages of their own */
+    UNIT_RISING,   /* a thread is making it a huge page, without the lock */
+    UNIT_WARM,     /* a huge page */
+};
+
+/* What is known of a unit's page runs (ss_arena_warm.c). */
+struct unit {
+    uint16_t left;   /* reuses until the next look */
+    uint8_t looks;   /* so far */
+    uint8_t state;   /* enum unit_state */
+    uint16_t pages;  /* resident at the last look */
+    uint16_t growth; /* from the first look to the second */
+};
+
+/* What the third looks at units found, added up. */
+struct growth {
+    uint32_t units;
+    uint64_t before, first, second; /* pages: resident at the first look, more at the second, more at the third */
+};
+
 struct arena {
     char *base;              /* of page 0; a multiple of 2 MiB */
     uint32_t pages;          /* a multiple of 512 */
     uint32_t ready;          /* pages below are committed */
     uint32_t step;           /* pages to commit next time */
-    char *start;             /* of the reservation, whose head are the three tables that follow */
+    char *start;             /* of the reservation, whose head are the four tables that follow */
+    struct unit *unit;       /* of every unit of 2 MiB */
     struct page *edge;       /* records of the first and the last page of every unit of 2 MiB */
     uint64_t *dirty;         /* one bit per page; clear in live runs */
     struct page *inner;      /* records of the pages between, by page number */
@@ -59,7 +81,9 @@ struct arena {
 struct arenas {
     struct hk_lock lock;
     uint32_t count;
-    size_t mapped;          /* bytes reserved */
+    size_t mapped;   /* bytes reserved */
+    unsigned rising; /* units that are */
+    struct growth growth;
     _Atomic size_t live;    /* bytes in live runs; relaxed: a statistic and the limit's estimate */
     _Atomic size_t charged; /* bytes outside that count against the limit; relaxed as above */
     struct arena_node node[HK_NUMA_NODES];
@@ -146,6 +170,35 @@ void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp);
 
 /* Takes a free run out of its bin. */
 void hk_arena_unlink(uint32_t ref);
+
+/* The first page of the run that a page is in. */
+uint32_t hk_arena_start_of(uint32_t ref);
+
+/* Looks at a unit; true: it is RISING now, and the caller has to raise it. (ss_arena_warm.c, with -Dhot_span=enabled)
+ */
+HK_SLOW_PATH bool hk_arena_look(struct arena *a, uint32_t unit);
+
+/* Makes the RISING unit that a page is in a huge page. Takes the lock. */
+HK_SLOW_PATH void hk_arena_raise(uint32_t ref);
+
+/* Pages [ref, ref + pages) are a run, some of them not for the first time; returns a page of a unit to raise, or
+ * NO_PAGE. */
+static inline uint32_t hk_arena_reuse(uint32_t ref, uint32_t pages)
+{
+    struct arena *a = arena_of(ref);
+    uint32_t first = number_of(ref), end = first + pages, rising = NO_PAGE;
+    for (uint32_t unit = first / UNIT_PAGES; unit * UNIT_PAGES < end; unit++) {
+        if (HK_LIKELY(a->unit[unit].left != 0))
+            a->unit[unit].left--;
+        else if (rising == NO_PAGE && hk_arena_look(a, unit)) /* one at a time */
+            rising = ref - first + unit * UNIT_PAGES;
+    }
+    return rising;
+}
+
+/* Units that pages [first, first + pages) lie in start anew, as no huge pages: pages were purged, or are a SuperSlab.
+ */
+void hk_arena_cool(struct arena *a, uint32_t first, uint32_t pages);
 
 /* SuperSlabs where they do not come from arenas: mapped and unmapped one by one. All but the _locked ones take the
  * lock. (ss_arena_single.c, with -Dss_arena=disabled) */

@@ -100,6 +100,8 @@ static void put_back(struct batch *b, uint32_t now)
         struct arena *a = arena_of(b->range[i].ref);
         if (!b->range[i].done)
             continue;
+        if (HK_HOT_SPAN)
+            hk_arena_cool(a, number_of(b->range[i].ref), b->range[i].pages);
         size_t was = hk_bits_clear(a->dirty, number_of(b->range[i].ref), b->range[i].pages);
         hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
     }
@@ -121,7 +123,8 @@ size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t keep)
         b.runs = b.ranges = 0;
         b.bytes = 0;
         hk_lock(&hk_arenas.lock);
-        size_t dirty = hk_arena_dirty();
+        /* Beside a unit that is made resident nothing can be purged: the next one who asks finds it done. */
+        size_t dirty = hk_arenas.rising == 0 ? hk_arena_dirty() : 0;
         for (unsigned node = 0; dirty > keep && node < hk_numa_nodes(); node++)
             collect(&b, &hk_arenas.node[node], now, delay_ms, hk_min(dirty - keep, BATCH_BYTES));
         hk_unlock(&hk_arenas.lock);

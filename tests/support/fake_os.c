@@ -274,6 +274,16 @@ void hk_os_hint_no_huge(void *ptr, size_t size)
     refused(FAKE_HINT);
 }
 
+bool hk_os_collapse(void *ptr)
+{
+    size_t size = (size_t)2 << 20;
+    if (refused(FAKE_COLLAPSE) || (uintptr_t)ptr % size != 0)
+        return false;
+    for (char *p = ptr; p < (char *)ptr + size; p += HOST_PAGE)
+        __atomic_fetch_or(p, 0, __ATOMIC_RELAXED); /* now it is resident; others may be writing there */
+    return true;
+}
+
 size_t hk_os_resident(void *ptr, size_t size)
 {
     size_t total = 0;

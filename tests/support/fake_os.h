@@ -21,6 +21,7 @@ enum fake_call {
     FAKE_PURGE,
     FAKE_UNMAP,
     FAKE_REMAP,
+    FAKE_COLLAPSE,
     FAKE_HINT,    /* cannot fail and is no part of FAKE_ANY */
     FAKE_NODES,   /* the NUMA calls (os/numa_sys.h) are no part of it either: which nodes there are, */
     FAKE_CURRENT, /* where the thread runs, */

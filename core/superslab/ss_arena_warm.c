@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * -Dhot_span=enabled: units of 2 MiB whose page runs come and go become huge pages.
+ *
+ * A huge page takes no fault for its other 511 pages, and a fraction of the TLB misses. But what the program does not
+ * touch of it is resident too. So a unit is made one only where reuse goes on touching new pages, at such a pace that
+ * it would be resident before long, and while most of that is yet to come: a page that is there already has had its
+ * fault, and moving it costs more than the huge page brings. A program that uses the same part of the same blocks again
+ * and again stays as small as it is.
+ *
+ * Looks are made under the arena lock, nine at a unit in its first 6000 reuses; the huge page is made without it, by
+ * the thread whose run was the last, in about 100 us, and the purge waits.
+ */
+#include "base/options.h"
+#include "os/os.h"
+#include "superslab/ss_arena_priv.h"
+
+#define STEP 24u     /* reuses between the first three looks at a unit; the distance doubles from then on */
+#define STEPS 32768u /* until here */
+
+/* Units that must have had their third look before they say something about others, and the number from which the older
+ * half of what they said counts no more. */
+#define UNITS_LEAST 4u
+#define UNITS_MOST 64u
+
+/* Where the units go: with each step fewer of the touched pages are new, always in the same proportion, so all steps
+ * together are a geometric series. Its sum is at least half of a unit, and the last step more than chance. */
+static bool fills_up(const struct growth *g)
+{
+    uint64_t half = (uint64_t)g->units * UNIT_PAGES / 2;
+    if (g->units < UNITS_LEAST || g->second < g->units * (STEP / 2))
+        return false;
+    uint64_t slower = g->first > g->second ? g->first - g->second : 0;
+    return g->before >= half || g->first * g->first >= (half - g->before) * slower; /* before + first^2 / slower */
+}
+
+static void learn(struct growth *g, const struct unit *u, uint32_t pages)
+{
+    if (g->units == UNITS_MOST) {
+        g->units /= 2;
+        g->before /= 2;
+        g->first /= 2;
+        g->second /= 2;
+    }
+    g->units++;
+    g->before += u->pages - u->growth;
+    g->first += u->growth;
+    g->second += pages - hk_min(pages, u->pages);
+}
+
+/* All pages of the unit belong to live runs or may be resident anyway: then a huge page makes nothing resident that the
+ * purge does not know of. */
+static bool is_whole(struct arena *a, uint32_t unit)
+{
+    uint32_t first = unit * UNIT_PAGES, end = first + UNIT_PAGES;
+    uint32_t start = hk_arena_start_of((uint32_t)(a - hk_arenas.arena) << PAGE_BITS | first);
+    for (uint32_t at = number_of(start); at < end; at += pages_of(record_of(a, at))) {
+        struct page *p = record_of(a, at);
+        uint32_t from = at > first ? at : first, to = (uint32_t)hk_min(at + pages_of(p), end);
+        bool is_hole = kind_of(p) == PAGE_FREE || kind_of(p) == PAGE_FREE_EDGES;
+        if (kind_of(p) != PAGE_RUN && !(is_hole && hk_bits_find(a->dirty, from, to, false) == to))
+            return false;
+    }
+    return true;
+}
+
+static char *base_of(const struct arena *a, uint32_t unit)
+{
+    return a->base + (size_t)unit * HK_SUPERSLAB_SIZE;
+}
+
+bool hk_arena_look(struct arena *a, uint32_t unit)
+{
+    struct unit *u = &a->unit[unit];
+    uint32_t pages = (uint32_t)(hk_os_resident(base_of(a, unit), HK_SUPERSLAB_SIZE) / HK_PAGE);
+    u->looks += u->looks < UINT8_MAX;
+    u->left = (uint16_t)(hk_min(u->looks < 3 ? STEP : (size_t)STEP << hk_min(u->looks - 2u, 16), STEPS) - 1);
+    if (u->looks == 2)
+        u->growth = (uint16_t)(pages - hk_min(pages, u->pages));
+    if (u->looks == 3)
+        learn(&hk_arenas.growth, u, pages);
+    u->pages = (uint16_t)pages;
+    bool fills = pages >= STEP && pages <= UNIT_PAGES / 2 && fills_up(&hk_arenas.growth);
+    if (u->looks < 3 || !fills || u->state != UNIT_COLD || hk_opt(HK_OPT_HOT_SPAN_HUGE) == 0 || !is_whole(a, unit))
+        return false;
+    u->state = UNIT_RISING;
+    hk_arenas.rising++;
+    return true;
+}
+
+void hk_arena_raise(uint32_t ref)
+{
+    struct arena *a = arena_of(ref);
+    uint32_t unit = number_of(ref) / UNIT_PAGES;
+    bool done = hk_os_collapse(base_of(a, unit));
+    hk_lock(&hk_arenas.lock);
+    hk_arenas.rising--;
+    if (a->unit[unit].state == UNIT_RISING)
+        a->unit[unit].state = done ? UNIT_WARM : UNIT_COLD;
+    else if (done) /* a SuperSlab meanwhile */
+        hk_os_hint_no_huge(base_of(a, unit), HK_SUPERSLAB_SIZE);
+    hk_unlock(&hk_arenas.lock);
+}
+
+void hk_arena_cool(struct arena *a, uint32_t first, uint32_t pages)
+{
+    for (uint32_t unit = first / UNIT_PAGES; unit * UNIT_PAGES < first + pages; unit++) {
+        if (a->unit[unit].state != UNIT_COLD)
+            hk_os_hint_no_huge(base_of(a, unit), HK_SUPERSLAB_SIZE);
+        a->unit[unit] = (struct unit){0};
+    }
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which units become huge pages, and when they stop being ones. Each case has arenas of its own in a child; without hot
+ * spans nothing ever becomes one.
+ */
+#include "unit.h"
+
+#include "base/options.h"
+#include "fake_os.h"
+#include "os/os.h"
+#include "superslab/registry.h"
+#include "superslab/ss_arena.h"
+
+#include <pthread.h>
+
+#define SLOTS 64
+
+struct use {
+    size_t least, more; /* pages of a run: least ... least + more, in steps of `step` */
+    size_t step;
+    size_t touched; /* from its start; 0: the first page and the last */
+};
+
+/* Each thread has its own. */
+static _Thread_local char *slot[SLOTS];
+static _Thread_local size_t length[SLOTS];
+static _Thread_local uint64_t seed = 5;
+
+static void write_run(char *run, size_t pages, const struct use *use)
+{
+    for (size_t page = 0; page < hk_min(use->touched, pages); page++)
+        run[page * HK_PAGE] = (char)page;
+    if (use->touched == 0)
+        run[0] = run[pages * HK_PAGE - 1] = (char)pages;
+}
+
+static void turn_over(unsigned turns, const struct use *use)
+{
+    for (unsigned i = 0; i < turns; i++) {
+        size_t at = unit_random(&seed, SLOTS);
+        size_t pages = use->least + unit_random(&seed, use->more / use->step + 1) * use->step;
+        bool zero;
+        if (slot[at] != NULL) {
+            EXPECT(use->touched != 0 || slot[at][length[at] * HK_PAGE - 1] == (char)length[at]);
+            EXPECT(hk_arena_give(slot[at]));
+        }
+        slot[at] = hk_arena_take(pages, HK_PAGE, &zero);
+        EXPECT(slot[at] != NULL);
+        EXPECT(!zero ||
+               (slot[at][0] == 0 && slot[at][pages * HK_PAGE - 1] == 0)); /* reading makes pages count as resident */
+        length[at] = pages;
+        write_run(slot[at], pages, use);
+    }
+    EXPECT(hk_arena_check());
+}
+
+static const struct use ends = {16, 400, 1, 0};
+
+static void all_is_touched(void *arg)
+{
+    (void)arg;
+    turn_over(6000, &ends);
+    uint64_t huge = fake_os_count(FAKE_COLLAPSE);
+    EXPECT(HK_HOT_SPAN ? huge >= 10 : huge == 0);
+    turn_over(6000, &ends);
+    EXPECT(fake_os_count(FAKE_COLLAPSE) <= huge + huge / 2); /* none is made twice */
+    size_t dirty = hk_arena_dirty();
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, 0) == dirty); /* none was begun and not ended */
+}
+
+static void where_reuse_touches_new_pages_units_become_huge(void **state)
+{
+    (void)state;
+    unit_passes(all_is_touched, NULL);
+}
+
+static void none(void *arg)
+{
+    turn_over(12000, arg);
+    EXPECT(fake_os_count(FAKE_COLLAPSE) == 0);
+}
+
+static void where_the_same_pages_are_used_again_none_does(void **state)
+{
+    (void)state;
+    struct use same = {64, 0, 1, 16}, coarse = {64, 256, 64, 10}, full = {16, 400, 1, 416};
+    unit_passes(none, &same);   /* one length: a quarter of each */
+    unit_passes(none, &coarse); /* lengths of which each is a multiple: ten pages of each 64 */
+    unit_passes(none, &full);   /* all of it at once: there is nothing to gain */
+}
+
+static void small_heap(void *arg)
+{
+    bool zero;
+    (void)arg;
+    for (unsigned i = 0; i < 3000; i++) { /* in one unit or two */
+        char *run = hk_arena_take(16 + unit_random(&seed, 300), HK_PAGE, &zero);
+        run[0] = 1;
+        EXPECT(hk_arena_give(run));
+    }
+    EXPECT(fake_os_count(FAKE_COLLAPSE) == 0);
+}
+
+static void a_small_heap_stays_as_it_is(void **state)
+{
+    (void)state;
+    unit_passes(small_heap, NULL);
+}
+
+static void switched_off(void *arg)
+{
+    (void)arg;
+    hk_option_store(HK_OPT_HOT_SPAN_HUGE, 0);
+    turn_over(6000, &ends);
+    EXPECT(fake_os_count(FAKE_COLLAPSE) == 0);
+}
+
+static void an_option_switches_it_off(void **state)
+{
+    (void)state;
+    unit_passes(switched_off, NULL);
+}
+
+static void refused(void *arg)
+{
+    (void)arg;
+    fake_os_fail_from(FAKE_COLLAPSE, 1);
+    turn_over(6000, &ends);
+    uint64_t asked = fake_os_count(FAKE_COLLAPSE);
+    EXPECT(asked <= 150); /* and not at every turn */
+    uint64_t hints = fake_os_count(FAKE_HINT);
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, 0) != 0 && hk_arena_check());
+    EXPECT(fake_os_count(FAKE_HINT) == hints);
+}
+
+static void a_refusal_changes_nothing(void **state)
+{
+    (void)state;
+    unit_passes(refused, NULL);
+}
+
+/* Purged pages of a huge page would come back by themselves where the system still wanted one there. */
+static void purge(void *arg)
+{
+    (void)arg;
+    turn_over(6000, &ends);
+    uint64_t huge = fake_os_count(FAKE_COLLAPSE), hints = fake_os_count(FAKE_HINT);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        EXPECT(slot[i] == NULL || hk_arena_give(slot[i]));
+        slot[i] = NULL;
+    }
+    size_t dirty = hk_arena_dirty();
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, 0) == dirty && hk_arena_dirty() == 0 && hk_arena_check());
+    EXPECT(fake_os_count(FAKE_HINT) == hints + huge);
+    turn_over(6000, &ends); /* and again */
+    EXPECT(!HK_HOT_SPAN || fake_os_count(FAKE_COLLAPSE) >= 2 * huge - huge / 4);
+}
+
+static void purged_units_start_anew(void **state)
+{
+    (void)state;
+    unit_passes(purge, NULL);
+}
+
+static void take_superslabs(void *arg)
+{
+    (void)arg;
+    turn_over(6000, &ends);
+    uint64_t huge = fake_os_count(FAKE_COLLAPSE), hints = fake_os_count(FAKE_HINT);
+    for (unsigned i = 0; i < SLOTS; i++)
+        EXPECT(slot[i] == NULL || hk_arena_give(slot[i]));
+    for (unsigned i = 0; i < 100 && hk_arena_dirty() != 0; i++) {
+        uint32_t clean;
+        EXPECT(hk_arena_take_superslab(0, &clean) != NULL);
+    }
+    EXPECT(fake_os_count(FAKE_HINT) == hints + huge);
+}
+
+static void superslabs_are_not_huge(void **state)
+{
+    (void)state;
+    if (!HK_SS_ARENA)
+        skip(); /* they are mappings of their own */
+    unit_passes(take_superslabs, NULL);
+}
+
+/* Units rise while others purge. */
+static void *turn_over_and_purge(void *arg)
+{
+    seed = (uintptr_t)arg;
+    turn_over(4000, &ends);
+    for (unsigned i = 0; i < 10; i++) { /* others are still at it */
+        hk_arena_purge(hk_os_now_ms(), 0, 8 * HK_MIB);
+        turn_over(100, &ends);
+    }
+    for (unsigned i = 0; i < SLOTS; i++)
+        EXPECT(slot[i] == NULL || hk_arena_give(slot[i]));
+    return NULL;
+}
+
+static void in_threads(void *arg)
+{
+    (void)arg;
+    pthread_t threads[4];
+    for (uintptr_t i = 0; i < HK_COUNT(threads); i++)
+        EXPECT(pthread_create(&threads[i], NULL, turn_over_and_purge, (void *)(i + 1)) == 0);
+    for (unsigned i = 0; i < HK_COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    size_t dirty = hk_arena_dirty();
+    EXPECT(!HK_HOT_SPAN || fake_os_count(FAKE_COLLAPSE) > 10);
+    EXPECT(hk_arena_live() == 0 && hk_arena_purge(hk_os_now_ms(), 0, 0) == dirty && hk_arena_check());
+}
+
+static void any_thread_may_raise_a_unit_and_purge(void **state)
+{
+    (void)state;
+    unit_passes(in_threads, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_reuse_touches_new_pages_units_become_huge),
+        cmocka_unit_test(where_the_same_pages_are_used_again_none_does),
+        cmocka_unit_test(a_small_heap_stays_as_it_is),
+        cmocka_unit_test(an_option_switches_it_off),
+        cmocka_unit_test(a_refusal_changes_nothing),
+        cmocka_unit_test(purged_units_start_anew),
+        cmocka_unit_test(superslabs_are_not_huge),
+        cmocka_unit_test(any_thread_may_raise_a_unit_and_purge),
+    };
+    return cmocka_run_group_tests_name("ss_arena_warm", tests, NULL, NULL);
+}
