@@ -41,7 +41,7 @@ static int64_t now(void)
     return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
-/* Moves to the first processor allowed, which stays one of those allowed. A refusal costs exactness only. */
+/* Moves to the first processor allowed; the others stay allowed. A refusal costs exactness only. */
 static void move_to_first(void)
 {
     cpu_set_t all, one;

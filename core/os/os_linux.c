@@ -102,25 +102,25 @@ static bool read_file(const char *path, char *text, size_t size)
 /* Since Linux 6.1; Debian 12's glibc has no name for it. */
 enum { COLLAPSE = 25 };
 
-/* A system that has huge pages switched off would still make one when asked to like this. */
-static bool wants_no_huge(void)
+bool hk_os_may_collapse(void)
 {
-    char text[64];
-    return !read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) ||
-           strstr(text, "[never]") != NULL;
+    char text[2048];
+    if (hk_os_page_size() != 4096 || !read_file("/proc/thread-self/status", text, sizeof text))
+        return false;
+    const char *seccomp = strstr(text, "\nSeccomp:\t");
+    return seccomp == NULL || seccomp[10] == '0';
 }
 
 bool hk_os_collapse(void *ptr)
 {
-    size_t size = 2 * HK_MIB;
-    if (wants_no_huge())
-        return false;
-    /* Where none was wanted so far the first call allows it; it also allows the kernel to make huge pages of what is
-     * left here later, so it does not outlive the huge page. */
-    if (advise(ptr, size, MADV_HUGEPAGE) && advise(ptr, size, COLLAPSE))
-        return true;
-    hk_os_hint_no_huge(ptr, size);
-    return false;
+    char text[64];
+    return read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) &&
+           strstr(text, "[never]") == NULL && advise(ptr, 2 * HK_MIB, COLLAPSE);
+}
+
+void hk_os_hint_huge(void *ptr, size_t size)
+{
+    advise(ptr, size, MADV_HUGEPAGE);
 }
 
 size_t hk_os_resident(void *ptr, size_t size)

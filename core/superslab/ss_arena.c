@@ -238,8 +238,10 @@ void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
     uint32_t ref = take_locked(node, UNIT_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
     for (unsigned i = 0; i < HK_SLABS && ref != NO_PAGE; i++)
         *clean |= (uint32_t)(clear_dirty(ref + i * (uint32_t)SLAB_PAGES, SLAB_PAGES) == 0) << i;
+    while (ref != NO_PAGE && hk_arena_rises(ref, UNIT_PAGES))
+        hk_arena_wait();
     if (HK_HOT_SPAN && ref != NO_PAGE)
-        hk_arena_cool(arena_of(ref), number_of(ref), UNIT_PAGES); /* its slabs are purged one by one */
+        hk_arena_cool(arena_of(ref), number_of(ref), UNIT_PAGES);
     hk_unlock(&hk_arenas.lock);
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
@@ -316,8 +318,8 @@ static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages, uint32_t *r
     if (!within_limit((pages - have) * HK_PAGE) || !hk_arena_commit(a, first + pages))
         return false;
     cut(ref + have, ref + have, pages - have);
-    hand_out(ref + have, pages - have, pages, rising);
     set_page(page_of(ref), pages, PAGE_RUN);
+    hand_out(ref + have, pages - have, pages, rising);
     hk_add_relaxed(&hk_arenas.live, (pages - have) * HK_PAGE);
     return true;
 }
@@ -379,7 +381,7 @@ struct hk_run hk_arena_find(const void *ptr)
 
 void hk_arena_fork_child(void)
 {
-    hk_arenas.rising = 0;
+    hk_store_relaxed(&hk_arenas.rising, 0); /* this is the only thread */
 }
 
 bool hk_arena_charge(size_t bytes)

@@ -71,7 +71,8 @@ static bool set_up(struct arena *a, char *start, size_t size, unsigned node)
     hk_meta_donate(start + records, (size_t)(base - start) - records);
     /* Small programs stay small under THP=always too; a heap that needs a second arena is large enough to gain. Not so
      * one whose second arena is on another node. */
-    if (hk_arenas.node[node].count == 0 && hk_opt(HK_OPT_THP) == 0)
+    a->no_huge = hk_arenas.node[node].count == 0 && hk_opt(HK_OPT_THP) == 0;
+    if (a->no_huge)
         hk_os_hint_no_huge(start, size);
     return true;
 }

@@ -54,13 +54,13 @@ struct unit {
     uint8_t looks;   /* so far */
     uint8_t state;   /* enum unit_state */
     uint16_t pages;  /* resident at the last look */
-    uint16_t growth; /* from the first look to the second */
+    uint16_t growth; /* from the look before */
 };
 
-/* What the third looks at units found, added up. */
+/* What looks at units saw of two steps each, added up. */
 struct growth {
     uint32_t units;
-    uint64_t before, first, second; /* pages: resident at the first look, more at the second, more at the third */
+    uint64_t before, first, second; /* pages resident before, more after the first step, more after the second */
 };
 
 struct arena {
@@ -74,6 +74,7 @@ struct arena {
     uint64_t *dirty;         /* one bit per page; clear in live runs */
     struct page *inner;      /* records of the pages between, by page number */
     size_t mapped;           /* bytes of the reservation */
+    bool no_huge;            /* the system was told to make no huge pages here */
     uint32_t node;           /* whose pages it prefers; constant */
     struct arena_node *bins; /* of that node; constant */
 };
@@ -81,8 +82,9 @@ struct arena {
 struct arenas {
     struct hk_lock lock;
     uint32_t count;
-    size_t mapped;   /* bytes reserved */
-    unsigned rising; /* units that are */
+    size_t mapped;           /* bytes reserved */
+    _Atomic uint32_t rising; /* units that are; changed under the lock, and waited for without it */
+    unsigned refused;        /* units that could not be raised */
     struct growth growth;
     _Atomic size_t live;    /* bytes in live runs; relaxed: a statistic and the limit's estimate */
     _Atomic size_t charged; /* bytes outside that count against the limit; relaxed as above */
@@ -181,8 +183,8 @@ HK_SLOW_PATH bool hk_arena_look(struct arena *a, uint32_t unit);
 /* Makes the RISING unit that a page is in a huge page. Takes the lock. */
 HK_SLOW_PATH void hk_arena_raise(uint32_t ref);
 
-/* Pages [ref, ref + pages) are a run, some of them not for the first time; returns a page of a unit to raise, or
- * NO_PAGE. */
+/* Pages [ref, ref + pages) are a run, some of them not for the first time; all units that they lie in count it. Returns
+ * a page of a unit to raise, or NO_PAGE. */
 static inline uint32_t hk_arena_reuse(uint32_t ref, uint32_t pages)
 {
     struct arena *a = arena_of(ref);
@@ -196,8 +198,23 @@ static inline uint32_t hk_arena_reuse(uint32_t ref, uint32_t pages)
     return rising;
 }
 
-/* Units that pages [first, first + pages) lie in start anew, as no huge pages: pages were purged, or are a SuperSlab.
- */
+/* Is one of the units that pages [ref, ref + pages) lie in RISING? */
+static inline bool hk_arena_rises(uint32_t ref, uint32_t pages)
+{
+    uint32_t first = number_of(ref);
+    bool rises = false;
+    if (!HK_HOT_SPAN || HK_LIKELY(hk_load_relaxed(&hk_arenas.rising) == 0)) /* under the lock */
+        return false;
+    for (uint32_t unit = first / UNIT_PAGES; unit * UNIT_PAGES < first + pages; unit++)
+        rises = rises || arena_of(ref)->unit[unit].state == UNIT_RISING;
+    return rises;
+}
+
+/* Waits for a unit to be raised; leaves the lock meanwhile. */
+HK_SLOW_PATH void hk_arena_wait(void);
+
+/* Units that pages [first, first + pages) lie in start anew, as no huge pages: pages are about to be purged, or are a
+ * SuperSlab, which is purged slab by slab. None of them is RISING. */
 void hk_arena_cool(struct arena *a, uint32_t first, uint32_t pages);
 
 /* SuperSlabs where they do not come from arenas: mapped and unmapped one by one. All but the _locked ones take the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Gives dirty pages of free runs back to the system. No system call is made under the lock: runs are taken out of their
- * bins, purged, and entered again; meanwhile nobody can use them, so a batch is small.
+ * Gives dirty pages of free runs back to the system. No memory is given back under the lock: runs are taken out of
+ * their bins, purged, and entered again; meanwhile nobody can use them, so a batch is small.
  */
 #include "base/assert.h"
 #include "os/os.h"
@@ -64,7 +64,10 @@ static void take_out(struct batch *b, uint32_t ref)
     set_page(page_of(ref + pages - 1), 0, PAGE_INTERIOR);
     set_page(p, pages, PAGE_PURGING);
     b->run[b->runs++] = ref;
+    unsigned before = b->ranges;
     list_ranges(b, ref, pages);
+    for (unsigned i = before; HK_HOT_SPAN && i < b->ranges; i++)
+        hk_arena_cool(arena_of(ref), number_of(b->range[i].ref), b->range[i].pages);
 }
 
 static void collect(struct batch *b, const struct arena_node *n, uint32_t now, uint32_t delay_ms, size_t bytes)
@@ -76,7 +79,7 @@ static void collect(struct batch *b, const struct arena_node *n, uint32_t now, u
             next = page_of(ref)->next;
             if (b->runs == BATCH_RUNS || b->ranges == BATCH_RANGES || b->bytes >= bytes)
                 return;
-            if (is_due(page_of(ref), now, delay_ms))
+            if (is_due(page_of(ref), now, delay_ms) && !hk_arena_rises(ref, pages_of(page_of(ref))))
                 take_out(b, ref);
         }
     }
@@ -100,8 +103,6 @@ static void put_back(struct batch *b, uint32_t now)
         struct arena *a = arena_of(b->range[i].ref);
         if (!b->range[i].done)
             continue;
-        if (HK_HOT_SPAN)
-            hk_arena_cool(a, number_of(b->range[i].ref), b->range[i].pages);
         size_t was = hk_bits_clear(a->dirty, number_of(b->range[i].ref), b->range[i].pages);
         hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
     }
@@ -123,8 +124,7 @@ size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t keep)
         b.runs = b.ranges = 0;
         b.bytes = 0;
         hk_lock(&hk_arenas.lock);
-        /* Beside a unit that is made resident nothing can be purged: the next one who asks finds it done. */
-        size_t dirty = hk_arenas.rising == 0 ? hk_arena_dirty() : 0;
+        size_t dirty = hk_arena_dirty();
         for (unsigned node = 0; dirty > keep && node < hk_numa_nodes(); node++)
             collect(&b, &hk_arenas.node[node], now, delay_ms, hk_min(dirty - keep, BATCH_BYTES));
         hk_unlock(&hk_arenas.lock);

@@ -8,22 +8,27 @@
  * fault, and moving it costs more than the huge page brings. A program that uses the same part of the same blocks again
  * and again stays as small as it is.
  *
- * Looks are made under the arena lock, nine at a unit in its first 6000 reuses; the huge page is made without it, by
- * the thread whose run was the last, in about 100 us, and the purge waits.
+ * Looks are made under the arena lock, at most fourteen at a unit in its first 3000 reuses; the huge page is made
+ * without it, by the thread whose run was the last, while the purge passes the unit's runs by and nobody makes it a
+ * SuperSlab.
  */
 #include "base/options.h"
 #include "os/os.h"
+#include "os/thread.h"
 #include "superslab/ss_arena_priv.h"
 
-#define STEP 24u     /* reuses between the first three looks at a unit; the distance doubles from then on */
+#define STEP 24u     /* reuses between the first looks at a unit, */
+#define LOOKS 8u     /* so many, while it grows; the distance doubles from then on */
 #define STEPS 32768u /* until here */
 
-/* Units that must have had their third look before they say something about others, and the number from which the older
- * half of what they said counts no more. */
+#define REFUSALS 8u /* units that the system refused, after which it is not asked again */
+
+/* Looks that must have seen two steps before they say something, and the number from which the older half of what was
+ * seen counts no more: what a heap does while it grows is not what it does later. */
 #define UNITS_LEAST 4u
 #define UNITS_MOST 64u
 
-/* Where the units go: with each step fewer of the touched pages are new, always in the same proportion, so all steps
+/* Where units go: with each step fewer of the touched pages are new, always in the same proportion, so all steps
  * together are a geometric series. Its sum is at least half of a unit, and the last step more than chance. */
 static bool fills_up(const struct growth *g)
 {
@@ -34,7 +39,8 @@ static bool fills_up(const struct growth *g)
     return g->before >= half || g->first * g->first >= (half - g->before) * slower; /* before + first^2 / slower */
 }
 
-static void learn(struct growth *g, const struct unit *u, uint32_t pages)
+/* Two steps of a unit: `growth` pages more in the last one. */
+static void learn(struct growth *g, const struct unit *u, uint32_t growth)
 {
     if (g->units == UNITS_MOST) {
         g->units /= 2;
@@ -45,7 +51,7 @@ static void learn(struct growth *g, const struct unit *u, uint32_t pages)
     g->units++;
     g->before += u->pages - u->growth;
     g->first += u->growth;
-    g->second += pages - hk_min(pages, u->pages);
+    g->second += growth;
 }
 
 /* All pages of the unit belong to live runs or may be resident anyway: then a huge page makes nothing resident that the
@@ -69,22 +75,32 @@ static char *base_of(const struct arena *a, uint32_t unit)
     return a->base + (size_t)unit * HK_SUPERSLAB_SIZE;
 }
 
+static bool may_look(void)
+{
+    return hk_opt(HK_OPT_HOT_SPAN_HUGE) != 0 && hk_arenas.refused < REFUSALS && hk_os_may_collapse();
+}
+
 bool hk_arena_look(struct arena *a, uint32_t unit)
 {
     struct unit *u = &a->unit[unit];
+    u->left = STEPS - 1;
+    if (u->state != UNIT_COLD || !may_look())
+        return false;
     uint32_t pages = (uint32_t)(hk_os_resident(base_of(a, unit), HK_SUPERSLAB_SIZE) / HK_PAGE);
+    uint32_t growth = pages - (uint32_t)hk_min(pages, u->pages); /* less: swapped out, which is not untouched */
     u->looks += u->looks < UINT8_MAX;
-    u->left = (uint16_t)(hk_min(u->looks < 3 ? STEP : (size_t)STEP << hk_min(u->looks - 2u, 16), STEPS) - 1);
-    if (u->looks == 2)
-        u->growth = (uint16_t)(pages - hk_min(pages, u->pages));
-    if (u->looks == 3)
-        learn(&hk_arenas.growth, u, pages);
+    if (u->looks >= 3 && u->looks <= LOOKS)
+        learn(&hk_arenas.growth, u, growth);
+    if (u->looks > 1 && growth == 0) /* not: little; what is learnt must not be of the fast ones alone */
+        u->looks = (uint8_t)hk_max(u->looks, LOOKS + 1);
+    u->left = (uint16_t)(hk_min((size_t)STEP << (u->looks > LOOKS ? hk_min(u->looks - LOOKS, 12) : 0), STEPS) - 1);
+    u->growth = (uint16_t)growth;
     u->pages = (uint16_t)pages;
-    bool fills = pages >= STEP && pages <= UNIT_PAGES / 2 && fills_up(&hk_arenas.growth);
-    if (u->looks < 3 || !fills || u->state != UNIT_COLD || hk_opt(HK_OPT_HOT_SPAN_HUGE) == 0 || !is_whole(a, unit))
+    bool fills = u->looks >= 3 && growth >= STEP / 2 && pages <= UNIT_PAGES / 2 && fills_up(&hk_arenas.growth);
+    if (!fills || !is_whole(a, unit))
         return false;
     u->state = UNIT_RISING;
-    hk_arenas.rising++;
+    hk_add_relaxed(&hk_arenas.rising, 1); /* under the lock */
     return true;
 }
 
@@ -92,20 +108,34 @@ void hk_arena_raise(uint32_t ref)
 {
     struct arena *a = arena_of(ref);
     uint32_t unit = number_of(ref) / UNIT_PAGES;
+    if (a->no_huge)
+        hk_os_hint_huge(base_of(a, unit), HK_SUPERSLAB_SIZE);
     bool done = hk_os_collapse(base_of(a, unit));
-    hk_lock(&hk_arenas.lock);
-    hk_arenas.rising--;
-    if (a->unit[unit].state == UNIT_RISING)
-        a->unit[unit].state = done ? UNIT_WARM : UNIT_COLD;
-    else if (done) /* a SuperSlab meanwhile */
+    if (!done && a->no_huge)
         hk_os_hint_no_huge(base_of(a, unit), HK_SUPERSLAB_SIZE);
+    hk_lock(&hk_arenas.lock);
+    a->unit[unit].state = done ? UNIT_WARM : UNIT_COLD;
+    a->unit[unit].left = STEPS - 1; /* a huge page needs no looks, and who refuses is left alone for a while */
+    hk_arenas.refused += !done;
+    /* 0 already where a handler came meanwhile, forked, and this is the child */
+    if (hk_load_relaxed(&hk_arenas.rising) != 0)
+        hk_sub_relaxed(&hk_arenas.rising, 1);
     hk_unlock(&hk_arenas.lock);
+    hk_thread_wake(&hk_arenas.rising);
+}
+
+void hk_arena_wait(void)
+{
+    uint32_t rising = hk_load_relaxed(&hk_arenas.rising);
+    hk_unlock(&hk_arenas.lock);
+    hk_thread_sleep(&hk_arenas.rising, rising, 10);
+    hk_lock(&hk_arenas.lock);
 }
 
 void hk_arena_cool(struct arena *a, uint32_t first, uint32_t pages)
 {
     for (uint32_t unit = first / UNIT_PAGES; unit * UNIT_PAGES < first + pages; unit++) {
-        if (a->unit[unit].state != UNIT_COLD)
+        if (a->unit[unit].state != UNIT_COLD && a->no_huge)
             hk_os_hint_no_huge(base_of(a, unit), HK_SUPERSLAB_SIZE);
         a->unit[unit] = (struct unit){0};
     }

@@ -51,6 +51,13 @@ uint64_t fake_os_failures(void);
 /* Nothing is refused any more. */
 void fake_os_recover(void);
 
+/* From now on the thread is in a sandbox (hk_os_may_collapse); how often that was asked since the last reset. */
+void fake_os_sandbox(void);
+uint64_t fake_os_looks(void);
+
+/* Called at the start of each hk_os_collapse until the next reset; NULL is nothing. */
+void fake_os_at_collapse(void (*call)(void));
+
 /* The clock moves only by this. */
 void fake_os_travel(uint32_t ms);
 
