@@ -60,6 +60,7 @@ struct unit {
 /* What looks at units saw of two steps each, added up. */
 struct growth {
     uint32_t units;
+    uint32_t full;                  /* units more than half resident at the last looks, without one that was not */
     uint64_t before, first, second; /* pages resident before, more after the first step, more after the second */
 };
 

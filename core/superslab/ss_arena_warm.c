@@ -8,20 +8,21 @@
  * fault, and moving it costs more than the huge page brings. A program that uses the same part of the same blocks again
  * and again stays as small as it is.
  *
- * Looks are made under the arena lock, at most fourteen at a unit in its first 3000 reuses; the huge page is made
- * without it, by the thread whose run was the last, while the purge passes the unit's runs by and nobody makes it a
- * SuperSlab.
+ * A look costs as much as thousands of small blocks. So one unit in four is looked at until it is clear what becomes
+ * of them, and none any more that is half resident. Looks are made under the arena lock; the huge page is made without
+ * it, by the thread whose run was the last, while the purge passes the unit's runs by and nobody makes it a SuperSlab.
  */
 #include "base/options.h"
 #include "os/os.h"
 #include "os/thread.h"
 #include "superslab/ss_arena_priv.h"
 
-#define STEP 24u     /* reuses between the first looks at a unit, */
-#define LOOKS 8u     /* so many, while it grows; the distance doubles from then on */
+#define STEP 16u     /* reuses between looks at a unit, */
+#define LOOKS 9u     /* the first ones, of which one only begins to count; the distance doubles from then on */
 #define STEPS 32768u /* until here */
-
-#define REFUSALS 8u /* units that the system refused, after which it is not asked again */
+#define SCOUTS 4u    /* one unit in so many is looked at before it is known what becomes of them */
+#define FULL 8u      /* units found more than half resident, one after the other, that say the same of the next one */
+#define REFUSALS 8u  /* units that the system refused, after which it is not asked again */
 
 /* Looks that must have seen two steps before they say something, and the number from which the older half of what was
  * seen counts no more: what a heap does while it grows is not what it does later. */
@@ -75,29 +76,46 @@ static char *base_of(const struct arena *a, uint32_t unit)
     return a->base + (size_t)unit * HK_SUPERSLAB_SIZE;
 }
 
-static bool may_look(void)
+/* Counts what is resident in a scout and learns from it; does it still grow? */
+static bool scouts(struct unit *u, uint32_t pages)
 {
-    return hk_opt(HK_OPT_HOT_SPAN_HUGE) != 0 && hk_arenas.refused < REFUSALS && hk_os_may_collapse();
+    uint32_t growth = pages - (uint32_t)hk_min(pages, u->pages); /* less: swapped out, which is not untouched */
+    if (u->looks > 3 && u->looks <= LOOKS)
+        learn(&hk_arenas.growth, u, growth);
+    if (u->looks > 2 && growth == 0) /* not: little; what is learnt must not be of the fast ones alone */
+        u->looks = (uint8_t)hk_max(u->looks, LOOKS + 1);
+    u->growth = (uint16_t)growth;
+    u->pages = (uint16_t)pages;
+    return u->looks > 3 && growth >= STEP / 2;
 }
 
 bool hk_arena_look(struct arena *a, uint32_t unit)
 {
     struct unit *u = &a->unit[unit];
+    bool scout = unit % SCOUTS == 0, first = u->looks == 0;
+    u->left = STEP - 1;
+    u->looks += first;
+    if (first || (!scout && !fills_up(&hk_arenas.growth)))
+        return false;
     u->left = STEPS - 1;
-    if (u->state != UNIT_COLD || !may_look())
+    if (hk_arenas.growth.full >= FULL) { /* a look now and then, should the program do something else */
+        u->left = STEPS / 8 - 1;
+        hk_arenas.growth.full--;
+        return false;
+    }
+    if (u->state != UNIT_COLD || hk_opt(HK_OPT_HOT_SPAN_HUGE) == 0 || hk_arenas.refused >= REFUSALS ||
+        !hk_os_may_collapse())
         return false;
     uint32_t pages = (uint32_t)(hk_os_resident(base_of(a, unit), HK_SUPERSLAB_SIZE) / HK_PAGE);
-    uint32_t growth = pages - (uint32_t)hk_min(pages, u->pages); /* less: swapped out, which is not untouched */
+    if (pages > UNIT_PAGES / 2) {
+        hk_arenas.growth.full++;
+        return false;
+    }
+    hk_arenas.growth.full = 0;
     u->looks += u->looks < UINT8_MAX;
-    if (u->looks >= 3 && u->looks <= LOOKS)
-        learn(&hk_arenas.growth, u, growth);
-    if (u->looks > 1 && growth == 0) /* not: little; what is learnt must not be of the fast ones alone */
-        u->looks = (uint8_t)hk_max(u->looks, LOOKS + 1);
+    bool grows = scout ? scouts(u, pages) : pages >= STEP;
     u->left = (uint16_t)(hk_min((size_t)STEP << (u->looks > LOOKS ? hk_min(u->looks - LOOKS, 12) : 0), STEPS) - 1);
-    u->growth = (uint16_t)growth;
-    u->pages = (uint16_t)pages;
-    bool fills = u->looks >= 3 && growth >= STEP / 2 && pages <= UNIT_PAGES / 2 && fills_up(&hk_arenas.growth);
-    if (!fills || !is_whole(a, unit))
+    if (!grows || !fills_up(&hk_arenas.growth) || !is_whole(a, unit))
         return false;
     u->state = UNIT_RISING;
     hk_add_relaxed(&hk_arenas.rising, 1); /* under the lock */
