@@ -136,9 +136,24 @@ static struct hk_slab *find_partial(struct hk_heap *heap, unsigned cls, struct h
     return adopt(heap, cls, hk_numa_nodes() == 1);
 }
 
-/* A slab from the pool, or where that has no memory one of a thread that ended, far away. */
+/* Gives back the slabs that classes only keep for their next block. */
+static HK_NOINLINE void release_unused(struct hk_heap *heap)
+{
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct hk_slab *active = heap->cls[cls].active;
+        if (active != NULL && active->used == 0) {
+            heap->cls[cls].active = NULL;
+            hk_heap_release_locked(heap, active);
+        }
+    }
+}
+
+/* A slab from the pool, or where that has no memory one of a thread that ended, far away. Before it is an untouched one
+ * those go to the pool that have no block out. */
 static struct hk_slab *grow(struct hk_heap *heap, unsigned cls)
 {
+    if (HK_EMPTY_REUSE && hk_load_relaxed(&hk_pool_empty_slabs) == 0)
+        release_unused(heap);
     struct hk_slab *slab = hk_pool_acquire(cls, &heap->owner);
     if (HK_UNLIKELY(slab == NULL))
         return hk_numa_nodes() > 1 ? adopt(heap, cls, true) : NULL;

@@ -300,7 +300,6 @@ static void take_zeros(void *arg)
     void *blocks[200];
     unsigned zeros = 0, cls = hk_class_of(2048);
     struct hk_heap *heap = fixture_heap();
-    EXPECT(hk_heap_take_zero(heap, hk_class_of(64)) == NULL); /* small blocks are marked */
     for (unsigned i = 0; i < 200; i++) {
         blocks[i] = hk_heap_take_zero(heap, cls);
         if (blocks[i] == NULL)
@@ -318,7 +317,33 @@ static void take_zeros(void *arg)
         void *block = hk_heap_take_zero(heap, cls);
         EXPECT(block == NULL || unit_is_zero(block, hk_class_size(cls)));
     }
+    EXPECT(hk_heap_take_zero(heap, hk_class_of(64)) == NULL); /* small blocks are marked */
     fixture_check(heap);
+}
+
+/* Classes keep a slab for their next block, but not while others would take untouched memory. */
+static void keep_and_give(void *arg)
+{
+    (void)arg;
+    unsigned other = hk_class_of(2048);
+    void *one;
+    struct hk_heap *heap = fixture_heap();
+    for (unsigned cls = KIB; cls < KIB + 4; cls++) {
+        fixture_take(heap, cls, &one, 1);
+        EXPECT(hk_heap_give(heap, &one, 1) == 1);
+    }
+    EXPECT(fixture_owned_slabs() == (HK_EMPTY_REUSE ? 1 : 4));
+    unsigned n = 4 * hk_class_capacity(other);
+    for (unsigned i = 0; i < n; i++)
+        fixture_take(heap, other, &one, 1);
+    EXPECT(fixture_owned_slabs() == (HK_EMPTY_REUSE ? 4 : 8));
+    fixture_check(heap);
+}
+
+static void what_a_class_only_keeps_goes_before_untouched_memory(void **state)
+{
+    (void)state;
+    unit_passes(keep_and_give, NULL);
 }
 
 static void zero_blocks_are_virgin(void **state)
@@ -440,6 +465,7 @@ int main(void)
         cmocka_unit_test(nobody_waits_for_a_sleeping_owner),
         cmocka_unit_test(no_chain_is_left_with_a_dead_owner),
         cmocka_unit_test(blocks_go_one_by_one_too),
+        cmocka_unit_test(what_a_class_only_keeps_goes_before_untouched_memory),
         cmocka_unit_test(zero_blocks_are_virgin),
         cmocka_unit_test(without_memory_there_are_no_blocks),
         cmocka_unit_test(threads_trade_blocks),
