@@ -108,7 +108,7 @@ bool hk_os_may_collapse(void)
     if (hk_os_page_size() != 4096 || !read_file("/proc/thread-self/status", text, sizeof text))
         return false;
     const char *seccomp = strstr(text, "\nSeccomp:\t");
-    return seccomp == NULL || seccomp[10] == '0';
+    return seccomp != NULL && seccomp[10] == '0'; /* a long list of groups may leave no room for it */
 }
 
 bool hk_os_collapse(void *ptr)
