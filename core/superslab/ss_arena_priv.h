@@ -48,20 +48,27 @@ enum unit_state {
     UNIT_WARM,     /* a huge page */
 };
 
-/* What is known of a unit's page runs (ss_arena_warm.c). */
+/* What is known of a unit's page runs (ss_arena_warm.c). Reuses are counted in steps. */
 struct unit {
-    uint16_t left;   /* reuses until the next look */
-    uint8_t looks;   /* so far */
-    uint8_t state;   /* enum unit_state */
-    uint16_t pages;  /* resident at the last look */
-    uint16_t growth; /* from the look before */
+    uint8_t left;   /* reuses until the next step */
+    uint8_t looks;  /* so far, and one for the step before the first */
+    uint8_t state;  /* enum unit_state */
+    bool settled;   /* nothing more is learnt from it */
+    uint16_t wait;  /* steps until the next look */
+    uint16_t base;  /* pages resident at the first look, */
+    uint16_t pages; /* at the last one */
 };
 
-/* What looks at units saw of two steps each, added up. */
+#define LEVELS 4 /* lengths of stretches, each twice the one before */
+
+/* What looks at units saw, added up. */
 struct growth {
-    uint32_t units;
-    uint32_t full;                  /* units more than half resident at the last looks, without one that was not */
-    uint64_t before, first, second; /* pages resident before, more after the first step, more after the second */
+    uint32_t full; /* units more than half resident at the last looks, without one that was not */
+    uint32_t skip; /* looks not to make */
+    struct level {
+        uint32_t units;
+        uint64_t before, first, second; /* pages resident before, more after a stretch, more after another */
+    } level[LEVELS];
 };
 
 struct arena {

@@ -8,8 +8,9 @@
  * fault, and moving it costs more than the huge page brings. A program that uses the same part of the same blocks again
  * and again stays as small as it is.
  *
- * A look costs as much as thousands of small blocks. So one unit in four is looked at until it is clear what becomes
- * of them, and none any more that is half resident. Looks are made under the arena lock; the huge page is made without
+ * How much that will be is guessed from all units together: of one unit it would be known only when it is too late. A
+ * look costs as much as thousands of small blocks, so the distance doubles from look to look, and where unit after unit
+ * is half resident already, few more are looked at. Looks are made under the arena lock; the huge page is made without
  * it, by the thread whose run was the last, while the purge passes the unit's runs by and nobody makes it a SuperSlab.
  */
 #include "base/options.h"
@@ -17,42 +18,55 @@
 #include "os/thread.h"
 #include "superslab/ss_arena_priv.h"
 
-#define STEP 16u     /* reuses between looks at a unit, */
-#define LOOKS 9u     /* the first ones, of which one only begins to count; the distance doubles from then on */
-#define STEPS 32768u /* until here */
-#define SCOUTS 4u    /* one unit in so many is looked at before it is known what becomes of them */
-#define FULL 8u      /* units found more than half resident, one after the other, that say the same of the next one */
-#define REFUSALS 8u  /* units that the system refused, after which it is not asked again */
+#define STEP 16u      /* reuses between the first looks at a unit */
+#define BEGUN 3u      /* looks from which there are two stretches to compare */
+#define LONGEST 2048u /* steps from one look to the next */
+#define PACE 2u       /* most reuses for a new page, over all units, */
+#define SLOWEST 4u    /* and in the unit that is to become a huge page */
+#define REFUSALS 8u   /* units that the system refused, after which it is not asked again */
 
-/* Looks that must have seen two steps before they say something, and the number from which the older half of what was
- * seen counts no more: what a heap does while it grows is not what it does later. */
+/* So many units found more than half resident, one after the other, say the same of so many next ones. */
+#define FULL 4u
+#define SKIPPED 32u
+
+/* Units that a level must have seen before it says something, and the number from which the older half of what it saw
+ * counts no more: what a heap does while it grows is not what it does later. */
 #define UNITS_LEAST 4u
 #define UNITS_MOST 64u
 
-/* Where units go: with each step fewer of the touched pages are new, always in the same proportion, so all steps
- * together are a geometric series. Its sum is at least half of a unit, and the last step more than chance. */
-static bool fills_up(const struct growth *g)
+/* Where units go: if of the touched pages always the same proportion is new, stretches of equal length add up to a
+ * geometric series. (Pages are not touched equally often, so later there are more new ones than it says.) Its sum is
+ * to be a third of a unit. */
+static bool level_fills_up(const struct level *l, uint64_t reuses)
 {
-    uint64_t half = (uint64_t)g->units * UNIT_PAGES / 2;
-    if (g->units < UNITS_LEAST || g->second < g->units * (STEP / 2))
+    uint64_t third = (uint64_t)l->units * UNIT_PAGES / 3;
+    if (l->units < UNITS_LEAST || l->second * PACE < l->units * reuses)
         return false;
-    uint64_t slower = g->first > g->second ? g->first - g->second : 0;
-    return g->before >= half || g->first * g->first >= (half - g->before) * slower; /* before + first^2 / slower */
+    uint64_t slower = l->first > l->second ? l->first - l->second : 0;
+    return l->before >= third || l->first * l->first >= (third - l->before) * slower; /* before + first^2 / slower */
 }
 
-/* Two steps of a unit: `growth` pages more in the last one. */
-static void learn(struct growth *g, const struct unit *u, uint32_t growth)
+/* Long stretches know more, but short ones know it sooner. */
+static bool fills_up(const struct growth *g)
 {
-    if (g->units == UNITS_MOST) {
-        g->units /= 2;
-        g->before /= 2;
-        g->first /= 2;
-        g->second /= 2;
+    for (unsigned i = 0; i < LEVELS; i++)
+        if (level_fills_up(&g->level[i], (uint64_t)STEP << i))
+            return true;
+    return false;
+}
+
+static void learn(struct level *l, uint32_t before, uint32_t first, uint32_t second)
+{
+    if (l->units == UNITS_MOST) {
+        l->units /= 2;
+        l->before /= 2;
+        l->first /= 2;
+        l->second /= 2;
     }
-    g->units++;
-    g->before += u->pages - u->growth;
-    g->first += u->growth;
-    g->second += growth;
+    l->units++;
+    l->before += before;
+    l->first += first;
+    l->second += second;
 }
 
 /* All pages of the unit belong to live runs or may be resident anyway: then a huge page makes nothing resident that the
@@ -76,46 +90,81 @@ static char *base_of(const struct arena *a, uint32_t unit)
     return a->base + (size_t)unit * HK_SUPERSLAB_SIZE;
 }
 
-/* Counts what is resident in a scout and learns from it; does it still grow? */
-static bool scouts(struct unit *u, uint32_t pages)
+/* Nothing more is learnt from this unit, and no look at it comes early. */
+static bool settle(struct unit *u, uint32_t steps)
+{
+    u->settled = true;
+    u->wait = (uint16_t)steps;
+    return false;
+}
+
+/* Steps between two looks: each stretch but the first few is as long as all since the look that began to count. */
+static uint32_t stretch(uint32_t looks)
+{
+    return looks <= BEGUN ? 1 : (uint32_t)hk_min((size_t)1 << hk_min(looks - BEGUN, 16), LONGEST);
+}
+
+/* Enters what a look found: where two stretches can be compared, it says where the unit goes; where all stretches have
+ * been seen, or it grew no more, and it grows again, it begins anew. Does it grow? */
+static bool enter(struct growth *g, struct unit *u, uint32_t pages, bool due)
 {
     uint32_t growth = pages - (uint32_t)hk_min(pages, u->pages); /* less: swapped out, which is not untouched */
-    if (u->looks > 3 && u->looks <= LOOKS)
-        learn(&hk_arenas.growth, u, growth);
-    if (u->looks > 2 && growth == 0) /* not: little; what is learnt must not be of the fast ones alone */
-        u->looks = (uint8_t)hk_max(u->looks, LOOKS + 1);
-    u->growth = (uint16_t)growth;
+    uint32_t first = u->pages - (uint32_t)hk_min(u->pages, u->base);
+    bool grows = growth * SLOWEST >= (stretch(u->looks) - u->wait) * STEP;
+    bool teaches = due && !u->settled && u->looks >= BEGUN && u->looks < BEGUN + LEVELS;
+    if (teaches) {
+        unsigned level = u->looks - BEGUN, end = growth == 0 ? LEVELS : level + 1; /* 0: the series is at its end */
+        for (; level < end; level++)
+            learn(&g->level[level], u->base, first, growth);
+        u->settled = growth == 0;
+    } else if (u->looks == 1 || (due && grows && u->looks >= BEGUN)) {
+        u->base = (uint16_t)pages;
+        u->looks = 1;
+        u->settled = false;
+    }
     u->pages = (uint16_t)pages;
-    return u->looks > 3 && growth >= STEP / 2;
+    u->looks += u->looks < UINT8_MAX;
+    u->wait = (uint16_t)stretch(u->looks);
+    return grows;
+}
+
+/* Has the system been told, or does it say, that there is nothing to look for? */
+static bool must_not_look(void)
+{
+    return hk_opt(HK_OPT_HOT_SPAN_HUGE) == 0 || hk_arenas.refused >= REFUSALS || !hk_os_may_collapse();
 }
 
 bool hk_arena_look(struct arena *a, uint32_t unit)
 {
     struct unit *u = &a->unit[unit];
-    bool scout = unit % SCOUTS == 0, first = u->looks == 0;
+    struct growth *g = &hk_arenas.growth;
     u->left = STEP - 1;
-    u->looks += first;
-    if (first || (!scout && !fills_up(&hk_arenas.growth)))
-        return false;
-    u->left = STEPS - 1;
-    if (hk_arenas.growth.full >= FULL) { /* a look now and then, should the program do something else */
-        u->left = STEPS / 8 - 1;
-        hk_arenas.growth.full--;
+    if (u->looks == 0) { /* the reuses before are not known */
+        u->looks = u->wait = 1;
         return false;
     }
-    if (u->state != UNIT_COLD || hk_opt(HK_OPT_HOT_SPAN_HUGE) == 0 || hk_arenas.refused >= REFUSALS ||
-        !hk_os_may_collapse())
+    bool due = --u->wait == 0;
+    if (!due && (u->settled || !fills_up(g)))
         return false;
+    if (g->skip != 0) {
+        g->skip--;
+        return settle(u, LONGEST / 8);
+    }
+    if (u->state != UNIT_COLD || must_not_look())
+        return settle(u, LONGEST);
+
     uint32_t pages = (uint32_t)(hk_os_resident(base_of(a, unit), HK_SUPERSLAB_SIZE) / HK_PAGE);
+    bool grows = enter(g, u, pages, due);
     if (pages > UNIT_PAGES / 2) {
-        hk_arenas.growth.full++;
-        return false;
+        if (++g->full >= FULL)
+            g->skip = SKIPPED;
+        return settle(u, LONGEST);
     }
-    hk_arenas.growth.full = 0;
-    u->looks += u->looks < UINT8_MAX;
-    bool grows = scout ? scouts(u, pages) : pages >= STEP;
-    u->left = (uint16_t)(hk_min((size_t)STEP << (u->looks > LOOKS ? hk_min(u->looks - LOOKS, 12) : 0), STEPS) - 1);
-    if (!grows || !fills_up(&hk_arenas.growth) || !is_whole(a, unit))
+    g->full = 0;
+    if (!fills_up(g))
+        return false;
+    u->settled = true;
+    if (pages < STEP || !grows || !is_whole(a, unit))
         return false;
     u->state = UNIT_RISING;
     hk_add_relaxed(&hk_arenas.rising, 1); /* under the lock */
@@ -133,7 +182,7 @@ void hk_arena_raise(uint32_t ref)
         hk_os_hint_no_huge(base_of(a, unit), HK_SUPERSLAB_SIZE);
     hk_lock(&hk_arenas.lock);
     a->unit[unit].state = done ? UNIT_WARM : UNIT_COLD;
-    a->unit[unit].left = STEPS - 1; /* a huge page needs no looks, and who refuses is left alone for a while */
+    settle(&a->unit[unit], LONGEST); /* a huge page needs no looks, and who refuses is left alone for a while */
     hk_arenas.refused += !done;
     /* 0 already where a handler came meanwhile, forked, and this is the child */
     if (hk_load_relaxed(&hk_arenas.rising) != 0)

@@ -20,6 +20,7 @@ struct use {
     size_t least, more; /* pages of a run: least ... least + more, in steps of `step` */
     size_t step;
     size_t touched; /* from its start; 0: the first page and the last */
+    size_t share;   /* of the memory's pages, in %, that are ever touched; 0: all */
 };
 
 /* Each thread has its own. */
@@ -27,12 +28,22 @@ static _Thread_local char *slot[SLOTS];
 static _Thread_local size_t length[SLOTS];
 static _Thread_local uint64_t seed = 5;
 
+/* Pages that are touched lie anywhere, and always the same are; in every unit the same, so that it does not depend on
+ * where units lie. */
+static void write_page(char *page, size_t value, const struct use *use)
+{
+    if (use->share == 0 || (uintptr_t)page % HK_SUPERSLAB_SIZE / HK_PAGE * 61 % 100 < use->share)
+        *page = (char)value;
+}
+
 static void write_run(char *run, size_t pages, const struct use *use)
 {
     for (size_t page = 0; page < hk_min(use->touched, pages); page++)
-        run[page * HK_PAGE] = (char)page;
-    if (use->touched == 0)
-        run[0] = run[pages * HK_PAGE - 1] = (char)pages;
+        write_page(run + page * HK_PAGE, page, use);
+    if (use->touched == 0) {
+        write_page(run, pages, use);
+        write_page(run + pages * HK_PAGE - 1, pages, use);
+    }
 }
 
 static void turn_over(unsigned turns, const struct use *use)
@@ -42,21 +53,29 @@ static void turn_over(unsigned turns, const struct use *use)
         size_t pages = use->least + unit_random(&seed, use->more / use->step + 1) * use->step;
         bool zero;
         if (slot[at] != NULL) {
-            EXPECT(use->touched != 0 || slot[at][length[at] * HK_PAGE - 1] == (char)length[at]);
+            EXPECT(use->touched != 0 || use->share != 0 || slot[at][length[at] * HK_PAGE - 1] == (char)length[at]);
             EXPECT(hk_arena_give(slot[at]));
             slot[at] = NULL;
         }
         slot[at] = hk_arena_take(pages, HK_PAGE, &zero);
         EXPECT(slot[at] != NULL);
-        EXPECT(!zero ||
-               (slot[at][0] == 0 && slot[at][pages * HK_PAGE - 1] == 0)); /* reading makes pages count as resident */
+        EXPECT(!zero || use->share != 0 || /* reading makes pages count as resident */
+               (slot[at][0] == 0 && slot[at][pages * HK_PAGE - 1] == 0));
         length[at] = pages;
         write_run(slot[at], pages, use);
     }
     EXPECT(hk_arena_check());
 }
 
-static const struct use ends = {16, 400, 1, 0};
+static void give_all(void)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        EXPECT(slot[i] == NULL || hk_arena_give(slot[i]));
+        slot[i] = NULL;
+    }
+}
+
+static const struct use ends = {16, 400, 1, 0, 0};
 
 static void all_is_touched(void *arg)
 {
@@ -85,10 +104,56 @@ static void none(void *arg)
 static void where_the_same_pages_are_used_again_none_does(void **state)
 {
     (void)state;
-    struct use same = {64, 0, 1, 16}, coarse = {64, 256, 64, 10}, full = {16, 400, 1, 416};
+    struct use same = {64, 0, 1, 16, 0}, coarse = {64, 256, 64, 10, 0}, full = {16, 400, 1, 416, 0};
     unit_passes(none, &same);   /* one length: a quarter of each */
     unit_passes(none, &coarse); /* lengths of which each is a multiple: ten pages of each 64 */
     unit_passes(none, &full);   /* all of it at once: there is nothing to gain */
+}
+
+/* It is guessed from samples, but what comes of it must not depend on chance. */
+static void little_is_touched(void *arg)
+{
+    struct use quarter = {16, 400, 1, 0, 25};
+    seed = (uintptr_t)arg;
+    turn_over(12000, &quarter);
+    EXPECT(fake_os_count(FAKE_COLLAPSE) == 0);
+}
+
+static void all_is_touched_later(void *arg)
+{
+    struct use twentieth = {16, 400, 1, 0, 5};
+    seed = (uintptr_t)arg;
+    turn_over(2000, &twentieth);
+    EXPECT(fake_os_count(FAKE_COLLAPSE) == 0);
+    give_all();
+    turn_over(8000, &ends);
+    uint64_t huge = fake_os_count(FAKE_COLLAPSE);
+    EXPECT(HK_HOT_SPAN ? huge >= 20 : huge == 0);
+}
+
+static void whichever_blocks_there_are(void **state)
+{
+    (void)state;
+    for (uintptr_t i = 1; i <= 8; i++) {
+        unit_passes(little_is_touched, (void *)i);
+        unit_passes(all_is_touched_later, (void *)i);
+    }
+}
+
+static void few_units(void *arg)
+{
+    seed = (uintptr_t)arg;
+    struct use less = {16, 100, 1, 0, 0};
+    turn_over(6000, &less);
+    uint64_t huge = fake_os_count(FAKE_COLLAPSE);
+    EXPECT(HK_HOT_SPAN ? huge >= 4 && huge <= 12 : huge == 0);
+}
+
+static void and_in_a_few_units(void **state)
+{
+    (void)state;
+    for (uintptr_t i = 1; i <= 8; i++)
+        unit_passes(few_units, (void *)i);
 }
 
 static void small_heap(void *arg)
@@ -189,10 +254,7 @@ static void purge(void *arg)
     (void)arg;
     turn_over(6000, &ends);
     uint64_t huge = fake_os_count(FAKE_COLLAPSE), hints = fake_os_count(FAKE_HINT);
-    for (unsigned i = 0; i < SLOTS; i++) {
-        EXPECT(slot[i] == NULL || hk_arena_give(slot[i]));
-        slot[i] = NULL;
-    }
+    give_all();
     size_t dirty = hk_arena_dirty();
     EXPECT(hk_arena_purge(hk_os_now_ms(), 0, 0) == dirty && hk_arena_dirty() == 0 && hk_arena_check());
     /* the second arena's units were never hinted */
@@ -213,8 +275,7 @@ static void take_superslabs(void *arg)
     (void)arg;
     turn_over(6000, &ends);
     uint64_t huge = fake_os_count(FAKE_COLLAPSE), hints = fake_os_count(FAKE_HINT);
-    for (unsigned i = 0; i < SLOTS; i++)
-        EXPECT(slot[i] == NULL || hk_arena_give(slot[i]));
+    give_all();
     for (unsigned i = 0; i < 100 && hk_arena_dirty() != 0; i++) {
         uint32_t clean;
         EXPECT(hk_arena_take_superslab(0, &clean) != NULL);
@@ -299,10 +360,7 @@ static void *take_all(void *arg)
 static void give_all_and_take_them(void)
 {
     fake_os_at_collapse(NULL);
-    for (unsigned i = 0; i < SLOTS; i++) {
-        EXPECT(slot[i] == NULL || hk_arena_give(slot[i]));
-        slot[i] = NULL;
-    }
+    give_all();
     EXPECT(pthread_create(&taker, NULL, take_all, NULL) == 0);
     for (unsigned i = 0; i < 100 && !ended; i++)
         usleep(1000); /* it waits for us as soon as it comes to the unit */
@@ -336,8 +394,7 @@ static void *turn_over_and_purge(void *arg)
         hk_arena_purge(hk_os_now_ms(), 0, 8 * HK_MIB);
         turn_over(100, &ends);
     }
-    for (unsigned i = 0; i < SLOTS; i++)
-        EXPECT(slot[i] == NULL || hk_arena_give(slot[i]));
+    give_all();
     return NULL;
 }
 
@@ -365,6 +422,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_reuse_touches_new_pages_units_become_huge),
         cmocka_unit_test(where_the_same_pages_are_used_again_none_does),
+        cmocka_unit_test(whichever_blocks_there_are),
+        cmocka_unit_test(and_in_a_few_units),
         cmocka_unit_test(a_small_heap_stays_as_it_is),
         cmocka_unit_test(an_option_switches_it_off),
         cmocka_unit_test(in_a_sandbox_nothing_is_looked_at),
