@@ -51,12 +51,12 @@ enum unit_state {
 /* What is known of a unit's page runs (ss_arena_warm.c). Reuses are counted in steps. */
 struct unit {
     uint8_t left;   /* reuses until the next step */
-    uint8_t looks;  /* so far, and one for the step before the first */
+    uint8_t looks;  /* since it began, and one for its beginning; 0: not begun */
     uint8_t state;  /* enum unit_state */
-    bool settled;   /* nothing more is learnt from it */
+    bool tried;     /* looked at already since the last stretch ended */
     uint16_t wait;  /* steps until the next look */
-    uint16_t base;  /* pages resident at the first look, */
-    uint16_t pages; /* at the last one */
+    uint16_t base;  /* pages resident at the first look since it began, */
+    uint16_t pages; /* at the end of the last stretch */
 };
 
 #define LEVELS 4 /* lengths of stretches, each twice the one before */
@@ -66,7 +66,7 @@ struct growth {
     uint32_t full; /* units more than half resident at the last looks, without one that was not */
     uint32_t skip; /* looks not to make */
     struct level {
-        uint32_t units;
+        uint32_t samples;               /* two stretches of one unit each */
         uint64_t before, first, second; /* pages resident before, more after a stretch, more after another */
     } level[LEVELS];
 };

@@ -8,45 +8,49 @@
  * fault, and moving it costs more than the huge page brings. A program that uses the same part of the same blocks again
  * and again stays as small as it is.
  *
- * How much that will be is guessed from all units together: of one unit it would be known only when it is too late. A
- * look costs as much as thousands of small blocks, so the distance doubles from look to look, and where unit after unit
- * is half resident already, few more are looked at. Looks are made under the arena lock; the huge page is made without
- * it, by the thread whose run was the last, while the purge passes the unit's runs by and nobody makes it a SuperSlab.
+ * A look asks the system how many pages of a unit are resident. The first one comes after some reuses, the next ones
+ * after as many again, then at distances that double: it costs as much as thousands of small blocks. What becomes of a
+ * unit one would know too late if one asked it alone, so what two stretches of equal length showed is added up over all
+ * units, for each length apart; see fills_up. That is asked at each look, and what it says may change.
+ *
+ * Looks are made under the arena lock; the huge page is made without it, by the thread whose run was the last, while
+ * the purge passes the unit's runs by and nobody makes it a SuperSlab.
  */
 #include "base/options.h"
 #include "os/os.h"
 #include "os/thread.h"
 #include "superslab/ss_arena_priv.h"
 
-#define STEP 16u      /* reuses between the first looks at a unit */
-#define BEGUN 3u      /* looks from which there are two stretches to compare */
-#define LONGEST 2048u /* steps from one look to the next */
+#define STEP 16u      /* reuses between the first looks at a unit; also counted in steps: */
+#define LONGEST 2048u /* most of them between two looks */
+#define COMPARED 3u   /* from this look on there are two stretches to compare */
 #define PACE 2u       /* most reuses for a new page, over all units, */
 #define SLOWEST 4u    /* and in the unit that is to become a huge page */
+#define NEWS 32u      /* new pages with which a unit begins anew that had nothing more to say */
 #define REFUSALS 8u   /* units that the system refused, after which it is not asked again */
 
 /* So many units found more than half resident, one after the other, say the same of so many next ones. */
 #define FULL 4u
 #define SKIPPED 32u
 
-/* Units that a level must have seen before it says something, and the number from which the older half of what it saw
- * counts no more: what a heap does while it grows is not what it does later. */
-#define UNITS_LEAST 4u
-#define UNITS_MOST 64u
+/* Samples that a level must have before it says something, and the number from which the older half counts no more:
+ * what a heap does while it grows is not what it does later. */
+#define SAMPLES_LEAST 4u
+#define SAMPLES_MOST 64u
 
 /* Where units go: if of the touched pages always the same proportion is new, stretches of equal length add up to a
  * geometric series. (Pages are not touched equally often, so later there are more new ones than it says.) Its sum is
  * to be a third of a unit. */
 static bool level_fills_up(const struct level *l, uint64_t reuses)
 {
-    uint64_t third = (uint64_t)l->units * UNIT_PAGES / 3;
-    if (l->units < UNITS_LEAST || l->second * PACE < l->units * reuses)
+    uint64_t third = (uint64_t)l->samples * UNIT_PAGES / 3;
+    if (l->samples < SAMPLES_LEAST || l->second * PACE < l->samples * reuses)
         return false;
     uint64_t slower = l->first > l->second ? l->first - l->second : 0;
     return l->before >= third || l->first * l->first >= (third - l->before) * slower; /* before + first^2 / slower */
 }
 
-/* Long stretches know more, but short ones know it sooner. */
+/* One level is enough: what it says is too little rather than too much, and short stretches know it sooner. */
 static bool fills_up(const struct growth *g)
 {
     for (unsigned i = 0; i < LEVELS; i++)
@@ -57,13 +61,13 @@ static bool fills_up(const struct growth *g)
 
 static void learn(struct level *l, uint32_t before, uint32_t first, uint32_t second)
 {
-    if (l->units == UNITS_MOST) {
-        l->units /= 2;
+    if (l->samples == SAMPLES_MOST) {
+        l->samples /= 2;
         l->before /= 2;
         l->first /= 2;
         l->second /= 2;
     }
-    l->units++;
+    l->samples++;
     l->before += before;
     l->first += first;
     l->second += second;
@@ -90,42 +94,38 @@ static char *base_of(const struct arena *a, uint32_t unit)
     return a->base + (size_t)unit * HK_SUPERSLAB_SIZE;
 }
 
-/* Nothing more is learnt from this unit, and no look at it comes early. */
-static bool settle(struct unit *u, uint32_t steps)
-{
-    u->settled = true;
-    u->wait = (uint16_t)steps;
-    return false;
-}
-
-/* Steps between two looks: each stretch but the first few is as long as all since the look that began to count. */
+/* Steps between two looks: each stretch but the first ones is as long as all since the unit began. */
 static uint32_t stretch(uint32_t looks)
 {
-    return looks <= BEGUN ? 1 : (uint32_t)hk_min((size_t)1 << hk_min(looks - BEGUN, 16), LONGEST);
+    return looks <= COMPARED ? 1 : (uint32_t)hk_min((size_t)1 << hk_min(looks - COMPARED, 16), LONGEST);
 }
 
-/* Enters what a look found: where two stretches can be compared, it says where the unit goes; where all stretches have
- * been seen, or it grew no more, and it grows again, it begins anew. Does it grow? */
-static bool enter(struct growth *g, struct unit *u, uint32_t pages, bool due)
+/* Leaves a unit alone for so many steps; then it begins anew. */
+static void rest(struct unit *u, uint32_t steps)
 {
-    uint32_t growth = pages - (uint32_t)hk_min(pages, u->pages); /* less: swapped out, which is not untouched */
-    uint32_t first = u->pages - (uint32_t)hk_min(u->pages, u->base);
-    bool grows = growth * SLOWEST >= (stretch(u->looks) - u->wait) * STEP;
-    bool teaches = due && !u->settled && u->looks >= BEGUN && u->looks < BEGUN + LEVELS;
-    if (teaches) {
-        unsigned level = u->looks - BEGUN, end = growth == 0 ? LEVELS : level + 1; /* 0: the series is at its end */
-        for (; level < end; level++)
-            learn(&g->level[level], u->base, first, growth);
-        u->settled = growth == 0;
-    } else if (u->looks == 1 || (due && grows && u->looks >= BEGUN)) {
-        u->base = (uint16_t)pages;
+    u->looks = 1;
+    u->tried = false;
+    u->wait = (uint16_t)steps;
+}
+
+/* Enters what a look at the end of a stretch found. A unit that has grown no more, or through all lengths, teaches
+ * nothing until there is news. */
+static void enter(struct growth *g, struct unit *u, uint32_t pages, uint32_t growth)
+{
+    unsigned level = u->looks - COMPARED;
+    if (u->looks >= COMPARED + LEVELS && growth >= NEWS)
         u->looks = 1;
-        u->settled = false;
+    if (u->looks == 1) {
+        u->base = (uint16_t)pages;
+    } else if (u->looks >= COMPARED && level < LEVELS) {
+        learn(&g->level[level], u->base, u->pages - (uint32_t)hk_min(u->pages, u->base), growth);
+        if (growth == 0)
+            u->looks = COMPARED + LEVELS;
     }
     u->pages = (uint16_t)pages;
     u->looks += u->looks < UINT8_MAX;
     u->wait = (uint16_t)stretch(u->looks);
-    return grows;
+    u->tried = false;
 }
 
 /* Has the system been told, or does it say, that there is nothing to look for? */
@@ -134,41 +134,51 @@ static bool must_not_look(void)
     return hk_opt(HK_OPT_HOT_SPAN_HUGE) == 0 || hk_arenas.refused >= REFUSALS || !hk_os_may_collapse();
 }
 
+/* Looks at a unit, because it is time or because it may be made a huge page, once a stretch; does it go on growing, and
+ * is it worth one? */
+static bool look(struct growth *g, struct unit *u, char *base)
+{
+    uint32_t pages = (uint32_t)(hk_os_resident(base, HK_SUPERSLAB_SIZE) / HK_PAGE);
+    uint32_t growth = pages - (uint32_t)hk_min(pages, u->pages); /* less: swapped out, which is not untouched */
+    bool grows = u->looks > 1 && growth * SLOWEST >= (stretch(u->looks) - u->wait) * STEP;
+    u->tried = true;
+    if (u->wait == 0)
+        enter(g, u, pages, growth);
+    if (pages <= UNIT_PAGES / 2) {
+        g->full = 0;
+        return grows;
+    }
+    if (++g->full >= FULL)
+        g->skip = SKIPPED;
+    rest(u, LONGEST);
+    return false;
+}
+
 bool hk_arena_look(struct arena *a, uint32_t unit)
 {
     struct unit *u = &a->unit[unit];
     struct growth *g = &hk_arenas.growth;
     u->left = STEP - 1;
     if (u->looks == 0) { /* the reuses before are not known */
-        u->looks = u->wait = 1;
+        rest(u, 1);
         return false;
     }
     bool due = --u->wait == 0;
-    if (!due && (u->settled || !fills_up(g)))
+    if (!due && (u->looks == 1 || u->tried || !fills_up(g)))
         return false;
-    if (g->skip != 0) {
+    if (u->state != UNIT_COLD) {
+        rest(u, LONGEST);
+    } else if (g->skip != 0) {
         g->skip--;
-        return settle(u, LONGEST / 8);
+        rest(u, LONGEST / 8);
+    } else if (must_not_look()) {
+        rest(u, LONGEST);
+    } else if (look(g, u, base_of(a, unit)) && fills_up(g) && is_whole(a, unit)) {
+        u->state = UNIT_RISING;
+        hk_add_relaxed(&hk_arenas.rising, 1); /* under the lock */
+        return true;
     }
-    if (u->state != UNIT_COLD || must_not_look())
-        return settle(u, LONGEST);
-
-    uint32_t pages = (uint32_t)(hk_os_resident(base_of(a, unit), HK_SUPERSLAB_SIZE) / HK_PAGE);
-    bool grows = enter(g, u, pages, due);
-    if (pages > UNIT_PAGES / 2) {
-        if (++g->full >= FULL)
-            g->skip = SKIPPED;
-        return settle(u, LONGEST);
-    }
-    g->full = 0;
-    if (!fills_up(g))
-        return false;
-    u->settled = true;
-    if (pages < STEP || !grows || !is_whole(a, unit))
-        return false;
-    u->state = UNIT_RISING;
-    hk_add_relaxed(&hk_arenas.rising, 1); /* under the lock */
-    return true;
+    return false;
 }
 
 void hk_arena_raise(uint32_t ref)
@@ -182,7 +192,7 @@ void hk_arena_raise(uint32_t ref)
         hk_os_hint_no_huge(base_of(a, unit), HK_SUPERSLAB_SIZE);
     hk_lock(&hk_arenas.lock);
     a->unit[unit].state = done ? UNIT_WARM : UNIT_COLD;
-    settle(&a->unit[unit], LONGEST); /* a huge page needs no looks, and who refuses is left alone for a while */
+    rest(&a->unit[unit], LONGEST); /* a huge page needs no looks, and who refuses is left alone for a while */
     hk_arenas.refused += !done;
     /* 0 already where a handler came meanwhile, forked, and this is the child */
     if (hk_load_relaxed(&hk_arenas.rising) != 0)

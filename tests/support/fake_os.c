@@ -247,7 +247,10 @@ void *hk_os_reserve(size_t size)
         return NULL;
     void *where = place_next;
     place_next = NULL;
-    return where != NULL ? map_at(where, size, PROT_NONE) : map_paged(size, PROT_NONE);
+    void *p = where != NULL ? map_at(where, size, PROT_NONE) : map_paged(size, PROT_NONE);
+    if (p != NULL)
+        madvise(p, size, MADV_NOHUGEPAGE); /* tests count pages: where the system makes huge ones by itself, too */
+    return p;
 }
 
 void *hk_os_reserve_readable(size_t size)
