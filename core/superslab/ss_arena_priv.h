@@ -48,7 +48,7 @@ enum unit_state {
     UNIT_WARM,     /* a huge page */
 };
 
-/* What is known of a unit's page runs (ss_arena_warm.c). Reuses are counted in steps. */
+/* What is known of a unit's page runs, under the arena lock (ss_arena_warm.c). Reuses are counted in steps. */
 struct unit {
     uint8_t left;   /* reuses until the next step */
     uint8_t looks;  /* since it began, and one for its beginning; 0: not begun */
@@ -61,7 +61,7 @@ struct unit {
 
 #define LEVELS 4 /* lengths of stretches, each twice the one before */
 
-/* What looks at units saw, added up. */
+/* What looks at units saw, added up; under the arena lock. */
 struct growth {
     uint32_t full; /* units more than half resident at the last looks, without one that was not */
     uint32_t skip; /* looks not to make */

@@ -112,12 +112,12 @@ static void rest(struct unit *u, uint32_t steps)
  * nothing until there is news. */
 static void enter(struct growth *g, struct unit *u, uint32_t pages, uint32_t growth)
 {
-    unsigned level = u->looks - COMPARED;
+    unsigned level = u->looks - COMPARED; /* of a unit that has fewer looks: none */
     if (u->looks >= COMPARED + LEVELS && growth >= NEWS)
         u->looks = 1;
     if (u->looks == 1) {
         u->base = (uint16_t)pages;
-    } else if (u->looks >= COMPARED && level < LEVELS) {
+    } else if (level < LEVELS) {
         learn(&g->level[level], u->base, u->pages - (uint32_t)hk_min(u->pages, u->base), growth);
         if (growth == 0)
             u->looks = COMPARED + LEVELS;
@@ -128,7 +128,7 @@ static void enter(struct growth *g, struct unit *u, uint32_t pages, uint32_t gro
     u->tried = false;
 }
 
-/* Has the system been told, or does it say, that there is nothing to look for? */
+/* Has somebody switched it off, has the system refused, or might a sandbox mind the question? */
 static bool must_not_look(void)
 {
     return hk_opt(HK_OPT_HOT_SPAN_HUGE) == 0 || hk_arenas.refused >= REFUSALS || !hk_os_may_collapse();
