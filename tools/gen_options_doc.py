@@ -45,9 +45,6 @@ NOTES = {
                            'is found without looking at others.',
     'THP': 'Read when the first arena is made: set it in the environment, not by `hak_option_set`. Later arenas '
            'leave huge pages to the system\'s setting always.',
-    'HOT_SPAN_HUGE': 'A malloc above 32 KiB may then read `/proc/thread-self/status` and call `mincore`, and seldom '
-                     '`madvise` for 2 MiB; in a sandbox (seccomp) it does not, and where the system has huge pages '
-                     'switched off it makes none. See [0015](decisions/0015-page-faults-of-large-blocks.md).',
     'NUMA': 'Set in the environment, 0 also keeps the library from looking which nodes there are; see '
             '[memory by node](numa.md).',
     'HEAP_PICTURE_SIGNAL': 'Read at the start; needs `HEAP_PICTURE`. The handler only wakes a helper thread, which draws: '

@@ -58,7 +58,6 @@ static void fork_child(void)
     for (unsigned i = INNER_LOCKS; i-- > 0;)
         hk_lock_reset(inner_lock(i));
     hk_lock_reset(hk_front_start_lock());
-    hk_arena_fork_child();
     struct hk_thread *mine = hk_front_thread();
     hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
     if (HK_TRANSFER)

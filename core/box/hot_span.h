@@ -4,8 +4,7 @@
  * The next large block that takes one of them faults nothing in, and a page fault costs as much as hundreds of small
  * blocks.
  *
- * enabled: they stay HAKMEM_PURGE_DELAY_MS, and after that as far as HAKMEM_MIN_KEEP reaches for all that is free. The
- * SSArena makes huge pages where they are reused (ss_arena_warm.c).
+ * enabled: they stay HAKMEM_PURGE_DELAY_MS, and after that as far as HAKMEM_MIN_KEEP reaches for all that is free.
  * disabled: none stays; whoever freed it gives it back to the system before it returns.
  *
  * Any thread that holds no lock of ours. Knows pool and SSArena; must not know heaps, fronts or who decides when.

@@ -43,18 +43,6 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size);
 /* A hint that may be ignored: no huge pages here. */
 void hk_os_hint_no_huge(void *ptr, size_t size);
 
-/* Huge pages may be made here, by the system at its leisure too. */
-void hk_os_hint_huge(void *ptr, size_t size);
-
-/* May this thread call hk_os_resident and hk_os_collapse at all? Not in a sandbox (seccomp), which may end a program
- * that makes a system call it does not expect, nor where a huge page is not 512 pages. Reads /proc. */
-bool hk_os_may_collapse(void);
-
-/* Makes 2 MiB at a multiple of 2 MiB one huge page and resident; the contents stay, and others may use them meanwhile.
- * False, and nothing changed: the system has none to give now, does not want any (THP is "never", or a hint says so) or
- * is older than Linux 6.1. Reads /sys. */
-bool hk_os_collapse(void *ptr);
-
 /* Bytes of the range that are resident now. */
 size_t hk_os_resident(void *ptr, size_t size);
 

@@ -99,30 +99,6 @@ static bool read_file(const char *path, char *text, size_t size)
     return n > 0;
 }
 
-/* Since Linux 6.1; Debian 12's glibc has no name for it. */
-enum { COLLAPSE = 25 };
-
-bool hk_os_may_collapse(void)
-{
-    char text[2048];
-    if (hk_os_page_size() != 4096 || !read_file("/proc/thread-self/status", text, sizeof text))
-        return false;
-    const char *seccomp = strstr(text, "\nSeccomp:\t");
-    return seccomp != NULL && seccomp[10] == '0'; /* a long list of groups may leave no room for it */
-}
-
-bool hk_os_collapse(void *ptr)
-{
-    char text[64];
-    return read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) &&
-           strstr(text, "[never]") == NULL && advise(ptr, 2 * HK_MIB, COLLAPSE);
-}
-
-void hk_os_hint_huge(void *ptr, size_t size)
-{
-    advise(ptr, size, MADV_HUGEPAGE);
-}
-
 size_t hk_os_resident(void *ptr, size_t size)
 {
     unsigned char present[1024];

@@ -158,13 +158,10 @@ static size_t clear_dirty(uint32_t ref, uint32_t pages)
     return dirty;
 }
 
-/* The same for a part of a run of `length` pages in all, which the program will see; true when there were none. *rising
- * is what hk_arena_reuse says. */
-static bool hand_out(uint32_t ref, uint32_t pages, size_t length, uint32_t *rising)
+/* The same for a part of a run of `length` pages in all, which the program will see; true when there were none. */
+static bool hand_out(uint32_t ref, uint32_t pages, size_t length)
 {
     size_t dirty = clear_dirty(ref, pages);
-    if (HK_HOT_SPAN && dirty != 0)
-        *rising = hk_arena_reuse(ref, pages);
     hk_telemetry_add(length <= L25_PAGES ? HK_PAGES_L25 : HK_PAGES_HUGE, pages - dirty);
     return dirty == 0;
 }
@@ -214,16 +211,13 @@ void *hk_arena_take(size_t pages, size_t align, bool *zero)
     if (!within_limit(pages * HK_PAGE))
         return NULL;
     unsigned node = hk_numa_node();
-    uint32_t rising = NO_PAGE;
     hk_lock(&hk_arenas.lock);
     uint32_t ref = take_locked(node, (uint32_t)pages, align, PAGE_RUN);
     if (HK_UNLIKELY(ref == NO_PAGE))
         ref = take_elsewhere(node, (uint32_t)pages, align);
     if (ref != NO_PAGE)
-        *zero = hand_out(ref, (uint32_t)pages, pages, &rising);
+        *zero = hand_out(ref, (uint32_t)pages, pages);
     hk_unlock(&hk_arenas.lock);
-    if (HK_HOT_SPAN && HK_UNLIKELY(rising != NO_PAGE))
-        hk_arena_raise(rising);
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
 
@@ -238,10 +232,6 @@ void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
     uint32_t ref = take_locked(node, UNIT_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
     for (unsigned i = 0; i < HK_SLABS && ref != NO_PAGE; i++)
         *clean |= (uint32_t)(clear_dirty(ref + i * (uint32_t)SLAB_PAGES, SLAB_PAGES) == 0) << i;
-    while (ref != NO_PAGE && hk_arena_rises(ref, UNIT_PAGES))
-        hk_arena_wait();
-    if (HK_HOT_SPAN && ref != NO_PAGE)
-        hk_arena_cool(arena_of(ref), number_of(ref), UNIT_PAGES);
     hk_unlock(&hk_arenas.lock);
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
@@ -308,7 +298,7 @@ static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
     give_locked(ref + pages, have - pages, 0);
 }
 
-static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages, uint32_t *rising)
+static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
     struct arena *a = arena_of(ref);
     uint32_t first = number_of(ref);
@@ -319,14 +309,13 @@ static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages, uint32_t *r
         return false;
     cut(ref + have, ref + have, pages - have);
     set_page(page_of(ref), pages, PAGE_RUN);
-    hand_out(ref + have, pages - have, pages, rising);
+    hand_out(ref + have, pages - have, pages);
     hk_add_relaxed(&hk_arenas.live, (pages - have) * HK_PAGE);
     return true;
 }
 
 bool hk_arena_resize(void *ptr, size_t pages)
 {
-    uint32_t rising = NO_PAGE;
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
     bool ok = ref != NO_PAGE && kind_of(page_of(ref)) == PAGE_RUN;
@@ -335,11 +324,9 @@ bool hk_arena_resize(void *ptr, size_t pages)
         if (pages < have)
             shrink_locked(ref, have, (uint32_t)pages);
         else if (pages > have)
-            ok = grow_locked(ref, have, (uint32_t)pages, &rising);
+            ok = grow_locked(ref, have, (uint32_t)pages);
     }
     hk_unlock(&hk_arenas.lock);
-    if (HK_HOT_SPAN && HK_UNLIKELY(rising != NO_PAGE))
-        hk_arena_raise(rising);
     return ok;
 }
 
@@ -377,11 +364,6 @@ struct hk_run hk_arena_find(const void *ptr)
         run = hk_arena_single_find_locked(ptr);
     hk_unlock(&hk_arenas.lock);
     return run;
-}
-
-void hk_arena_fork_child(void)
-{
-    hk_store_relaxed(&hk_arenas.rising, 0); /* this is the only thread */
 }
 
 bool hk_arena_charge(size_t bytes)

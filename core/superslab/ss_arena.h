@@ -101,9 +101,6 @@ void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_r
 
 struct hk_lock *hk_arena_lock(void);
 
-/* In the child of a fork: no other thread is at work. */
-void hk_arena_fork_child(void);
-
 /* Walks every record and bin; tests and -Dcheck=full. */
 bool hk_arena_check(void);
 

@@ -10,13 +10,8 @@
 #define COMMIT_FIRST ((uint32_t)(2 * HK_MIB / HK_PAGE))
 #define COMMIT_LAST ((uint32_t)(32 * HK_MIB / HK_PAGE))
 
-/* Bytes of the tables of so many pages: units, records of edges, dirty bits, records between. record_of asks for the
+/* Bytes of the tables of so many pages: records of edges, dirty bits, records between. record_of asks for the
  * edge after the last page too. */
-static size_t units_size(size_t pages)
-{
-    return hk_align_up(pages / UNIT_PAGES * sizeof(struct unit), sizeof(struct page));
-}
-
 static size_t edges_size(size_t pages)
 {
     return (pages / UNIT_PAGES + 1) * 2 * sizeof(struct page);
@@ -29,7 +24,7 @@ static size_t dirty_size(size_t pages)
 
 static size_t records_size(size_t pages)
 {
-    return hk_align_up(units_size(pages) + edges_size(pages) + dirty_size(pages) + pages * sizeof(struct page),
+    return hk_align_up(edges_size(pages) + dirty_size(pages) + pages * sizeof(struct page),
                        hk_os_page_size());
 }
 
@@ -60,8 +55,7 @@ static bool set_up(struct arena *a, char *start, size_t size, unsigned node)
     a->ready = 0;
     a->step = COMMIT_FIRST;
     a->start = start;
-    a->unit = (struct unit *)(void *)start;
-    a->edge = (struct page *)(void *)(start + units_size(size / HK_PAGE));
+    a->edge = (struct page *)(void *)start;
     a->dirty = (uint64_t *)(void *)((char *)a->edge + edges_size(size / HK_PAGE));
     a->inner = (struct page *)(void *)((char *)a->dirty + dirty_size(size / HK_PAGE));
     a->mapped = size;

@@ -42,42 +42,12 @@ struct arena_node {
     uint32_t bin[BINS];                /* first run; valid where `filled` is set */
 };
 
-enum unit_state {
-    UNIT_COLD = 0, /* pages of their own */
-    UNIT_RISING,   /* a thread is making it a huge page, without the lock */
-    UNIT_WARM,     /* a huge page */
-};
-
-/* What is known of a unit's page runs, under the arena lock (ss_arena_warm.c). Reuses are counted in steps. */
-struct unit {
-    uint8_t left;   /* reuses until the next step */
-    uint8_t looks;  /* since it began, and one for its beginning; 0: not begun */
-    uint8_t state;  /* enum unit_state */
-    bool tried;     /* looked at already since the last stretch ended */
-    uint16_t wait;  /* steps until the next look */
-    uint16_t base;  /* pages resident at the first look since it began, */
-    uint16_t pages; /* at the end of the last stretch */
-};
-
-#define LEVELS 4 /* lengths of stretches, each twice the one before */
-
-/* What looks at units saw, added up; under the arena lock. */
-struct growth {
-    uint32_t full; /* units more than half resident at the last looks, without one that was not */
-    uint32_t skip; /* looks not to make */
-    struct level {
-        uint32_t samples;               /* two stretches of one unit each */
-        uint64_t before, first, second; /* pages resident before, more after a stretch, more after another */
-    } level[LEVELS];
-};
-
 struct arena {
     char *base;              /* of page 0; a multiple of 2 MiB */
     uint32_t pages;          /* a multiple of 512 */
     uint32_t ready;          /* pages below are committed */
     uint32_t step;           /* pages to commit next time */
-    char *start;             /* of the reservation, whose head are the four tables that follow */
-    struct unit *unit;       /* of every unit of 2 MiB */
+    char *start;             /* of the reservation, whose head are the three tables that follow */
     struct page *edge;       /* records of the first and the last page of every unit of 2 MiB */
     uint64_t *dirty;         /* one bit per page; clear in live runs */
     struct page *inner;      /* records of the pages between, by page number */
@@ -90,10 +60,7 @@ struct arena {
 struct arenas {
     struct hk_lock lock;
     uint32_t count;
-    size_t mapped;           /* bytes reserved */
-    _Atomic uint32_t rising; /* units that are; changed under the lock, and waited for without it */
-    unsigned refused;        /* units that could not be raised */
-    struct growth growth;
+    size_t mapped;          /* bytes reserved */
     _Atomic size_t live;    /* bytes in live runs; relaxed: a statistic and the limit's estimate */
     _Atomic size_t charged; /* bytes outside that count against the limit; relaxed as above */
     struct arena_node node[HK_NUMA_NODES];
@@ -183,47 +150,6 @@ void hk_arena_unlink(uint32_t ref);
 
 /* The first page of the run that a page is in. */
 uint32_t hk_arena_start_of(uint32_t ref);
-
-/* Looks at a unit; true: it is RISING now, and the caller has to raise it. (ss_arena_warm.c, with -Dhot_span=enabled)
- */
-HK_SLOW_PATH bool hk_arena_look(struct arena *a, uint32_t unit);
-
-/* Makes the RISING unit that a page is in a huge page. Takes the lock. */
-HK_SLOW_PATH void hk_arena_raise(uint32_t ref);
-
-/* Pages [ref, ref + pages) are a run, some of them not for the first time; all units that they lie in count it. Returns
- * a page of a unit to raise, or NO_PAGE. */
-static inline uint32_t hk_arena_reuse(uint32_t ref, uint32_t pages)
-{
-    struct arena *a = arena_of(ref);
-    uint32_t first = number_of(ref), end = first + pages, rising = NO_PAGE;
-    for (uint32_t unit = first / UNIT_PAGES; unit * UNIT_PAGES < end; unit++) {
-        if (HK_LIKELY(a->unit[unit].left != 0))
-            a->unit[unit].left--;
-        else if (rising == NO_PAGE && hk_arena_look(a, unit)) /* one at a time */
-            rising = ref - first + unit * UNIT_PAGES;
-    }
-    return rising;
-}
-
-/* Is one of the units that pages [ref, ref + pages) lie in RISING? */
-static inline bool hk_arena_rises(uint32_t ref, uint32_t pages)
-{
-    uint32_t first = number_of(ref);
-    bool rises = false;
-    if (!HK_HOT_SPAN || HK_LIKELY(hk_load_relaxed(&hk_arenas.rising) == 0)) /* under the lock */
-        return false;
-    for (uint32_t unit = first / UNIT_PAGES; unit * UNIT_PAGES < first + pages; unit++)
-        rises = rises || arena_of(ref)->unit[unit].state == UNIT_RISING;
-    return rises;
-}
-
-/* Waits for a unit to be raised; leaves the lock meanwhile. */
-HK_SLOW_PATH void hk_arena_wait(void);
-
-/* Units that pages [first, first + pages) lie in start anew, as no huge pages: pages are about to be purged, or are a
- * SuperSlab, which is purged slab by slab. None of them is RISING. */
-void hk_arena_cool(struct arena *a, uint32_t first, uint32_t pages);
 
 /* SuperSlabs where they do not come from arenas: mapped and unmapped one by one. All but the _locked ones take the
  * lock. (ss_arena_single.c, with -Dss_arena=disabled) */

@@ -64,10 +64,7 @@ static void take_out(struct batch *b, uint32_t ref)
     set_page(page_of(ref + pages - 1), 0, PAGE_INTERIOR);
     set_page(p, pages, PAGE_PURGING);
     b->run[b->runs++] = ref;
-    unsigned before = b->ranges;
     list_ranges(b, ref, pages);
-    for (unsigned i = before; HK_HOT_SPAN && i < b->ranges; i++)
-        hk_arena_cool(arena_of(ref), number_of(b->range[i].ref), b->range[i].pages);
 }
 
 static void collect(struct batch *b, const struct arena_node *n, uint32_t now, uint32_t delay_ms, size_t bytes)
@@ -79,7 +76,7 @@ static void collect(struct batch *b, const struct arena_node *n, uint32_t now, u
             next = page_of(ref)->next;
             if (b->runs == BATCH_RUNS || b->ranges == BATCH_RANGES || b->bytes >= bytes)
                 return;
-            if (is_due(page_of(ref), now, delay_ms) && !hk_arena_rises(ref, pages_of(page_of(ref))))
+            if (is_due(page_of(ref), now, delay_ms))
                 take_out(b, ref);
         }
     }

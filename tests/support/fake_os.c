@@ -22,9 +22,6 @@ static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SI
 static void *place_next;
 static struct fake_purge purges[FAKE_PURGES];
 static _Atomic size_t purge_count;
-static uint64_t looks;
-static bool sandboxed;
-static void (*on_collapse)(void);
 static uint64_t nodes = 1;
 static _Thread_local unsigned thread_node;
 static bool learn_late;
@@ -51,9 +48,6 @@ void fake_os_reset(void)
     thread_node = 0;
     learn_late = false;
     wish_count = 0;
-    looks = 0;
-    sandboxed = false;
-    on_collapse = NULL;
 }
 
 uint64_t fake_os_count(enum fake_call kind)
@@ -86,21 +80,6 @@ void fake_os_fail_nth(enum fake_call kind, unsigned n)
 void fake_os_fail_from(enum fake_call kind, unsigned n)
 {
     plan(kind, n, true);
-}
-
-void fake_os_sandbox(void)
-{
-    sandboxed = true;
-}
-
-uint64_t fake_os_looks(void)
-{
-    return looks;
-}
-
-void fake_os_at_collapse(void (*call)(void))
-{
-    on_collapse = call;
 }
 
 void fake_os_travel(uint32_t ms)
@@ -296,30 +275,6 @@ void hk_os_hint_no_huge(void *ptr, size_t size)
     (void)ptr;
     (void)size;
     refused(FAKE_HINT);
-}
-
-void hk_os_hint_huge(void *ptr, size_t size)
-{
-    (void)ptr;
-    (void)size;
-}
-
-bool hk_os_may_collapse(void)
-{
-    looks++;
-    return !sandboxed;
-}
-
-bool hk_os_collapse(void *ptr)
-{
-    size_t size = (size_t)2 << 20;
-    if (on_collapse != NULL)
-        on_collapse();
-    if (refused(FAKE_COLLAPSE) || (uintptr_t)ptr % size != 0)
-        return false;
-    for (char *p = ptr; p < (char *)ptr + size; p += HOST_PAGE)
-        __atomic_fetch_or(p, 0, __ATOMIC_RELAXED); /* now it is resident; others may be writing there */
-    return true;
 }
 
 size_t hk_os_resident(void *ptr, size_t size)

@@ -21,7 +21,6 @@ enum fake_call {
     FAKE_PURGE,
     FAKE_UNMAP,
     FAKE_REMAP,
-    FAKE_COLLAPSE,
     FAKE_HINT,    /* cannot fail and is no part of FAKE_ANY */
     FAKE_NODES,   /* the NUMA calls (os/numa_sys.h) are no part of it either: which nodes there are, */
     FAKE_CURRENT, /* where the thread runs, */
@@ -50,13 +49,6 @@ uint64_t fake_os_failures(void);
 
 /* Nothing is refused any more. */
 void fake_os_recover(void);
-
-/* From now on the thread is in a sandbox (hk_os_may_collapse); how often that was asked since the last reset. */
-void fake_os_sandbox(void);
-uint64_t fake_os_looks(void);
-
-/* Called at the start of each hk_os_collapse until the next reset; NULL is nothing. */
-void fake_os_at_collapse(void (*call)(void));
 
 /* The clock moves only by this. */
 void fake_os_travel(uint32_t ms);

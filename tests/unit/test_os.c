@@ -66,30 +66,6 @@ static void a_reservation_cannot_be_touched_before_its_commit(void **state)
     assert_false(readable(p + page));
 }
 
-/* Whether the system has huge pages is its business. */
-static void a_collapse_keeps_the_contents(void **state)
-{
-    (void)state;
-    size_t size = (size_t)2 << 20, page = hk_os_page_size();
-    char *p = hk_os_map_aligned(size, size);
-    assert_non_null(p);
-    hk_os_hint_no_huge(p, size);
-    memset(p + page + 10, 7, 2 * page);
-    size_t resident = hk_os_resident(p, size);
-    assert_false(hk_os_collapse(p)); /* as hinted */
-    hk_os_hint_huge(p, size);
-    bool done = hk_os_may_collapse() && hk_os_collapse(p);
-    assert_int_equal(hk_os_resident(p, size), done ? size : resident);
-    assert_true(unit_is_zero(p, page + 10) && p[page + 10] == 7 && p[3 * page + 9] == 7);
-    assert_true(unit_is_zero(p + 3 * page + 10, size - 3 * page - 10));
-    assert_true(hk_os_purge(p + 2 * page, page)); /* a part of it */
-    hk_os_hint_no_huge(p, size);
-    assert_true(p[page + 10] == 7 && unit_is_zero(p + 2 * page, page) && p[3 * page] == 7);
-    assert_true(hk_os_unmap(p, size));
-    if (!done)
-        print_message("this system makes no huge pages\n");
-}
-
 static void a_readable_reservation_reads_as_zeros(void **state)
 {
     (void)state;
@@ -319,7 +295,6 @@ int main(void)
         cmocka_unit_test(the_page_size_is_the_kernels),
         cmocka_unit_test(a_reservation_cannot_be_touched_before_its_commit),
         cmocka_unit_test(a_readable_reservation_reads_as_zeros),
-        cmocka_unit_test(a_collapse_keeps_the_contents),
         cmocka_unit_test(purged_pages_are_zero_and_not_resident),
         cmocka_unit_test(residency_of_a_long_range_is_counted_in_parts),
         cmocka_unit_test(a_mapping_keeps_its_contents_when_it_moves),
