@@ -108,9 +108,16 @@ size_t hak_good_size(size_t size)
 int hak_trim(size_t pad)
 {
     struct hk_thread *thread = hk_front_thread();
+    struct hk_pass *pass = hk_front_pass(thread);
+    int saved = errno;
+    if (!hk_gate_wait(pass))
+        return 0; /* in a fork handler, or in one that interrupted malloc */
     if (thread != NULL)
         hk_front_flush_all(thread);
-    return hk_purge_now(pad) != 0;
+    bool some = hk_purge_now(pad) != 0;
+    hk_gate_leave(pass);
+    errno = saved;
+    return some;
 }
 
 int64_t hak_option_get(const char *name)

@@ -11,6 +11,7 @@
 #include "box/purge.h"
 #include "box/transfer.h"
 #include "front/front.h"
+#include "front/slow.h"
 #include "hakmem/hakmem.h"
 #include "os/numa.h"
 #include "os/os.h"
@@ -26,44 +27,37 @@
 
 HK_HIDDEN const char hk_lifecycle_linked = 0; /* see entry.h */
 
-/* The locks inside those of the heaps, in the order of ranks (os/lock.h). */
-#define INNER_LOCKS 4u
-
-static struct hk_lock *inner_lock(unsigned i)
-{
-    return i == 0 ? hk_pool_lock() : i == 1 ? hk_arena_lock() : i == 2 ? hk_huge_lock() : hk_meta_lock();
-}
-
+/* fork. Whether these run before or after those of other libraries makes no difference: between close and open malloc
+ * neither waits nor takes a lock, in any thread. */
 static void fork_prepare(void)
 {
-    hk_lock_for_fork(hk_front_start_lock());
-    hk_heap_fork_prepare();
-    for (unsigned i = 0; i < INNER_LOCKS; i++)
-        hk_lock_for_fork(inner_lock(i));
-    hk_lock_fork_begin();
+    hk_gate_close(hk_front_pass(hk_front_thread()));
 }
 
 static void fork_parent(void)
 {
-    hk_lock_fork_end();
-    for (unsigned i = INNER_LOCKS; i-- > 0;)
-        hk_unlock(inner_lock(i));
-    hk_heap_fork_parent();
-    hk_unlock(hk_front_start_lock());
+    int saved = errno;
+    if (hk_gate_open(hk_front_pass(hk_front_thread())))
+        hk_front_free_deferred();
+    errno = saved;
 }
 
 static void fork_child(void)
 {
-    hk_lock_fork_end();
-    for (unsigned i = INNER_LOCKS; i-- > 0;)
-        hk_lock_reset(inner_lock(i));
-    hk_lock_reset(hk_front_start_lock());
+    int saved = errno;
     struct hk_thread *mine = hk_front_thread();
+    hk_lock_reset(hk_pool_lock());
+    hk_lock_reset(hk_arena_lock());
+    hk_lock_reset(hk_huge_lock());
+    hk_lock_reset(hk_meta_lock());
     hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
     if (HK_TRANSFER)
         hk_transfer_fork_child();
+    hk_gate_reset(hk_front_pass(mine));
+    hk_front_free_deferred();
     hk_purge_fork_child();
     hk_picture_fork_child();
+    errno = saved;
 }
 
 /* Nine tenths of the cgroup's limit: the program has memory that is not ours. */

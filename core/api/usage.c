@@ -138,11 +138,12 @@ static void add_class(struct hk_usage *u, unsigned cls)
 void hk_usage_read(struct hk_usage *u)
 {
     memset(u, 0, sizeof *u);
-    bool held = HK_TRANSFER && hk_transfer_hold();
+    if (HK_TRANSFER)
+        hk_transfer_hold();
     hk_heap_visit(visit_heap, u);
     hk_pool_visit(visit_superslab, u);
     if (HK_TRANSFER)
-        hk_transfer_release(held);
+        hk_transfer_release();
     hk_arena_visit(visit_run, u);
     hk_huge_visit(visit_huge, u);
     hk_meta_visit(visit_meta, u);

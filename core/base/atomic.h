@@ -20,13 +20,25 @@
 #define hk_swap_acq_rel(p, v) atomic_exchange_explicit(p, v, memory_order_acq_rel)
 #define hk_swap_release(p, v) atomic_exchange_explicit(p, v, memory_order_release)
 
+/* In one order that all threads see: for "I write my word, then look at yours". */
+#define hk_load_full(p) atomic_load_explicit(p, memory_order_seq_cst)
+#define hk_swap_full(p, v) atomic_exchange_explicit(p, v, memory_order_seq_cst)
+#define hk_add_full(p, v) atomic_fetch_add_explicit(p, v, memory_order_seq_cst)
+#define hk_sub_full(p, v) atomic_fetch_sub_explicit(p, v, memory_order_seq_cst)
+#define hk_cas_full(p, expected, v) \
+    atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst, memory_order_relaxed)
+
 /* May fail for no reason: for loops. On failure *expected is what was found. */
 #define hk_cas_weak_release(p, expected, v) \
     atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_release, memory_order_relaxed)
+#define hk_cas_weak_acquire(p, expected, v) \
+    atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_acquire, memory_order_relaxed)
 #define hk_cas_weak_acq_rel(p, expected, v) \
     atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_acq_rel, memory_order_relaxed)
 #define hk_cas_acquire(p, expected, v) \
     atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_acquire, memory_order_relaxed)
+#define hk_cas_relaxed(p, expected, v) \
+    atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_relaxed, memory_order_relaxed)
 
 /* A store before it in program order is seen by all before any load after it: for "I raise my flag, then look at
  * yours". */

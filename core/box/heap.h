@@ -3,7 +3,7 @@
  * heap: a thread's owner-side state: the slabs it owns, per class one active, some partial, the rest full. Fronts get
  * their blocks from here in batches and give them back in batches, whoever owns them.
  *
- * Everything in a heap is guarded by its lock, taken by its own thread once per batch and by others (purge, fork,
+ * Everything in a heap is guarded by its lock, taken by its own thread once per batch and by others (purge,
  * statistics, a thread in need) when they work on it. Records are never unmapped. One more heap, the orphan heap, has
  * no thread: it owns the slabs of threads that ended until somebody who needs that class adopts them, and serves
  * threads that are past their end. Must not know fronts.
@@ -59,9 +59,11 @@ void hk_heap_begin(struct hk_heap *heap);
 /* A record whose thread has ended, or NULL. */
 struct hk_heap *hk_heap_reuse(void);
 
-/* The thread of this heap ends, its front is empty: EMPTY slabs go to the pool, the others to the orphan heap, the
- * record to hk_heap_reuse. */
+/* The thread of this heap ends, its front is empty: EMPTY slabs go to the pool, the others to the orphan heap. */
 void hk_heap_end(struct hk_heap *heap);
+
+/* After that, when nothing of the record is needed any more: to hk_heap_reuse. */
+void hk_heap_retire(struct hk_heap *heap);
 
 /* Takes 1...n blocks of a class: the first to top[0], the next to top[-1], downwards. Returns their number; 0: no
  * memory. A batch that has begun is not completed by growing. */
@@ -116,9 +118,7 @@ void hk_heap_adopt_forked(void);
 /* Calls `visit` for each record ever made, the orphan heap last, without locks. */
 void hk_heap_visit(void (*visit)(void *ctx, struct hk_heap *heap), void *ctx);
 
-/* fork: takes every heap's lock; gives them back (parent); makes `mine` the only living heap (child). */
-void hk_heap_fork_prepare(void);
-void hk_heap_fork_parent(void);
+/* In the child of a fork: makes `mine` the only living heap; NULL: none is. */
 void hk_heap_fork_child(struct hk_heap *mine);
 
 /* The heap's slabs against their states; the heap's lock is taken. Tests and -Dcheck=full. */

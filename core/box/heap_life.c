@@ -10,7 +10,7 @@
 struct hk_heap hk_orphan_heap = {.owner = {.state = HK_OWNER_GONE}};
 _Atomic bool hk_heap_forked;
 
-/* Guards the two lists of records; outermost of all locks, rank start. Records are only ever added to `records`. */
+/* Guards the two lists of records; outermost of all ranks. Records are only ever added to `records`. */
 static struct hk_lock records_lock;
 static struct hk_list records;
 static struct hk_heap *unused;
@@ -82,6 +82,10 @@ void hk_heap_end(struct hk_heap *heap)
     hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE);
     hk_fence_full(); /* pairs with the fence in hk_remote_push: I see the push, or its thread sees my state */
     abandon(heap);
+}
+
+void hk_heap_retire(struct hk_heap *heap)
+{
     hk_lock(&records_lock);
     hk_store_relaxed(&heap->owner.state, HK_OWNER_NONE);
     heap->next_free = unused;
@@ -154,22 +158,6 @@ void hk_heap_sweep(void)
 
 /* ---- fork ---- */
 
-void hk_heap_fork_prepare(void)
-{
-    hk_lock_for_fork(&records_lock);
-    for (struct hk_node *node = records.first; node != NULL; node = node->next)
-        hk_lock_for_fork(&of_node(node)->lock);
-    hk_lock_for_fork(&hk_orphan_heap.lock);
-}
-
-void hk_heap_fork_parent(void)
-{
-    hk_unlock(&hk_orphan_heap.lock);
-    for (struct hk_node *node = records.first; node != NULL; node = node->next)
-        hk_unlock(&of_node(node)->lock);
-    hk_unlock(&records_lock);
-}
-
 /* Heaps of threads that were alive or at their end. Lazily: most children exec at once, and moving slabs would copy the
  * pages of their records. */
 void hk_heap_fork_child(struct hk_heap *mine)
@@ -193,6 +181,7 @@ static void adopt_one(void *ctx, struct hk_heap *heap)
     if (heap->next_free == heap) {
         heap->next_free = NULL;
         hk_heap_end(heap);
+        hk_heap_retire(heap);
     }
 }
 

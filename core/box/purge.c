@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/purge.h"
 
+#include "box/gate.h"
 #include "box/transfer.h"
 #include "os/os.h"
 #include "os/thread.h"
@@ -45,6 +46,8 @@ static uint32_t delay(void)
     return (uint32_t)hk_opt(HK_OPT_PURGE_DELAY_MS);
 }
 
+static struct hk_pass pass; /* the helper's */
+
 static void *help(void *arg)
 {
     (void)arg;
@@ -53,10 +56,13 @@ static void *help(void *arg)
         hk_thread_sleep(&allowed, 1, pause);
         if (hk_load_relaxed(&allowed) == 0)
             break;
+        if (!hk_gate_wait(&pass))
+            break;
         sweep();
         size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP);
         if (purge(hk_os_now_ms(), delay(), keep) != 0)
             idle = 0;
+        hk_gate_leave(&pass);
         if (hk_purge_free_bytes() <= keep)
             break;
     }
@@ -69,10 +75,14 @@ static void *help(void *arg)
 static void start_helper(void)
 {
     uint32_t expected = 0;
-    if (hk_load_relaxed(&allowed) == 0 || hk_load_relaxed(&hk_lock_forking) != 0)
+    if (hk_load_relaxed(&allowed) == 0 || hk_load_relaxed(&hk_gate_forks) != 0)
         return;
     if (!hk_cas_acquire(&running, &expected, 1)) /* pairs with the release in help */
         return;
+    static bool joined; /* the helper's that was before: by whoever made `running` 1 */
+    if (!joined)
+        hk_gate_join(&pass);
+    joined = true;
     if (!hk_thread_start(help)) {
         hk_store_relaxed(&allowed, 0); /* refused: slow paths alone purge from now on */
         hk_store_release(&running, 0);

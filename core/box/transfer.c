@@ -26,16 +26,6 @@ static unsigned most(unsigned cls)
     return (unsigned)hk_min(HK_TRANSFER_BYTES / hk_class_size(cls), HK_TRANSFER_BLOCKS);
 }
 
-/* Waits for a lock; but not inside fork, where its holder may have stayed behind in the parent, or wait for a lock that
- * this thread holds: then false when somebody has it. */
-static bool enter(struct hk_lock *lock)
-{
-    if (HK_UNLIKELY(hk_load_relaxed(&hk_lock_forking) == hk_thread_self()))
-        return hk_try_lock(lock);
-    hk_lock(lock);
-    return true;
-}
-
 static bool is_alive(struct hk_heap *heap)
 {
     return hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE; /* decided under a lock: see hk_transfer_end */
@@ -160,8 +150,9 @@ static void empty(struct hk_heap *heap, unsigned cls)
 {
     void *blocks[HK_TRANSFER_BLOCKS];
     struct hk_transfer *t = array_of(heap, cls);
-    if (t == NULL || !enter(&t->lock))
+    if (t == NULL)
         return;
+    hk_lock(&t->lock);
     unsigned n = take_locked(heap, cls, blocks, HK_TRANSFER_BLOCKS);
     hk_unlock(&t->lock);
     if (n != 0)
@@ -175,8 +166,8 @@ static void empty_all(void *ctx, struct hk_heap *heap)
         empty(heap, cls);
 }
 
-/* The state is GONE, or that of the record's next thread. A giver looks at it under `making`, and again under the
- * array's lock: what it put in before I held these I find, and afterwards it sees the state. */
+/* The state is GONE. A giver looks at it under `making`, and again under the array's lock: what it put in before I held
+ * these I find, and afterwards it sees the state. */
 void hk_transfer_end(struct hk_heap *heap)
 {
     hk_lock(&making);
@@ -187,42 +178,31 @@ void hk_transfer_end(struct hk_heap *heap)
 
 void hk_transfer_sweep(void)
 {
-    bool alone = hk_transfer_hold();
+    hk_transfer_hold();
     hk_heap_visit(empty_all, NULL);
-    hk_transfer_release(alone);
+    hk_transfer_release();
 }
 
-bool hk_transfer_hold(void)
+void hk_transfer_hold(void)
 {
-    return enter(&sweeping);
+    hk_lock(&sweeping);
 }
 
-void hk_transfer_release(bool held)
+void hk_transfer_release(void)
 {
-    if (held)
-        hk_unlock(&sweeping);
+    hk_unlock(&sweeping);
 }
 
 static void reset(void *ctx, struct hk_heap *heap)
 {
     (void)ctx;
-    size_t bytes = 0;
-    bool mine = false; /* a signal handler called fork in the middle of my own work on an array: I shall end it */
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_transfer *t = array_of(heap, cls);
-        if (t == NULL)
-            continue;
-        mine = mine || hk_lock_is_mine(&t->lock);
-        if (hk_load_relaxed(&t->lock.word) != 0)
+        if (t != NULL)
             hk_lock_reset(&t->lock);
-        bytes += hk_load_relaxed(&t->count) * hk_class_size(cls);
     }
-    if (!mine && hk_load_relaxed(&heap->transfers->bytes) != bytes) /* a write copies the page */
-        hk_store_relaxed(&heap->transfers->bytes, bytes);
 }
 
-/* The blocks of a put that stayed behind in the parent are not counted yet; those of a take still are, and the taker's
- * front stayed behind too. */
 void hk_transfer_fork_child(void)
 {
     hk_lock_reset(&making);

@@ -39,16 +39,15 @@ unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, uns
 /* Takes up to n blocks of a class that came back: the first to top[0], the next to top[-1], downwards. */
 unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
 
-/* After hk_heap_end: what waits for the thread that ended goes to the slabs, and nothing more comes for it. */
+/* Between hk_heap_end and hk_heap_retire: what waits for the thread that ended goes to the slabs, and nothing more comes for it. */
 void hk_transfer_end(struct hk_heap *heap);
 
 /* What waits for any heap goes to the slabs, on behalf of threads that may be asleep. Any thread that holds no lock. */
 void hk_transfer_sweep(void);
 
-/* Between these two nothing is on its way from an array to the slabs. For statistics, by who holds no lock. False:
- * inside fork, and somebody else is at it. */
-bool hk_transfer_hold(void);
-void hk_transfer_release(bool held);
+/* Between these two nothing is on its way from an array to the slabs. For statistics, by whoever holds no lock. */
+void hk_transfer_hold(void);
+void hk_transfer_release(void);
 
 /* In the child of a fork: no array is held. */
 void hk_transfer_fork_child(void);

@@ -19,6 +19,7 @@
 
 #include "front_box.h"
 
+#include "box/gate.h"
 #include "box/tls_sll.h"
 
 struct hk_thread;
@@ -82,6 +83,7 @@ struct hk_back {
 struct hk_thread {
     struct hk_heap heap;
     struct hk_front *front; /* of the living thread, else NULL */
+    struct hk_pass pass;    /* of whoever has the record */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;
@@ -131,17 +133,27 @@ void hk_front_reset(struct hk_thread *thread);
 
 /* ---- begin and end of a thread ---- */
 
-/* This thread's record, made on first use; NULL: no memory, or the thread has ended. May come back to malloc. */
+/* Makes this thread's record; NULL: no memory, turned away at the gate, or the thread has ended. May come back to
+ * malloc; not inside the gate. */
 HK_SLOW_PATH struct hk_thread *hk_front_attach(void);
-
-/* For fork: the outermost lock. */
-struct hk_lock *hk_front_start_lock(void);
 
 /* The record if there is one. */
 static inline struct hk_thread *hk_front_thread(void)
 {
     struct hk_thread *thread = hk_front_mine()->thread;
     return thread == HK_THREAD_ENDED ? NULL : thread;
+}
+
+/* The record, made if need be, and the pass of a thread that may have none. */
+static inline struct hk_thread *hk_front_thread_or_new(void)
+{
+    struct hk_thread *thread = hk_front_thread();
+    return HK_LIKELY(thread != NULL) ? thread : hk_front_attach();
+}
+
+static inline struct hk_pass *hk_front_pass(struct hk_thread *thread)
+{
+    return thread != NULL ? &thread->pass : NULL;
 }
 
 /* ---- what a front that uses room.c has besides ----

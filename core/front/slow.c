@@ -3,6 +3,7 @@
 
 #include "box/page_heap.h"
 #include "box/purge.h"
+#include "box/side.h"
 #include "front/fast.h"
 
 #include <errno.h>
@@ -17,12 +18,9 @@ static void count_malloc_miss(struct hk_thread *thread, unsigned cls)
         thread->hits[cls].malloc_misses++;
 }
 
-/* One block of a class, through the front if this thread has one. NULL: no memory. */
-static void *take_block(unsigned cls)
+/* One block of a class, through the front if this thread has one. NULL: no memory. Inside the gate. */
+static void *take_block(struct hk_thread *thread, unsigned cls)
 {
-    struct hk_thread *thread = hk_front_thread();
-    if (thread == NULL)
-        thread = hk_front_attach();
     void *block = NULL;
     count_malloc_miss(thread, cls);
     if (thread != NULL)
@@ -34,39 +32,69 @@ static void *take_block(unsigned cls)
     return block;
 }
 
-static void *take_large(size_t size, size_t align, bool *zero)
-{
-    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
-        return NULL;
-    hk_arena_learn(); /* the front is whole here */
-    return hk_page_heap_alloc(size, align, zero);
-}
-
 static void *fail(void)
 {
     errno = ENOMEM;
     return NULL;
 }
 
-/* Before it fails for good: give back everything that is free, then try once more. */
-static HK_SLOW_PATH void *retry(size_t size)
+/* What a block is wanted for. */
+struct want {
+    size_t size, align; /* align above 16: from the page heap */
+    bool zero;          /* out: it is known to be zero */
+};
+
+static void *take(struct hk_thread *thread, struct want *w)
 {
-    bool zero;
-    if (size > PTRDIFF_MAX || hk_purge_now(0) == 0)
+    if (w->size <= HK_MID_MAX && w->align <= 16)
+        return take_block(thread, hk_class_of(w->size));
+    return hk_page_heap_alloc(hk_max(w->size, 1), w->align, &w->zero);
+}
+
+/* Goes in and takes a block. Before that fails for good everything that is free is given back. Who is turned away gets
+ * a block that belongs to no heap. */
+static void *take_inside(struct want *w)
+{
+    int saved = errno;
+    if (w->size > PTRDIFF_MAX || w->align > PTRDIFF_MAX)
         return fail();
-    void *ptr = size <= HK_MID_MAX ? take_block(hk_class_of(size)) : take_large(size, 1, &zero);
-    return ptr != NULL ? ptr : fail();
+    if (w->size > HK_MID_MAX)
+        hk_arena_learn(); /* may come back to malloc: the front is whole here */
+    struct hk_thread *thread = hk_front_thread_or_new();
+    struct hk_pass *pass = hk_front_pass(thread);
+    void *ptr;
+    if (HK_LIKELY(hk_gate_enter(pass))) {
+        ptr = take(thread, w);
+        if (HK_UNLIKELY(ptr == NULL) && hk_purge_now(0) != 0)
+            ptr = take(thread, w);
+        hk_gate_leave(pass);
+    } else {
+        ptr = hk_side_alloc(w->align, w->size);
+    }
+    if (HK_UNLIKELY(ptr == NULL))
+        return fail();
+    errno = saved;
+    return ptr;
 }
 
 static void *malloc_missed(size_t size)
 {
-    int saved = errno;
-    bool zero;
-    void *ptr = size <= HK_MID_MAX ? take_block(hk_class_of(size)) : take_large(size, 1, &zero);
-    if (HK_UNLIKELY(ptr == NULL))
-        return retry(size);
-    errno = saved;
-    return ptr;
+    struct want w = {.size = size, .align = 16};
+    return take_inside(&w);
+}
+
+/* One block of a Mid class that the front bypasses; NULL: the ordinary way knows more. */
+static void *take_bypassed(struct hk_thread *thread, unsigned cls)
+{
+    if (!hk_gate_enter(&thread->pass))
+        return NULL;
+    uintptr_t *block = hk_heap_take_one(&thread->heap, cls);
+    hk_gate_leave(&thread->pass);
+    if (HK_UNLIKELY(block == NULL))
+        return NULL;
+    count_malloc_miss(thread, cls);
+    block[1] = 0;
+    return block;
 }
 
 /* The bin of a Mid class is empty. */
@@ -74,14 +102,10 @@ static void *mid_missed(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     unsigned cls = hk_class_of_mid(size);
-    if (thread == NULL || !hk_front_is_bypassed(thread, cls))
-        return malloc_missed(size);
-    uintptr_t *block = hk_heap_take_one(&thread->heap, cls);
-    if (HK_UNLIKELY(block == NULL))
-        return malloc_missed(size);
-    count_malloc_miss(thread, cls);
-    block[1] = 0;
-    return block;
+    void *block = NULL;
+    if (thread != NULL && hk_front_is_bypassed(thread, cls))
+        block = take_bypassed(thread, cls);
+    return HK_LIKELY(block != NULL) ? block : malloc_missed(size);
 }
 
 static void *not_tiny(size_t size)
@@ -99,9 +123,10 @@ static void *take_zero(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     unsigned cls = hk_class_of(size);
-    if (thread == NULL || !hk_front_is_empty(thread, cls))
+    if (thread == NULL || !hk_front_is_empty(thread, cls) || !hk_gate_enter(&thread->pass))
         return NULL;
     void *block = hk_heap_take_zero(&thread->heap, cls);
+    hk_gate_leave(&thread->pass);
     if (block != NULL)
         count_malloc_miss(thread, cls);
     return block;
@@ -109,41 +134,34 @@ static void *take_zero(size_t size)
 
 void *hk_calloc_slow(size_t size)
 {
-    bool zero = false;
+    struct want w = {.size = size, .align = 16};
     void *ptr = NULL;
-    int saved = errno;
     if (size > HK_MID_MAX) {
-        ptr = take_large(size, 1, &zero);
+        ptr = take_inside(&w);
+        if (ptr == NULL)
+            return NULL;
     } else if (size > HK_TINY_MAX) {
+        int saved = errno;
         ptr = take_zero(size);
-        zero = ptr != NULL;
+        w.zero = ptr != NULL;
+        errno = saved;
     }
-    errno = saved;
     if (ptr == NULL)
         ptr = hk_malloc_fast(size, hk_malloc_slow);
-    if (ptr != NULL && !zero)
+    if (ptr != NULL && !w.zero)
         memset(ptr, 0, size);
     return ptr;
 }
 
 void *hk_malloc_aligned(size_t align, size_t size)
 {
-    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
-        return fail();
-    if (hk_max(size, align) <= HK_MID_MAX && align <= HK_PAGE) {
+    if (size <= HK_MID_MAX && align <= HK_PAGE) {
         unsigned cls = hk_class_of_aligned(size, align);
         if (cls != 0)
             return hk_malloc_fast(hk_class_size(cls), hk_malloc_slow);
     }
-    bool zero;
-    int saved = errno;
-    void *ptr = take_large(hk_max(size, 1), align, &zero);
-    if (ptr == NULL && hk_purge_now(0) != 0)
-        ptr = take_large(hk_max(size, 1), align, &zero);
-    if (ptr == NULL)
-        return fail();
-    errno = saved;
-    return ptr;
+    struct want w = {.size = size, .align = align};
+    return take_inside(&w);
 }
 
 /* ---- wrong pointers ---- */
@@ -163,6 +181,8 @@ static HK_SLOW_PATH void report_unknown(const void *ptr, const char *verb)
         struct hk_slab *slab = hk_slab_of(ptr);
         bool was_block = slab->block_size != 0 && hk_slab_is_block(slab, ptr);
         hk_misuse(was_block ? HK_MISUSE_DOUBLE_FREE : HK_MISUSE_INVALID, verb, ptr, NULL, slab->block_size);
+    } else if (hk_side_has(ptr) && (uintptr_t)ptr % 16 == 0) {
+        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, 0); /* or inside a block: nobody knows */
     } else if ((start = hk_huge_around(ptr, &size)) != NULL) {
         hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, start, size);
     } else {
@@ -199,7 +219,9 @@ size_t hk_block_size(const void *ptr, const char *verb)
         struct hk_slab *slab = slab_of_live(ptr, verb);
         return slab != NULL ? slab->block_size : 0;
     }
-    size_t size = hk_page_heap_size(ptr);
+    size_t size = hk_side_is_used() ? hk_side_size(ptr) : 0;
+    if (size == 0)
+        size = hk_page_heap_size(ptr);
     if (size == 0)
         report_unknown(ptr, verb);
     return size;
@@ -207,12 +229,26 @@ size_t hk_block_size(const void *ptr, const char *verb)
 
 /* ---- free ---- */
 
+static void free_deferred(void);
+
 static void free_large(void *ptr)
 {
+    if (hk_side_is_used() && hk_side_free(ptr))
+        return;
     int saved = errno;
-    if (HK_UNLIKELY(!hk_page_heap_free(ptr)))
-        report_unknown(ptr, "free");
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    if (HK_UNLIKELY(!hk_gate_enter(pass))) {
+        hk_side_defer(ptr);
+        errno = saved;
+        return;
+    }
+    bool freed = hk_page_heap_free(ptr);
     hk_purge_tick();
+    hk_gate_leave(pass);
+    if (HK_UNLIKELY(!freed))
+        report_unknown(ptr, "free");
+    if (hk_side_has_deferred())
+        free_deferred();
     errno = saved;
 }
 
@@ -220,9 +256,13 @@ static void free_large(void *ptr)
 static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
 {
     int saved = errno;
-    struct hk_thread *thread = hk_front_thread();
-    if (thread == NULL)
-        thread = hk_front_attach();
+    struct hk_thread *thread = hk_front_thread_or_new();
+    struct hk_pass *pass = hk_front_pass(thread);
+    if (HK_UNLIKELY(!hk_gate_enter(pass))) {
+        hk_side_defer(ptr);
+        errno = saved;
+        return;
+    }
     if (HK_TELEMETRY && thread != NULL)
         thread->hits[slab->cls].free_misses++;
     if (thread != NULL)
@@ -230,7 +270,32 @@ static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
     else
         hk_heap_give_one(&hk_orphan_heap, slab, ptr);
     hk_purge_tick();
+    hk_gate_leave(pass);
+    if (hk_side_has_deferred())
+        free_deferred();
     errno = saved;
+}
+
+/* What was put down while its threads were turned away. It was checked then as far as that was possible. */
+static HK_NOINLINE void free_deferred(void)
+{
+    struct hk_side_note *note = hk_side_take_deferred();
+    while (note != NULL) {
+        struct hk_side_note *next = note->next;
+        void *ptr = note->ptr;
+        hk_side_free(note);
+        if (hk_registry_code(ptr) != 0)
+            put_in_front(hk_slab_of(ptr), ptr);
+        else
+            free_large(ptr);
+        note = next;
+    }
+}
+
+void hk_front_free_deferred(void)
+{
+    if (hk_side_has_deferred())
+        free_deferred();
 }
 
 void hk_free_slow(void *ptr)
@@ -278,8 +343,8 @@ static void *move(void *ptr, size_t have, size_t size)
     return to;
 }
 
-/* Page runs and mappings: in place when the neighbours allow it. */
-static void *resize_large(void *ptr, size_t have, size_t size)
+/* Page runs and mappings: in place when the neighbours allow it. Inside the gate. */
+static void *resize_inside(void *ptr, size_t have, size_t size)
 {
     if (size > have) {
         size_t roomy = with_headroom(size);
@@ -287,6 +352,19 @@ static void *resize_large(void *ptr, size_t have, size_t size)
         return to != NULL ? to : hk_page_heap_resize(ptr, size);
     }
     return have - size < have / 8 ? ptr : hk_page_heap_resize(ptr, size);
+}
+
+/* NULL: by a copy. */
+static void *resize_large(void *ptr, size_t have, size_t size)
+{
+    int saved = errno;
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    if ((hk_side_is_used() && hk_side_has(ptr)) || !hk_gate_enter(pass))
+        return NULL;
+    void *to = resize_inside(ptr, have, size);
+    hk_gate_leave(pass);
+    errno = saved;
+    return to;
 }
 
 void *hk_resize(void *ptr, size_t size)
@@ -301,12 +379,6 @@ void *hk_resize(void *ptr, size_t size)
     bool small = hk_registry_code(ptr) != 0;
     if (size <= have && (have <= HK_MID_MAX ? size > have / 2 : small))
         return ptr;
-    if (!small) {
-        int saved = errno;
-        void *to = resize_large(ptr, have, size);
-        errno = saved;
-        if (to != NULL)
-            return to;
-    }
-    return move(ptr, have, size);
+    void *to = small ? NULL : resize_large(ptr, have, size);
+    return to != NULL ? to : move(ptr, have, size);
 }

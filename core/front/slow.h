@@ -22,6 +22,9 @@ HK_NOINLINE void *hk_malloc_aligned(size_t align, size_t size);
 /* Everything but the common case of free; keeps errno. */
 HK_NOINLINE void hk_free_slow(void *ptr);
 
+/* After a fork: frees what threads put down that were turned away meanwhile. */
+void hk_front_free_deferred(void);
+
 /* Usable bytes of a live block; 0 after a message (`verb` is who asks) when ptr is none. */
 size_t hk_block_size(const void *ptr, const char *verb);
 

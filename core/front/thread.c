@@ -10,63 +10,99 @@
 
 #include <errno.h>
 
-/* Runs as a destructor of the thread library, before or after those of the program: what comes later finds zeroed bins
- * and HK_THREAD_ENDED. */
-static void detach(void *arg)
+/* Gives away all that the thread has, but its record. Inside the gate. */
+static void end_heap(struct hk_thread *thread)
 {
-    struct hk_thread *thread = arg;
-    struct hk_front *front = thread->front;
-    if (front != hk_front_mine())
-        return;
-    int saved = errno;
     hk_front_flush_all(thread);
-    hk_front_leave(front);
+    hk_front_leave(thread->front);
     thread->front = NULL;
     hk_heap_end(&thread->heap);
     if (HK_TRANSFER)
         hk_transfer_end(&thread->heap);
     hk_purge_tick();
+}
+
+/* The next thread that gets the record uses its pass: so as a thread without one. */
+static void retire(struct hk_thread *thread)
+{
+    if (!hk_gate_wait(NULL))
+        return; /* the record is lost */
+    hk_heap_retire(&thread->heap);
+    hk_gate_leave(NULL);
+}
+
+/* Runs as a destructor of the thread library, before or after those of the program: what comes later finds zeroed bins
+ * and HK_THREAD_ENDED. */
+static void detach(void *arg)
+{
+    struct hk_thread *thread = arg;
+    if (thread->front != hk_front_mine())
+        return;
+    int saved = errno;
+    if (hk_gate_wait(&thread->pass)) {
+        end_heap(thread);
+        hk_gate_leave(&thread->pass);
+        retire(thread);
+    } else { /* it ends in a signal handler that interrupted malloc: what it has stays behind */
+        hk_front_leave(thread->front);
+        thread->front = NULL;
+        hk_gate_leave(&thread->pass);
+    }
     errno = saved;
 }
 
-static struct hk_lock start_lock;
-
-struct hk_lock *hk_front_start_lock(void)
+/* The key of which detach is the destructor is made on first use and not in a constructor: the first call may come from
+ * the loader. One thread makes it; a malloc that making it comes back to does without a record. */
+static bool watch_ends(void)
 {
-    return &start_lock;
-}
-
-/* Once per process. The key is made here and not in a constructor: the first call may come from the loader. */
-static bool start_process(void)
-{
-    static bool started;
-    hk_lock_always(&start_lock);
-    bool ok = started || hk_arena_start();
-    if (ok && !started) {
+    static _Atomic uintptr_t maker; /* 0, then the thread that makes the key, then MADE */
+    const uintptr_t made = 1;
+    uintptr_t seen = 0;
+    if (HK_LIKELY(hk_load_acquire(&maker) == made)) /* pairs with the release below */
+        return true;
+    if (hk_cas_acquire(&maker, &seen, hk_thread_self())) {
         hk_thread_exit_init(detach);
-        started = true;
+        hk_store_release(&maker, made); /* pairs with the load above */
+        return true;
     }
-    hk_unlock(&start_lock);
-    return ok;
+    while (seen != made && seen != hk_thread_self()) {
+        hk_pause();
+        seen = hk_load_acquire(&maker); /* as above */
+    }
+    return seen == made;
 }
 
-struct hk_thread *hk_front_attach(void)
+/* A record in the lists of heaps and passes; NULL: no memory. Inside the gate. */
+static struct hk_thread *make_record(void)
 {
-    if (hk_front_mine()->thread == HK_THREAD_ENDED || !start_process())
-        return NULL;
     struct hk_heap *heap = hk_heap_reuse();
     struct hk_thread *thread = heap != NULL ? hk_thread_of(heap) : hk_meta_alloc(sizeof *thread);
     if (thread == NULL)
         return NULL;
     if (heap != NULL)
         hk_front_reset(thread);
-    struct hk_front *front = hk_front_open(&thread->place);
-    thread->front = front;
+    else
+        hk_gate_join(&thread->pass);
+    thread->front = hk_front_open(&thread->place);
     hk_heap_begin(&thread->heap);
+    return thread;
+}
+
+struct hk_thread *hk_front_attach(void)
+{
+    if (hk_front_mine()->thread == HK_THREAD_ENDED || !watch_ends() || !hk_gate_enter(NULL))
+        return NULL;
+    struct hk_thread *thread = hk_arena_start() ? make_record() : NULL;
+    if (thread == NULL) {
+        hk_gate_leave(NULL);
+        return NULL;
+    }
+    struct hk_front *front = thread->front;
     for (unsigned i = 0; i < HK_COUNT(front->code_of); i++)
         front->code_of[i] = (uint8_t)hk_code_of_class(hk_tiny_class[i]);
     front->thread = thread;
     hk_front_enter(front);
+    hk_gate_leave(NULL);
     int saved = errno;
     hk_thread_watch(thread); /* may come back to malloc, which finds everything in place */
     hk_arena_learn();        /* as may this */

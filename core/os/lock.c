@@ -6,14 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-_Atomic uintptr_t hk_lock_forking;
-
 void hk_lock_slow(struct hk_lock *lock)
 {
-    if (hk_load_relaxed(&hk_lock_forking) == hk_thread_self() && hk_lock_is_mine(lock)) {
-        lock->nested++;
-        return;
-    }
     for (int i = 0; i < 100; i++) {
         uint32_t expected = 0;
         if (hk_load_relaxed(&lock->word) == 0 && hk_cas_acquire(&lock->word, &expected, 1)) /* pairs with hk_unlock */

@@ -27,6 +27,8 @@ def main():
     soname = re.findall(r'\(SONAME\).*\[(.*)\]', dynamic)
     if soname != ['libhakmem.so.0']:
         faults.append('SONAME is %s' % soname)
+    if 'INITFIRST' not in dynamic:
+        faults.append('its constructor, and with it its fork handlers, would come late')
     if 'TEXTREL' in dynamic:
         faults.append('text relocations')
     if re.search(r'\((RPATH|RUNPATH)\)', dynamic):

@@ -16,6 +16,12 @@ struct hk_heap *fixture_heap(void)
     return heap;
 }
 
+void fixture_end(struct hk_heap *heap)
+{
+    hk_heap_end(heap);
+    hk_heap_retire(heap);
+}
+
 /* Batches need not be full: a batch that has begun is not completed by growing. */
 void fixture_take(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n)
 {

@@ -12,6 +12,9 @@
 /* A record in metadata memory, or one that is used again, begun. */
 struct hk_heap *fixture_heap(void);
 
+/* Its thread ends, and the record waits for another. */
+void fixture_end(struct hk_heap *heap);
+
 /* Takes exactly n blocks, in the order in which they are handed out. */
 void fixture_take(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n);
 

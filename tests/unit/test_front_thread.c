@@ -4,14 +4,18 @@
  */
 #include "front_fixture.h"
 
+#include "box/huge.h"
 #include "box/pool.h"
 #include "box/purge.h"
+#include "box/side.h"
 #include "fake_os.h"
 #include "superslab/meta.h"
 #include "superslab/ss_arena.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static void run(void *(*body)(void *), void *arg)
 {
@@ -228,21 +232,16 @@ static void threads_trade_blocks(void **state)
     unit_passes(trade_in_threads, NULL);
 }
 
-/* ---- fork handlers of others, run by a thread that has no front yet ---- */
+/* ---- fork ---- */
 
+/* In a fork handler of somebody else, by a thread that has no front yet. */
 static void *allocate_inside_fork(void *arg)
 {
-    hk_heap_fork_prepare();
-    hk_lock_for_fork(hk_pool_lock());
-    hk_lock_for_fork(hk_arena_lock());
-    hk_lock_for_fork(hk_meta_lock());
-    hk_lock_fork_begin();
+    hk_gate_close(NULL);
     front_free(front_take(100));
-    hk_lock_fork_end();
-    hk_unlock(hk_meta_lock());
-    hk_unlock(hk_arena_lock());
-    hk_unlock(hk_pool_lock());
-    hk_heap_fork_parent();
+    front_free(front_take(10 * HK_MIB));
+    EXPECT(hk_front_thread() == NULL);
+    hk_gate_open(NULL);
     return arg;
 }
 
@@ -265,6 +264,103 @@ static void a_first_allocation_inside_fork_blocks_nobody(void **state)
     unit_passes(fork_without_front, NULL);
 }
 
+/* Blocks that were taken before and are freed while the gate is closed are free when it is open again; what was taken
+ * meanwhile is a block like any other. */
+static void *use_while_closed(void *arg)
+{
+    void **before = arg;
+    static const size_t sizes[] = {16, 100, 1000, 5000, 30000, 100000, 40 * HK_MIB};
+    unsigned char *during[HK_COUNT(sizes)];
+    for (unsigned i = 0; i < HK_COUNT(sizes); i++) {
+        front_free(before[i]);
+        during[i] = front_take(sizes[i]);
+        memset(during[i], (int)i + 1, sizes[i]);
+    }
+    for (unsigned i = 0; i < HK_COUNT(sizes); i++) {
+        size_t bytes = sizes[i] + sizes[i] / 2 + 100;
+        unsigned char *larger = hk_resize(during[i], bytes);
+        EXPECT(larger != NULL && larger[0] == i + 1 && larger[sizes[i] - 1] == i + 1);
+        EXPECT(hk_block_size(larger, "size") >= bytes);
+        front_free(larger);
+        front_free(hk_calloc_slow(bytes));
+        front_free(hk_malloc_aligned(8 * HK_KIB, bytes));
+    }
+    return NULL;
+}
+
+static void closed_to_others(void *arg)
+{
+    (void)arg;
+    static const size_t sizes[] = {16, 100, 1000, 5000, 30000, 100000, 40 * HK_MIB};
+    void *before[HK_COUNT(sizes)];
+    front_free(front_take(1));
+    for (unsigned i = 0; i < HK_COUNT(sizes); i++)
+        before[i] = front_take(sizes[i]);
+    struct hk_thread *self = front_self();
+    hk_gate_close(&self->pass);
+    run(use_while_closed, before);
+    EXPECT(hk_side_has_deferred());
+    EXPECT(hk_gate_open(&self->pass));
+    hk_front_free_deferred();
+    EXPECT(!hk_side_has_deferred());
+    hk_front_flush_all(self);
+    hk_purge_now(0);
+    EXPECT(front_owned_slabs() == 0 && hk_huge_count() == 0 && hk_arena_live() == 0);
+}
+
+static void a_thread_that_meets_a_fork_goes_on(void **state)
+{
+    (void)state;
+    unit_passes(closed_to_others, NULL);
+}
+
+static void *work_until_told(void *arg)
+{
+    static const size_t sizes[] = {16, 200, 1000, 3000, 9000, 40000, 0};
+    _Atomic bool *stop = arg;
+    while (!*stop)
+        use_sizes((void *)(uintptr_t)sizes);
+    return NULL;
+}
+
+static void fork_at_work(void *arg)
+{
+    (void)arg;
+    static _Atomic bool stop;
+    pthread_t threads[THREADS];
+    front_free(front_take(1));
+    struct hk_pass *pass = &front_self()->pass;
+    for (unsigned i = 0; i < THREADS; i++)
+        EXPECT(pthread_create(&threads[i], NULL, work_until_told, &stop) == 0);
+    for (unsigned i = 0; i < 30; i++) {
+        int status;
+        hk_gate_close(pass);
+        EXPECT(hk_pool_lock()->word == 0 && hk_meta_lock()->word == 0 && front_self()->heap.lock.word == 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            EXPECT(hk_pool_check() && hk_arena_check());
+            hk_heap_fork_child(&front_self()->heap);
+            hk_gate_reset(pass);
+            use_sizes((size_t[]){16, 1000, 20000, 90000, 0});
+            front_check();
+            EXPECT(hk_pool_check() && hk_arena_check() && hk_heap_check(&front_self()->heap));
+            _exit(0);
+        }
+        EXPECT(hk_gate_open(pass));
+        hk_front_free_deferred();
+        EXPECT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    stop = true;
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void a_fork_finds_every_structure_whole(void **state)
+{
+    (void)state;
+    unit_passes(fork_at_work, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +371,8 @@ int main(void)
         cmocka_unit_test(late_destructors_are_served),
         cmocka_unit_test(threads_trade_blocks),
         cmocka_unit_test(a_first_allocation_inside_fork_blocks_nobody),
+        cmocka_unit_test(a_thread_that_meets_a_fork_goes_on),
+        cmocka_unit_test(a_fork_finds_every_structure_whole),
     };
     return cmocka_run_group_tests_name("front_thread", tests, NULL, NULL);
 }

@@ -245,7 +245,7 @@ static void give_to_many(void *arg)
     struct hk_heap *sleeper = fixture_heap(), *dead = fixture_heap(), *worker = fixture_heap();
     fixture_take(sleeper, KIB, blocks, MANY_SLABS * PER_SLAB);
     fixture_take(dead, KIB - 1, orphan, PER_SLAB);
-    hk_heap_end(dead);
+    fixture_end(dead);
     for (unsigned i = 0; i < MANY_SLABS; i++)
         scattered[i] = blocks[i * PER_SLAB];
     scattered[MANY_SLABS] = orphan[0];
@@ -421,7 +421,7 @@ static void *trade(void *arg)
         }
         hk_heap_give(heap, received, count);
     }
-    hk_heap_end(heap);
+    fixture_end(heap);
     return NULL;
 }
 

@@ -253,7 +253,7 @@ static void gone_in_a_push(void *arg)
     struct hk_private *list = hk_private_of(slab);
     *(void **)blocks[10] = list->first;
     list->first = blocks[10]; /* linked, not counted */
-    hk_heap_end(heap);
+    fixture_end(heap);
     EXPECT(hk_slab_owner(slab) == &hk_orphan_heap.owner && slab->used == PER_SLAB - 11 && is_closed(blocks[0]));
     EXPECT(hk_heap_check(&hk_orphan_heap));
     for (unsigned i = 11; i < 2 * PER_SLAB; i++)

@@ -94,7 +94,7 @@ static void adopt(void *arg)
         struct hk_heap *heap = fixture_heap();
         EXPECT(heap->node == node);
         fixture_take(heap, KIB, blocks[node], PER_SLAB + 1);
-        hk_heap_end(heap);
+        fixture_end(heap);
     }
     fake_os_run_on(1);
     struct hk_heap *heap = fixture_heap();
@@ -136,7 +136,7 @@ static void one_node(void *arg)
     struct hk_heap *heap = fixture_heap();
     fixture_take(heap, KIB, blocks, 40 * PER_SLAB);
     hk_heap_give(heap, blocks, 40 * PER_SLAB);
-    hk_heap_end(heap);
+    fixture_end(heap);
     hk_arena_learn();
     EXPECT(fake_os_count(FAKE_CURRENT) == looks && fake_os_count(FAKE_NODES) == asked);
     EXPECT(fake_os_count(FAKE_PREFER) == 0);

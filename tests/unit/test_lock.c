@@ -20,11 +20,6 @@ static void with_one_thread_nothing_is_written(void **state)
     assert_true(hk_single_threaded());
     hk_lock(&own);
     assert_int_equal(own.word, 0);
-    assert_false(hk_lock_is_mine(&own));
-    hk_unlock(&own);
-    hk_lock_always(&own);
-    assert_int_equal(own.word, 1);
-    assert_true(hk_lock_is_mine(&own));
     hk_unlock(&own);
     assert_int_equal(own.word, 0);
 }
@@ -48,19 +43,15 @@ static void the_second_thread_may_come_in_between(void **state)
     pthread_join(thread, NULL);
 }
 
-static void knows_its_holder(void **state)
+static void who_tries_does_not_wait(void **state)
 {
     (void)state;
     struct hk_lock own = {0};
-    assert_false(hk_lock_is_mine(&own));
     hk_lock(&own);
-    assert_true(hk_lock_is_mine(&own));
     assert_int_equal(own.word, 1);
     assert_false(hk_try_lock(&own));
     hk_unlock(&own);
-    assert_false(hk_lock_is_mine(&own));
     assert_true(hk_try_lock(&own));
-    assert_true(hk_lock_is_mine(&own));
     hk_unlock(&own);
     assert_int_equal(own.word, 0);
 }
@@ -74,7 +65,6 @@ static void *count_up(void *arg)
     for (unsigned i = 0; i < 30000; i++) {
         if (i % 3 != 0 || !hk_try_lock(&lock))
             hk_lock(&lock);
-        EXPECT(hk_lock_is_mine(&lock));
         EXPECT(inside++ == 0);
         counter++;
         if (i % 512 == 0)
@@ -128,78 +118,6 @@ static void who_waits_long_sleeps_and_is_woken(void **state)
     assert_int_equal(lock.word, 0);
 }
 
-static void *try_it(void *arg)
-{
-    bool got = hk_try_lock(&lock);
-    EXPECT(hk_lock_is_mine(&lock) == got);
-    if (got)
-        hk_unlock(&lock);
-    *(bool *)arg = got;
-    return NULL;
-}
-
-static bool free_for_another_thread(void)
-{
-    pthread_t thread;
-    bool got = false;
-    assert_int_equal(pthread_create(&thread, NULL, try_it, &got), 0);
-    pthread_join(thread, NULL);
-    return got;
-}
-
-/* The thread that is inside fork holds every lock; what it does in others' fork handlers neither waits nor frees. */
-static void for_the_forking_thread_locks_do_nothing(void **state)
-{
-    (void)state;
-    hk_lock_for_fork(&lock);
-    hk_lock_fork_begin();
-    hk_lock(&lock);
-    hk_unlock(&lock);
-    assert_int_not_equal(lock.word, 0);
-    assert_false(free_for_another_thread());
-    hk_lock_fork_end();
-    assert_true(hk_lock_is_mine(&lock));
-    hk_unlock(&lock);
-    assert_true(free_for_another_thread());
-}
-
-static void *work_while_another_forks(void *arg)
-{
-    struct hk_lock *own = arg;
-    hk_lock(own);
-    EXPECT(own->word == 1);
-    hk_unlock(own);
-    EXPECT(own->word == 0);
-    return NULL;
-}
-
-static void for_other_threads_locks_work_on(void **state)
-{
-    (void)state;
-    struct hk_lock own = {0};
-    pthread_t thread;
-    hk_lock_fork_begin();
-    assert_int_equal(pthread_create(&thread, NULL, work_while_another_forks, &own), 0);
-    pthread_join(thread, NULL);
-    hk_lock_fork_end();
-}
-
-static void fork_keeps_a_lock_that_its_thread_held(void **state)
-{
-    (void)state;
-    struct hk_lock held = {0}, unheld = {0};
-    hk_lock(&held);
-    hk_lock_for_fork(&held); /* or it would wait for itself */
-    hk_lock_for_fork(&unheld);
-    assert_true(hk_lock_is_mine(&held));
-    assert_true(hk_lock_is_mine(&unheld));
-    hk_unlock(&unheld);
-    hk_unlock(&held); /* fork's */
-    assert_true(hk_lock_is_mine(&held));
-    hk_unlock(&held);
-    assert_int_equal(held.word, 0);
-}
-
 static void *hold_for_ever(void *arg)
 {
     hk_lock(arg);
@@ -216,7 +134,6 @@ static void a_childs_lock_is_free_whoever_held_it(void **state)
     assert_int_not_equal(own.word, 0);
     hk_lock_reset(&own);
     assert_int_equal(own.word, 0);
-    assert_int_equal(own.holder, 0);
     assert_true(hk_try_lock(&own));
     hk_unlock(&own);
 }
@@ -226,12 +143,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(with_one_thread_nothing_is_written),
         cmocka_unit_test(the_second_thread_may_come_in_between),
-        cmocka_unit_test(knows_its_holder),
+        cmocka_unit_test(who_tries_does_not_wait),
         cmocka_unit_test(keeps_threads_apart),
         cmocka_unit_test(who_waits_long_sleeps_and_is_woken),
-        cmocka_unit_test(for_the_forking_thread_locks_do_nothing),
-        cmocka_unit_test(for_other_threads_locks_work_on),
-        cmocka_unit_test(fork_keeps_a_lock_that_its_thread_held),
         cmocka_unit_test(a_childs_lock_is_free_whoever_held_it),
     };
     return cmocka_run_group_tests_name("lock", tests, NULL, NULL);

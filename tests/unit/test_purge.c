@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include "box/gate.h"
 #include "box/heap.h"
 #include "box/purge.h"
 #include "fake_os.h"
@@ -284,10 +285,10 @@ static void tick_without_permission(void *arg)
     hk_purge_tick();
     EXPECT(hk_single_threaded()); /* before the start of the program */
     hk_purge_allow_helper(true);
-    hk_lock_fork_begin();
+    hk_gate_close(NULL);
     hk_purge_tick();
     EXPECT(hk_single_threaded()); /* inside fork */
-    hk_lock_fork_end();
+    hk_gate_open(NULL);
     hk_purge_fork_child();
     hk_purge_tick();
     EXPECT(!hk_single_threaded());

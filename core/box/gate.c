@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include "box/gate.h"
+
+/* Rounds of looking before a wait sleeps. Nobody wakes it: a look once a millisecond does, and leaving stays a store.
+ */
+#define ROUNDS 100
+#define SLEEP_MS 1
+
+_Atomic uint32_t hk_gate_forks;
+
+static struct hk_pass *_Atomic passes;
+
+/* The thread without a pass that is inside, or 0; its lowest bit says that it is parked. */
+static _Atomic uintptr_t stranger;
+#define PARKED ((uintptr_t)1)
+
+static _Atomic uintptr_t
+    forking_stranger; /* the last thread without a pass that called fork; it looks for itself only */
+
+void hk_gate_join(struct hk_pass *pass)
+{
+    pass->next = hk_load_relaxed(&passes);
+    while (!hk_cas_weak_release(&passes, &pass->next, pass)) { /* pairs with hk_gate_close */
+    }
+}
+
+static bool is_stranger_inside(void)
+{
+    return (hk_load_relaxed(&stranger) & ~PARKED) == hk_thread_self();
+}
+
+bool hk_gate_enter_stranger(void)
+{
+    uintptr_t nobody = 0;
+    if (is_stranger_inside())
+        return false;
+    for (unsigned i = 0; !hk_cas_full(&stranger, &nobody, hk_thread_self()); i++) { /* as the swap in hk_gate_enter */
+        nobody = 0;
+        if (hk_load_relaxed(&hk_gate_forks) != 0)
+            return false;
+        if (i < ROUNDS)
+            hk_pause();
+        else
+            hk_thread_sleep(&hk_gate_forks, 0, SLEEP_MS);
+    }
+    if (hk_load_full(&hk_gate_forks) == 0)
+        return true;
+    hk_gate_leave_stranger();
+    return false;
+}
+
+void hk_gate_leave_stranger(void)
+{
+    hk_store_release(&stranger, 0); /* pairs with hk_gate_close, and with the next stranger's compare-and-swap */
+}
+
+static bool is_inside(struct hk_pass *pass)
+{
+    return pass != NULL ? hk_load_relaxed(&pass->state) != HK_PASS_OUTSIDE : is_stranger_inside();
+}
+
+static bool is_forking(struct hk_pass *pass)
+{
+    return pass != NULL ? pass->forks != 0 : hk_load_relaxed(&forking_stranger) == hk_thread_self();
+}
+
+bool hk_gate_wait(struct hk_pass *pass)
+{
+    while (!hk_gate_enter(pass)) {
+        if (is_inside(pass) || is_forking(pass))
+            return false;
+        uint32_t forks = hk_load_relaxed(&hk_gate_forks);
+        if (forks != 0)
+            hk_thread_sleep(&hk_gate_forks, forks, SLEEP_MS);
+    }
+    return true;
+}
+
+/* ---- fork ---- */
+
+static void wait_for_pass(struct hk_pass *pass)
+{
+    for (unsigned i = 0; hk_load_full(&pass->state) == HK_PASS_INSIDE; i++) { /* pairs with hk_gate_leave */
+        if (i < ROUNDS)
+            hk_pause();
+        else
+            hk_thread_sleep(&pass->state, HK_PASS_INSIDE, SLEEP_MS);
+    }
+}
+
+static void wait_for_stranger(void)
+{
+    uintptr_t inside;
+    for (unsigned i = 0; (inside = hk_load_full(&stranger)) != 0 && (inside & PARKED) == 0; i++) { /* as above */
+        if (i < ROUNDS)
+            hk_pause();
+        else
+            hk_thread_sleep(&hk_gate_forks, hk_load_relaxed(&hk_gate_forks), SLEEP_MS);
+    }
+}
+
+static void park(struct hk_pass *mine)
+{
+    if (mine != NULL && hk_load_relaxed(&mine->state) == HK_PASS_INSIDE)
+        hk_store_relaxed(&mine->state, HK_PASS_PARKED); /* another fork finds it at its next look */
+    if (is_stranger_inside())
+        hk_store_relaxed(&stranger, hk_thread_self() | PARKED);
+}
+
+/* Goes on with what the handler interrupted; but another fork may have passed this thread by, and must end before. */
+static void unpark(struct hk_pass *mine)
+{
+    bool parked = mine != NULL && hk_load_relaxed(&mine->state) == HK_PASS_PARKED, is_stranger = is_stranger_inside();
+    while (parked || is_stranger) {
+        if (parked)
+            hk_swap_full(&mine->state, HK_PASS_INSIDE); /* as in hk_gate_enter */
+        if (is_stranger)
+            hk_swap_full(&stranger, hk_thread_self());
+        uint32_t forks = hk_load_full(&hk_gate_forks);
+        if (forks == 0)
+            return;
+        park(mine);
+        hk_thread_sleep(&hk_gate_forks, forks, SLEEP_MS);
+    }
+}
+
+/* Strangers first: one of them may just be making the record of a thread, whose pass is in the list before it leaves.
+ */
+void hk_gate_close(struct hk_pass *mine)
+{
+    park(mine);
+    if (mine != NULL)
+        mine->forks++;
+    else
+        hk_store_relaxed(&forking_stranger, hk_thread_self());
+    hk_add_full(&hk_gate_forks, 1); /* pairs with the swap in hk_gate_enter */
+    wait_for_stranger();
+    for (struct hk_pass *pass = hk_load_acquire(&passes); pass != NULL; pass = pass->next) { /* with hk_gate_join */
+        if (pass != mine)
+            wait_for_pass(pass);
+    }
+}
+
+bool hk_gate_open(struct hk_pass *mine)
+{
+    if (mine != NULL)
+        mine->forks--;
+    else
+        hk_store_relaxed(&forking_stranger, 0);
+    bool last = hk_sub_full(&hk_gate_forks, 1) == 1; /* pairs with hk_gate_enter; nothing was changed meanwhile */
+    hk_thread_wake(&hk_gate_forks);
+    unpark(mine);
+    return last;
+}
+
+/* Only what changes is written: a write copies a page. */
+void hk_gate_reset(struct hk_pass *mine)
+{
+    for (struct hk_pass *pass = hk_load_relaxed(&passes); pass != NULL; pass = pass->next) {
+        if (pass != mine && hk_load_relaxed(&pass->state) != HK_PASS_OUTSIDE)
+            hk_store_relaxed(&pass->state, HK_PASS_OUTSIDE); /* a handler in it was in fork too */
+        if (pass->forks != 0)
+            pass->forks = 0;
+    }
+    if (!is_stranger_inside() && hk_load_relaxed(&stranger) != 0)
+        hk_store_relaxed(&stranger, 0);
+    hk_store_relaxed(&forking_stranger, 0);
+    hk_store_relaxed(&hk_gate_forks, 0); /* this is the only thread */
+    unpark(mine);
+}

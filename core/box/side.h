@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * side: blocks for whoever is turned away at the gate (box/gate.h): while a fork is in progress, and in a signal
+ * handler that interrupted its own thread inside. They come from chunks of 1 MiB that no other box knows, by one
+ * compare-and-swap; a chunk starts again from its beginning when its last block is freed. What such a caller frees of
+ * other boxes' blocks is put down here and freed later.
+ *
+ * A block that was handed out here is an ordinary one: its thread frees it whenever it likes. Any thread, any time, a
+ * handler included: no lock is taken and nobody waited for. Knows the SSArena (for HAKMEM_MEMORY_LIMIT) and os only.
+ */
+#ifndef HK_BOX_SIDE_H
+#define HK_BOX_SIDE_H
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+/* A block of at least `size` bytes (up to PTRDIFF_MAX) at a multiple of `align` (a power of two, 16 or more, up to
+ * PTRDIFF_MAX), its contents anything. NULL: no memory, or over the limit. */
+void *hk_side_alloc(size_t align, size_t size);
+
+struct hk_side_chunk;
+extern HK_HIDDEN struct hk_side_chunk *_Atomic hk_side_chunks; /* all that were ever made; NULL in most processes */
+
+static inline bool hk_side_is_used(void)
+{
+    return HK_UNLIKELY(hk_load_relaxed(&hk_side_chunks) != NULL); /* whoever has a block here sees its chunk */
+}
+
+/* Does the address lie in a chunk? */
+bool hk_side_has(const void *ptr);
+
+/* Bytes of a live block; 0: ptr is not the start of one. */
+size_t hk_side_size(const void *ptr);
+
+/* False: as above, and nothing happened. */
+bool hk_side_free(void *ptr);
+
+/* ---- blocks of other boxes that are to be freed later ---- */
+
+struct hk_side_note {
+    struct hk_side_note *next;
+    void *ptr;
+};
+extern HK_HIDDEN struct hk_side_note *_Atomic hk_side_notes;
+
+/* Puts ptr down. Where there is no memory for that the block is lost. */
+void hk_side_defer(void *ptr);
+
+static inline bool hk_side_has_deferred(void)
+{
+    return HK_UNLIKELY(hk_load_relaxed(&hk_side_notes) != NULL); /* a hint */
+}
+
+/* Takes all that were put down, linked through `next`; each note is a block of this box, the caller's to free. */
+struct hk_side_note *hk_side_take_deferred(void);
+
+/* Calls `visit` for each chunk. */
+void hk_side_visit(void (*visit)(void *ctx, void *start, size_t size, size_t blocks), void *ctx);
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include "box/gate.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+static struct hk_pass mine, other, third;
+
+static void join_all(void)
+{
+    hk_gate_join(&mine);
+    hk_gate_join(&other);
+    hk_gate_join(&third);
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* From now on the process has had a second thread. */
+static void second_thread(void)
+{
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0);
+    pthread_join(thread, NULL);
+}
+
+static void come_and_go(void *arg)
+{
+    join_all();
+    if (arg != NULL)
+        second_thread();
+    EXPECT(hk_gate_enter(&mine) && mine.state == HK_PASS_INSIDE);
+    EXPECT(!hk_gate_enter(&mine)); /* a handler */
+    EXPECT(!hk_gate_wait(&mine) && mine.state == HK_PASS_INSIDE);
+    EXPECT(hk_gate_enter(NULL) && !hk_gate_enter(NULL) && !hk_gate_wait(NULL));
+    hk_gate_leave(NULL);
+    hk_gate_leave(&mine);
+    EXPECT(mine.state == HK_PASS_OUTSIDE && hk_gate_enter(NULL));
+    hk_gate_leave(NULL);
+}
+
+static void a_thread_is_inside_once(void **state)
+{
+    (void)state;
+    unit_passes(come_and_go, NULL);
+    unit_passes(come_and_go, &mine);
+}
+
+static void close_and_open(void *arg)
+{
+    (void)arg;
+    join_all();
+    second_thread();
+    hk_gate_close(&mine);
+    EXPECT(!hk_gate_enter(&mine) && !hk_gate_enter(&other) && !hk_gate_enter(NULL));
+    EXPECT(mine.state == HK_PASS_OUTSIDE && other.state == HK_PASS_OUTSIDE);
+    EXPECT(!hk_gate_wait(&mine)); /* it would wait for itself */
+    hk_gate_close(&other);
+    EXPECT(!hk_gate_open(&mine)); /* another fork is in progress */
+    EXPECT(!hk_gate_enter(&mine));
+    EXPECT(hk_gate_open(&other));
+    EXPECT(hk_gate_enter(&mine) && hk_gate_enter(NULL));
+    hk_gate_leave(NULL);
+    hk_gate_leave(&mine);
+    hk_gate_close(NULL);
+    EXPECT(!hk_gate_wait(NULL));
+    EXPECT(hk_gate_open(NULL) && hk_gate_wait(NULL));
+}
+
+static void a_closed_gate_turns_all_away(void **state)
+{
+    (void)state;
+    unit_passes(close_and_open, NULL);
+}
+
+/* ---- fork waits ---- */
+
+static _Atomic bool closed, go_on;
+
+static void *close_it(void *arg)
+{
+    hk_gate_close(arg);
+    closed = true;
+    while (!go_on)
+        usleep(1000);
+    hk_gate_open(arg);
+    return NULL;
+}
+
+static void close_while_inside(void *pass)
+{
+    pthread_t thread;
+    join_all();
+    EXPECT(hk_gate_enter(pass)); /* while there is one thread, too */
+    EXPECT(pthread_create(&thread, NULL, close_it, &other) == 0);
+    usleep(30000);
+    EXPECT(!closed);
+    hk_gate_leave(pass);
+    while (!closed)
+        usleep(1000);
+    EXPECT(!hk_gate_enter(pass));
+    go_on = true;
+    EXPECT(hk_gate_wait(&mine)); /* until it is open */
+    hk_gate_leave(&mine);
+    pthread_join(thread, NULL);
+}
+
+static void a_fork_waits_until_nobody_is_inside(void **state)
+{
+    (void)state;
+    unit_passes(close_while_inside, &mine);
+    unit_passes(close_while_inside, NULL);
+}
+
+/* A signal handler that interrupts its thread inside and forks: nobody waits for that thread, and it does not go on
+ * inside before other forks are done. */
+static void close_while_parked(void *pass)
+{
+    pthread_t thread;
+    join_all();
+    second_thread();
+    EXPECT(hk_gate_enter(pass));
+    hk_gate_close(pass);
+    EXPECT(pthread_create(&thread, NULL, close_it, &other) == 0);
+    while (!closed)
+        usleep(1000);
+    go_on = true;
+    hk_gate_open(pass);
+    EXPECT(hk_gate_forks == 0 && !hk_gate_enter(pass)); /* inside, as before */
+    pthread_join(thread, NULL);
+    hk_gate_leave(pass);
+    hk_gate_close(&third);
+    hk_gate_open(&third);
+}
+
+static void a_fork_in_a_handler_is_not_waited_for(void **state)
+{
+    (void)state;
+    unit_passes(close_while_parked, &mine);
+    unit_passes(close_while_parked, NULL);
+}
+
+static void reset_in_child(void *pass)
+{
+    join_all();
+    second_thread();
+    EXPECT(hk_gate_enter(&other) && hk_gate_enter(pass));
+    other.state = HK_PASS_PARKED; /* it was in fork, too */
+    hk_gate_close(pass);
+    hk_gate_close(&other);
+    hk_gate_reset(pass);
+    EXPECT(hk_gate_forks == 0 && other.state == HK_PASS_OUTSIDE && other.forks == 0);
+    EXPECT(!hk_gate_enter(pass)); /* what the handler interrupted goes on */
+    hk_gate_leave(pass);
+    EXPECT(hk_gate_enter(&mine) && hk_gate_enter(NULL));
+}
+
+static void a_child_has_one_thread(void **state)
+{
+    (void)state;
+    unit_passes(reset_in_child, &mine);
+    unit_passes(reset_in_child, NULL);
+}
+
+/* ---- many ---- */
+
+#define THREADS 4
+static struct hk_pass pass[THREADS];
+static _Atomic bool stop;
+static unsigned inside[THREADS + 1]; /* plain: what the gate guards */
+
+static void *come_and_go_on(void *arg)
+{
+    unsigned i = (unsigned)(uintptr_t)arg;
+    while (!stop) {
+        if (hk_gate_enter(&pass[i])) {
+            inside[i]++;
+            inside[i]--;
+            hk_gate_leave(&pass[i]);
+        }
+        if (hk_gate_enter(NULL)) {
+            EXPECT(inside[THREADS]++ == 0);
+            inside[THREADS]--;
+            hk_gate_leave(NULL);
+        }
+    }
+    return NULL;
+}
+
+static void close_among_many(void *arg)
+{
+    (void)arg;
+    pthread_t threads[THREADS];
+    join_all();
+    for (unsigned i = 0; i < THREADS; i++) {
+        hk_gate_join(&pass[i]);
+        EXPECT(pthread_create(&threads[i], NULL, come_and_go_on, (void *)(uintptr_t)i) == 0);
+    }
+    for (unsigned n = 0; n < 2000; n++) {
+        hk_gate_close(&mine);
+        for (unsigned i = 0; i <= THREADS; i++)
+            EXPECT(inside[i] == 0);
+        hk_gate_open(&mine);
+    }
+    stop = true;
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void while_it_is_closed_nobody_is_inside(void **state)
+{
+    (void)state;
+    unit_passes(close_among_many, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_is_inside_once),
+        cmocka_unit_test(a_closed_gate_turns_all_away),
+        cmocka_unit_test(a_fork_waits_until_nobody_is_inside),
+        cmocka_unit_test(a_fork_in_a_handler_is_not_waited_for),
+        cmocka_unit_test(a_child_has_one_thread),
+        cmocka_unit_test(while_it_is_closed_nobody_is_inside),
+    };
+    return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
+}

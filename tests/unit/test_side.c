@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include "base/bits.h"
+#include "base/options.h"
+#include "box/side.h"
+#include "fake_os.h"
+#include "superslab/ss_arena.h"
+
+#include <pthread.h>
+
+static unsigned chunks, blocks;
+static size_t bytes;
+
+static void add(void *ctx, void *start, size_t size, size_t live)
+{
+    (void)ctx;
+    EXPECT(start != NULL);
+    chunks++;
+    bytes += size;
+    blocks += (unsigned)live;
+}
+
+static void count(void)
+{
+    chunks = blocks = 0;
+    bytes = 0;
+    hk_side_visit(add, NULL);
+}
+
+static void sizes_and_alignments(void *arg)
+{
+    (void)arg;
+    static const size_t sizes[] = {0, 1, 16, 17, 1000, 4096, 70000, 3 * HK_MIB};
+    char *all[HK_COUNT(sizes)][16] = {{0}}, *none = (char *)all;
+    EXPECT(!hk_side_is_used() && !hk_side_has(none) && hk_side_size(none) == 0 && !hk_side_free(none));
+    for (unsigned i = 0; i < HK_COUNT(sizes); i++) {
+        for (unsigned a = 0; a < 16; a++) {
+            char *p = hk_side_alloc((size_t)16 << a, sizes[i]);
+            EXPECT(p != NULL && (uintptr_t)p % ((size_t)16 << a) == 0);
+            EXPECT(hk_side_has(p) && hk_side_size(p) >= sizes[i] && hk_side_size(p) > 0);
+            memset(p, (int)(i * 16 + a), sizes[i]);
+            all[i][a] = p;
+        }
+    }
+    EXPECT(hk_side_is_used());
+    count();
+    EXPECT(blocks == HK_COUNT(sizes) * 16);
+    for (unsigned i = 0; i < HK_COUNT(sizes); i++) {
+        for (unsigned a = 0; a < 16; a++) {
+            char *p = all[i][a];
+            for (size_t at = 0; at < sizes[i]; at++)
+                EXPECT(p[at] == (char)(i * 16 + a));
+            EXPECT(hk_side_size(p + 16) == 0 && !hk_side_free(p + 16) && !hk_side_free(p + 1));
+            EXPECT(hk_side_free(p) && !hk_side_free(p) && hk_side_size(p) == 0);
+        }
+    }
+    count();
+    EXPECT(blocks == 0);
+}
+
+static void blocks_are_what_was_asked_for(void **state)
+{
+    (void)state;
+    unit_passes(sizes_and_alignments, NULL);
+}
+
+static void use_again(void *arg)
+{
+    (void)arg;
+    void *some[100];
+    for (unsigned round = 0; round < 1000; round++) {
+        for (unsigned i = 0; i < 100; i++)
+            EXPECT((some[i] = hk_side_alloc(16, 9000)) != NULL);
+        for (unsigned i = 0; i < 100; i++)
+            EXPECT(hk_side_free(some[(i * 37 + round) % 100]));
+    }
+    count();
+    EXPECT(chunks == 1 && blocks == 0 && bytes == HK_MIB);
+    /* All but its beginning was given back each time. */
+    EXPECT(fake_os_count(FAKE_PURGE) == 1000 && fake_os_count(FAKE_MAP) == 1);
+    EXPECT(!fake_os_was_purged(hk_side_chunks));
+}
+
+static void an_emptied_chunk_starts_again(void **state)
+{
+    (void)state;
+    unit_passes(use_again, NULL);
+}
+
+static void refuse(void *arg)
+{
+    (void)arg;
+    EXPECT(hk_side_alloc(16, PTRDIFF_MAX) == NULL && hk_side_alloc(16, SIZE_MAX) == NULL);
+    EXPECT(hk_side_alloc((size_t)1 << 62, 1) == NULL && hk_side_alloc(16, (size_t)PTRDIFF_MAX - 100) == NULL);
+    fake_os_fail_from(FAKE_ANY, 1);
+    EXPECT(hk_side_alloc(16, 100) == NULL);
+    hk_side_defer(arg); /* lost */
+    EXPECT(!hk_side_has_deferred());
+    fake_os_recover();
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 2 * HK_MIB));
+    void *first = hk_side_alloc(16, 100), *second = hk_side_alloc(16, HK_MIB - 200);
+    EXPECT(first != NULL && second != NULL && hk_side_alloc(16, 2 * HK_MIB) == NULL);
+    fake_os_fail_from(FAKE_PURGE, 1);
+    EXPECT(hk_side_free(second) && hk_side_free(first) && hk_side_alloc(16, HK_MIB - 200) == first);
+}
+
+static void refusals_are_told(void **state)
+{
+    (void)state;
+    unit_passes(refuse, NULL);
+}
+
+static void put_down(void *arg)
+{
+    (void)arg;
+    char things[100];
+    EXPECT(!hk_side_has_deferred() && hk_side_take_deferred() == NULL);
+    for (unsigned i = 0; i < 100; i++)
+        hk_side_defer(&things[i]);
+    EXPECT(hk_side_has_deferred());
+    struct hk_side_note *note = hk_side_take_deferred();
+    EXPECT(!hk_side_has_deferred());
+    unsigned n = 0;
+    while (note != NULL) {
+        struct hk_side_note *next = note->next;
+        EXPECT(note->ptr == &things[99 - n]);
+        EXPECT(hk_side_free(note));
+        note = next;
+        n++;
+    }
+    EXPECT(n == 100);
+}
+
+static void what_is_put_down_is_found(void **state)
+{
+    (void)state;
+    unit_passes(put_down, NULL);
+}
+
+/* ---- threads ---- */
+
+#define THREADS 4
+
+static void *trade(void *arg)
+{
+    uint64_t random = (uintptr_t)arg;
+    unsigned char *mine[8] = {0};
+    size_t size[8];
+    for (unsigned n = 0; n < 20000; n++) {
+        unsigned i = (unsigned)unit_random(&random, 8);
+        if (mine[i] != NULL) {
+            EXPECT(hk_side_size(mine[i]) == size[i]);
+            for (size_t at = 0; at < size[i]; at += 61)
+                EXPECT(mine[i][at] == (unsigned char)(uintptr_t)arg);
+            EXPECT(hk_side_free(mine[i]));
+            mine[i] = NULL;
+        } else {
+            size[i] = 1 + unit_random(&random, n % 100 == 0 ? 300000 : 9000);
+            EXPECT((mine[i] = hk_side_alloc(16, size[i])) != NULL);
+            memset(mine[i], (int)(uintptr_t)arg, size[i]);
+        }
+        if (n % 64 == 0) {
+            hk_side_defer(mine);
+            for (struct hk_side_note *note = hk_side_take_deferred(), *next; note != NULL; note = next) {
+                next = note->next;
+                EXPECT(hk_side_free(note));
+            }
+        }
+    }
+    for (unsigned i = 0; i < 8; i++)
+        EXPECT(mine[i] == NULL || hk_side_free(mine[i]));
+    return NULL;
+}
+
+static void trade_in_threads(void *arg)
+{
+    (void)arg;
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++)
+        EXPECT(pthread_create(&threads[i], NULL, trade, (void *)(i + 1)) == 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    count();
+    EXPECT(blocks == 0 && !hk_side_has_deferred());
+}
+
+static void threads_need_no_lock(void **state)
+{
+    (void)state;
+    unit_passes(trade_in_threads, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_what_was_asked_for),
+        cmocka_unit_test(an_emptied_chunk_starts_again),
+        cmocka_unit_test(refusals_are_told),
+        cmocka_unit_test(what_is_put_down_is_found),
+        cmocka_unit_test(threads_need_no_lock),
+    };
+    return cmocka_run_group_tests_name("side", tests, NULL, NULL);
+}
