@@ -44,4 +44,7 @@
  * yours". */
 #define hk_fence_full() atomic_thread_fence(memory_order_seq_cst)
 
+/* The same between a thread and a signal handler that interrupts it: costs nothing. */
+#define hk_fence_signal() atomic_signal_fence(memory_order_seq_cst)
+
 #endif

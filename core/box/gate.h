@@ -52,6 +52,7 @@ static inline bool hk_gate_enter(struct hk_pass *pass)
         hk_store_relaxed(&pass->state, HK_PASS_INSIDE);
     else
         hk_swap_full(&pass->state, HK_PASS_INSIDE); /* I am seen by a fork, or see it: pairs with hk_gate_close */
+    hk_fence_signal(); /* a handler finds the pass taken before anything is changed */
     if (HK_UNLIKELY(hk_load_full(&hk_gate_forks) != 0)) {
         hk_store_release(&pass->state, HK_PASS_OUTSIDE);
         return false;
