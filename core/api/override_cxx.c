@@ -3,9 +3,15 @@
  * C++'s operators new and delete, by their mangled names (Itanium ABI, size_t = unsigned long). Left out with
  * -Doverride=false.
  *
- * A failing new calls the program's new_handler until there is none, then throws std::bad_alloc (nothrow: returns
- * NULL). We do not link libstdc++: its functions are weak references, and where libstdc++ came only with a plugin they
- * are looked up when they are needed. This object has unwind tables, so that the exception passes through it.
+ * A program may replace any of them and keep the others, whose default is then to call the replaced one ([new.delete]).
+ * So four are primitives: new and delete, plain and aligned. All others call the operator that the standard names, by
+ * the symbol that a program may define: the sized and nothrow forms of delete, the forms for arrays. All are weak, so
+ * that a program's own goes before one in the archive. The nothrow forms of new are not here: they must catch what a
+ * replaced operator, or a new_handler, throws, which C cannot. The C++ runtime's own ones do that, around ours.
+ *
+ * A failing new calls the program's new_handler until there is none, then throws std::bad_alloc. We do not link a C++
+ * runtime: what we need of it are weak references. This object has unwind tables, so that the exception passes through
+ * it.
  */
 #include "api/entry.h"
 #include "base/fmt.h"
@@ -15,75 +21,86 @@
 
 HK_LINK_LIFECYCLE;
 
+#define NEW(name, ...)                         \
+    HK_EXPORT HK_WEAK void *name(__VA_ARGS__); \
+    void *name(__VA_ARGS__)
+#define DELETE(name, ...)                     \
+    HK_EXPORT HK_WEAK void name(__VA_ARGS__); \
+    void name(__VA_ARGS__)
+#define UNUSED __attribute__((unused))
+
 typedef void handler(void);
 
-/* std::get_new_handler() and std::__throw_bad_alloc(); NULL where libstdc++ is not in the program. */
-extern HK_WEAK handler *_ZSt15get_new_handlerv(void);
-extern HK_WEAK _Noreturn void _ZSt17__throw_bad_allocv(void);
+/* The C++ runtime's; NULL where the program has none, or, in a static program, does not use this part of it. */
+extern HK_WEAK handler *_ZSt15get_new_handlerv(void); /* std::get_new_handler() */
+extern HK_WEAK void *__cxa_allocate_exception(size_t size);
+extern HK_WEAK _Noreturn void __cxa_throw(void *object, const char *type, void (*destroy)(void *));
+extern HK_WEAK const char _ZTISt9bad_alloc[], _ZTVSt9bad_alloc[]; /* type and virtual table of std::bad_alloc */
+extern HK_WEAK const char _ZTISt9exception[], _ZTVSt9exception[]; /* of its base */
 
-/* Failure paths only: dlopen may allocate, but a little memory is there even when a large block is not. NULL: not
- * found. */
-static void *find_in_runtime(const char *name)
+/* Returns where there is nothing to throw with. A static program that does not name bad_alloc has no handler for it but
+ * those of its base, and nothing of bad_alloc linked: it gets the base. */
+static void throw_bad_alloc(void)
 {
-    void *lib = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
-    return lib != NULL ? dlsym(lib, name) : NULL;
+    if (__cxa_throw == NULL || __cxa_allocate_exception == NULL)
+        return;
+    const char *type = _ZTISt9bad_alloc, *table = _ZTVSt9bad_alloc;
+    if (type == NULL || table == NULL) {
+        type = _ZTISt9exception;
+        table = _ZTVSt9exception;
+    }
+    if (type == NULL || table == NULL)
+        return;
+    const char **object = __cxa_allocate_exception(sizeof(*object));
+    *object = table + 2 * sizeof(void *); /* an object's pointer leads behind the offset and the type in the table */
+    __cxa_throw(object, type, NULL);
 }
 
-static handler *current_handler(void)
+/* Where the C++ runtime came with a plugin, our weak references do not reach it: its own operator of this name, which
+ * takes from malloc, calls the handlers and throws. dlopen may allocate, but a little memory is there even when a large
+ * block is not. NULL: not found. */
+static void *find_in_plugins(const char *name)
 {
-    handler *(*get)(void) = _ZSt15get_new_handlerv;
-    if (get == NULL) // cppcheck-suppress legacyUninitvar
-        *(void **)&get = find_in_runtime("_ZSt15get_new_handlerv");
-    return get != NULL ? get() : NULL;
+    static const char *const runtimes[] = {"libstdc++.so.6", "libc++.so.1"};
+    for (size_t i = 0; i < HK_COUNT(runtimes); i++) {
+        void *lib = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
+        void *found = lib != NULL ? dlsym(lib, name) : NULL;
+        if (found != NULL)
+            return found;
+    }
+    return NULL;
 }
 
-static _Noreturn void throw_bad_alloc(size_t size)
+/* Alignment 1 is "none asked for". */
+static void *new_of_plugins(size_t size, size_t align)
 {
-    void (*throw)(void) = _ZSt17__throw_bad_allocv;
-    if (throw == NULL)
-        *(void **)&throw = find_in_runtime("_ZSt17__throw_bad_allocv");
-    if (throw != NULL)
-        throw();
+    void *(*plain)(size_t);
+    void *(*aligned)(size_t, size_t);
+    *(void **)&plain = align > 1 ? NULL : find_in_plugins("_Znwm");
+    *(void **)&aligned = align > 1 ? find_in_plugins("_ZnwmSt11align_val_t") : NULL;
+    if (plain != NULL)
+        return plain(size);
+    return aligned != NULL ? aligned(size, align) : NULL;
+}
+
+static HK_SLOW_PATH void *new_slow(size_t size, size_t align)
+{
+    handler *next;
+    while (_ZSt15get_new_handlerv != NULL && (next = _ZSt15get_new_handlerv()) != NULL) {
+        next();
+        void *ptr = align > 1 ? hk_entry_aligned(align, size) : hk_malloc_slow(size);
+        if (ptr != NULL)
+            return ptr;
+    }
+    throw_bad_alloc();
+    void *ptr = new_of_plugins(size, align);
+    if (ptr != NULL)
+        return ptr;
     struct hk_fmt f;
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: operator new: no memory for %zu bytes, and no C++ runtime to throw bad_alloc\n", size);
     hk_fmt_end(&f);
     abort();
-}
-
-/* Alignment 1 is "none asked for". */
-static void *try_new(size_t size, size_t align)
-{
-    return align > 1 ? hk_entry_aligned(align, size) : hk_malloc_slow(size);
-}
-
-static HK_SLOW_PATH void *new_slow(size_t size, size_t align)
-{
-    for (;;) {
-        handler *next = current_handler();
-        if (next == NULL)
-            throw_bad_alloc(size);
-        next();
-        void *ptr = try_new(size, align);
-        if (ptr != NULL)
-            return ptr;
-    }
-}
-
-/* A new_handler may throw, and the nothrow forms must catch that, which C cannot: libstdc++'s own ones do it around a
- * call of our throwing operator. */
-static HK_SLOW_PATH void *new_nothrow_slow(size_t size, size_t align)
-{
-    static const char tag = 0; /* std::nothrow: nobody looks at it */
-    if (current_handler() == NULL)
-        return NULL;
-    void *(*plain)(size_t, const void *);
-    void *(*aligned)(size_t, size_t, const void *);
-    *(void **)&plain = find_in_runtime("_ZnwmRKSt9nothrow_t");
-    *(void **)&aligned = find_in_runtime("_ZnwmSt11align_val_tRKSt9nothrow_t");
-    if (plain == NULL || aligned == NULL)
-        return new_slow(size, align);
-    return align > 1 ? aligned(size, align, &tag) : plain(size, &tag);
 }
 
 static HK_NOINLINE void *new_missed(size_t size)
@@ -92,90 +109,87 @@ static HK_NOINLINE void *new_missed(size_t size)
     return HK_LIKELY(ptr != NULL) ? ptr : new_slow(size, 1);
 }
 
-static HK_NOINLINE void *new_nothrow_missed(size_t size)
-{
-    void *ptr = hk_malloc_slow(size);
-    return HK_LIKELY(ptr != NULL) ? ptr : new_nothrow_slow(size, 1);
-}
-
-static void *new_aligned(size_t size, size_t align)
-{
-    void *ptr = hk_entry_aligned(align, size);
-    return HK_LIKELY(ptr != NULL) ? ptr : new_slow(size, align);
-}
-
-static void *new_aligned_nothrow(size_t size, size_t align)
-{
-    void *ptr = hk_entry_aligned(align, size);
-    return HK_LIKELY(ptr != NULL) ? ptr : new_nothrow_slow(size, align);
-}
-
-#define NEW(name, ...)                 \
-    HK_EXPORT void *name(__VA_ARGS__); \
-    HK_EXPORT void *name(__VA_ARGS__)
-#define DELETE(name, ...)             \
-    HK_EXPORT void name(__VA_ARGS__); \
-    HK_EXPORT void name(__VA_ARGS__)  \
-    {                                 \
-        hk_free_fast(ptr);            \
-    }
+/* The primitives. Either delete takes a block of either new. */
 
 NEW(_Znwm, size_t size)
 {
     return hk_malloc_fast(size, new_missed);
 }
 
-NEW(_Znam, size_t size)
-{
-    return hk_malloc_fast(size, new_missed);
-}
-
-NEW(_ZnwmRKSt9nothrow_t, size_t size, const void *tag)
-{
-    (void)tag;
-    return hk_malloc_fast(size, new_nothrow_missed);
-}
-
-NEW(_ZnamRKSt9nothrow_t, size_t size, const void *tag)
-{
-    (void)tag;
-    return hk_malloc_fast(size, new_nothrow_missed);
-}
-
 NEW(_ZnwmSt11align_val_t, size_t size, size_t align)
 {
-    return new_aligned(size, align);
+    void *ptr = hk_entry_aligned(align, size);
+    return HK_LIKELY(ptr != NULL) ? ptr : new_slow(size, align);
+}
+
+DELETE(_ZdlPv, void *ptr)
+{
+    hk_free_fast(ptr);
+}
+
+DELETE(_ZdlPvSt11align_val_t, void *ptr, size_t align UNUSED)
+{
+    hk_free_fast(ptr);
+}
+
+/* The others: one jump through the table of global offsets, or, linked statically, to the address. */
+
+NEW(_Znam, size_t size)
+{
+    return _Znwm(size);
 }
 
 NEW(_ZnamSt11align_val_t, size_t size, size_t align)
 {
-    return new_aligned(size, align);
+    return _ZnwmSt11align_val_t(size, align);
 }
 
-NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, size_t size, size_t align, const void *tag)
+DELETE(_ZdlPvm, void *ptr, size_t size UNUSED)
 {
-    (void)tag;
-    return new_aligned_nothrow(size, align);
+    _ZdlPv(ptr);
 }
 
-NEW(_ZnamSt11align_val_tRKSt9nothrow_t, size_t size, size_t align, const void *tag)
+DELETE(_ZdlPvRKSt9nothrow_t, void *ptr, const void *tag UNUSED)
 {
-    (void)tag;
-    return new_aligned_nothrow(size, align);
+    _ZdlPv(ptr);
 }
 
-/* The arguments behind the pointer are sizes, alignments and tags that we do not need. */
-DELETE(_ZdlPv, void *ptr)
 DELETE(_ZdaPv, void *ptr)
-DELETE(_ZdlPvm, void *ptr, size_t size __attribute__((unused)))
-DELETE(_ZdaPvm, void *ptr, size_t size __attribute__((unused)))
-DELETE(_ZdlPvRKSt9nothrow_t, void *ptr, const void *tag __attribute__((unused)))
-DELETE(_ZdaPvRKSt9nothrow_t, void *ptr, const void *tag __attribute__((unused)))
-DELETE(_ZdlPvSt11align_val_t, void *ptr, size_t align __attribute__((unused)))
-DELETE(_ZdaPvSt11align_val_t, void *ptr, size_t align __attribute__((unused)))
-DELETE(_ZdlPvmSt11align_val_t, void *ptr, size_t size __attribute__((unused)), size_t align __attribute__((unused)))
-DELETE(_ZdaPvmSt11align_val_t, void *ptr, size_t size __attribute__((unused)), size_t align __attribute__((unused)))
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align __attribute__((unused)),
-       const void *tag __attribute__((unused)))
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align __attribute__((unused)),
-       const void *tag __attribute__((unused)))
+{
+    _ZdlPv(ptr);
+}
+
+DELETE(_ZdaPvm, void *ptr, size_t size UNUSED)
+{
+    _ZdaPv(ptr);
+}
+
+DELETE(_ZdaPvRKSt9nothrow_t, void *ptr, const void *tag UNUSED)
+{
+    _ZdaPv(ptr);
+}
+
+DELETE(_ZdlPvmSt11align_val_t, void *ptr, size_t size UNUSED, size_t align)
+{
+    _ZdlPvSt11align_val_t(ptr, align);
+}
+
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align, const void *tag UNUSED)
+{
+    _ZdlPvSt11align_val_t(ptr, align);
+}
+
+DELETE(_ZdaPvSt11align_val_t, void *ptr, size_t align)
+{
+    _ZdlPvSt11align_val_t(ptr, align);
+}
+
+DELETE(_ZdaPvmSt11align_val_t, void *ptr, size_t size UNUSED, size_t align)
+{
+    _ZdaPvSt11align_val_t(ptr, align);
+}
+
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align, const void *tag UNUSED)
+{
+    _ZdaPvSt11align_val_t(ptr, align);
+}

@@ -36,6 +36,19 @@ void is_aligned(void *block, std::size_t alignment)
     CHECKF(reinterpret_cast<std::uintptr_t>(block) % alignment == 0, "%p is not aligned to %zu", block, alignment);
 }
 
+/* A block of either new goes to either delete. */
+void either_delete()
+{
+    for (std::size_t size : sizes) {
+        for (std::size_t alignment = 8; alignment <= 4096; alignment *= 8) {
+            ::operator delete(::operator new(size, std::align_val_t(alignment)));
+            ::operator delete[](::operator new[](size, std::align_val_t(alignment)), size);
+            ::operator delete(::operator new(size), size, std::align_val_t(alignment));
+            ::operator delete[](::operator new[](size), std::align_val_t(alignment));
+        }
+    }
+}
+
 void plain_and_array()
 {
     for (std::size_t size : sizes) {
@@ -265,7 +278,8 @@ void new_expressions()
 
 void operators_are_hakmem_s()
 {
-    static const char *const names[] = {"_Znwm", "_Znam", "_ZdlPv", "_ZdaPvm", "_ZnwmSt11align_val_tRKSt9nothrow_t"};
+    static const char *const names[] = {
+        "_Znwm", "_Znam", "_ZdlPv", "_ZdaPvm", "_ZnwmSt11align_val_t", "_ZdlPvSt11align_val_tRKSt9nothrow_t"};
     for (const char *name : names) {
         void *address = dlsym(RTLD_DEFAULT, name);
         Dl_info info;
@@ -281,6 +295,7 @@ int main(int count, char **arguments)
     if (count > 1 && !std::strcmp(arguments[1], "preloaded"))
         operators_are_hakmem_s();
     plain_and_array();
+    either_delete();
     without_exceptions();
     aligned();
     new_expressions();

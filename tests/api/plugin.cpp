@@ -19,7 +19,17 @@ static void handler()
 extern "C" int plugin_catches(std::size_t size)
 {
     try {
-        ::operator delete(::operator new(size));
+        ::operator delete[](::operator new[](size), size);
+    } catch (const std::bad_alloc &) {
+        return 1;
+    }
+    return 0;
+}
+
+extern "C" int plugin_catches_aligned(std::size_t size)
+{
+    try {
+        ::operator delete(::operator new(size, std::align_val_t(64)), size, std::align_val_t(64));
     } catch (const std::bad_alloc &) {
         return 1;
     }
@@ -38,6 +48,22 @@ extern "C" int plugin_nothrow(std::size_t size)
     void *block = ::operator new[](size, std::nothrow);
     ::operator delete[](block);
     return block == nullptr;
+}
+
+static void handler_throws()
+{
+    handler_calls++;
+    throw std::bad_alloc();
+}
+
+/* What the handler throws leaves operator new, but not its nothrow form. */
+extern "C" int plugin_handler_throws(std::size_t size)
+{
+    handler_calls = 0;
+    std::set_new_handler(handler_throws);
+    bool fine = plugin_catches(size) && plugin_catches_aligned(size) && plugin_nothrow(size) && handler_calls == 3;
+    std::set_new_handler(nullptr);
+    return fine;
 }
 
 /* A block of operator new that the host frees by free(). */

@@ -34,6 +34,9 @@ static void use(const char *path, int flags)
     CHECKF(plugin, "%s", dlerror());
     CHECK(call_with_size(plugin, "plugin_catches", SIZE_MAX / 2) == 1);
     CHECK(call_with_size(plugin, "plugin_catches", 1000) == 0);
+    CHECK(call_with_size(plugin, "plugin_catches_aligned", SIZE_MAX / 2) == 1);
+    CHECK(call_with_size(plugin, "plugin_catches_aligned", 1000) == 0);
+    CHECK(call_with_size(plugin, "plugin_handler_throws", SIZE_MAX / 2) == 1);
     CHECK(call_with_size(plugin, "plugin_handler_is_called", SIZE_MAX / 2) == 1);
     CHECK(call_with_size(plugin, "plugin_nothrow", SIZE_MAX / 2) == 1);
     CHECK(call_with_size(plugin, "plugin_nothrow", 100) == 0);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What every program calls lies in the first 64 KiB of the library's code, which start at a multiple of 64 KiB, and what
-most programs never call lies behind it: the kernel maps files by such windows.
+most programs never call lies behind that: the kernel maps files by such windows.
 
 usage: code_order.py LIBHAKMEM NM
 """
@@ -27,7 +27,8 @@ def main():
         return 1
     start = min(at.values()) // WINDOW * WINDOW
     late = ['%s is at 0x%x' % (name, at[name]) for name in FIRST if not start <= at[name] < start + WINDOW]
-    early = ['%s is at 0x%x' % (name, at[name]) for name in BEHIND if at[name] < start + WINDOW]
+    last = max(at[name] for name in FIRST)
+    early = ['%s is at 0x%x' % (name, at[name]) for name in BEHIND if at[name] < last]
     print('\n'.join(late + early) or 'ok')
     return 1 if late or early else 0
 

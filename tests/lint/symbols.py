@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What libhakmem.so exports: every function of this machine's C library that belongs to the malloc family, every C++
-operator new and delete, and nothing else but hak_ names.
+operator new and delete but the nothrow forms of new, and nothing else but hak_ names. The operators are weak.
 
 usage: symbols.py LIBHAKMEM HEADER NM
 """
@@ -24,10 +24,12 @@ __libc_mallinfo __libc_mallopt'''.split()
 OPERATOR = re.compile(r'^_Z(n[wa]|d[la])')
 
 
+RUNTIME_S = re.compile(r'^_Zn[wa].*RKSt9nothrow_t$')
+
+
 def operators():
-    """The twenty mangled names of C++17."""
-    new = ['_Zn%sm%s' % pair for pair in itertools.product('wa', ['', 'RKSt9nothrow_t', 'St11align_val_t',
-                                                                 'St11align_val_tRKSt9nothrow_t'])]
+    """The mangled names of C++17's twenty, less four that must catch, and so are the C++ runtime's."""
+    new = ['_Zn%sm%s' % pair for pair in itertools.product('wa', ['', 'St11align_val_t'])]
     delete = ['_Zd%sPv%s' % pair for pair in itertools.product('la', ['', 'm', 'RKSt9nothrow_t', 'St11align_val_t',
                                                                      'mSt11align_val_t',
                                                                      'St11align_val_tRKSt9nothrow_t'])]
@@ -69,7 +71,8 @@ def main():
         required |= family
     libstdcxx = path_of('libstdc++.so.6')
     if libstdcxx:
-        required |= {name for name, _, _ in defined(nm, libstdcxx) if OPERATOR.match(name)}
+        required |= {name for name, _, _ in defined(nm, libstdcxx)
+                     if OPERATOR.match(name) and not RUNTIME_S.match(name)}
 
     with open(header, encoding='utf-8') as file:
         text = re.sub(r'/\*.*?\*/', '', file.read(), flags=re.S)
@@ -85,6 +88,8 @@ def main():
             faults.append('neither hak_ nor of the malloc family: ' + name)
         elif kind not in 'TWi':
             faults.append('no function: %s (%s)' % (name, kind))
+        elif OPERATOR.match(name) and kind != 'W':
+            faults.append('not weak, so that a program cannot replace it beside libhakmem.a: ' + name)
     print('\n'.join(faults) or '%d symbols' % len(ours))
     return 1 if faults else 0
 
