@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A program that replaces some of C++'s operators gets its own called where the C++ runtime alone would call them.
 
-usage: replaced.py LIBHAKMEM.so LIBHAKMEM.a [-lLIBRARY...] -- COMPILER...
+usage: replaced.py LIBHAKMEM.so LIBHAKMEM.a NM [-lLIBRARY...] -- COMPILER...
 
 replaced.cpp is linked with every single operator of replaced_operators.cpp and with some sets of them, and what it says
 without hakmem is compared with what it says with hakmem preloaded, linked as a shared library and as an archive, with
@@ -41,8 +41,8 @@ SINGLE = ['archive, static']
 class Builder:
     def __init__(self, arguments, folder):
         at = arguments.index('--')
-        self.so, self.a = map(os.path.abspath, arguments[:2])
-        self.libraries, self.compiler, self.folder = arguments[2:at], arguments[at + 1:], folder
+        self.so, self.a, self.nm = map(os.path.abspath, arguments[:3])
+        self.libraries, self.compiler, self.folder = arguments[3:at], arguments[at + 1:], folder
 
     def call(self, *arguments):
         return subprocess.run([*self.compiler, '-w', '-pthread', *arguments], stdout=subprocess.PIPE,
@@ -108,6 +108,13 @@ def check_bare(builder, linkages):
         found = run(program) if program else why
         if found != 'exit status 0\n':
             yield 'bare.cpp, %s: %s' % (linkage, found)
+        if program and 'archive' in linkage:
+            symbols = subprocess.run([builder.nm, program], stdout=subprocess.PIPE, encoding='utf-8').stdout.split('\n')
+            names = {line.split()[-1] for line in symbols if line}
+            # glibc's malloc has a function of this name.
+            if not {'_Znwm', 'malloc', 'hk_malloc_slow'} <= names or '_int_malloc' in names:
+                yield 'bare.cpp, %s: malloc is not hakmem\'s beside operator new' % linkage
+
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
