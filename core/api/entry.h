@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * entry: the bodies of the public entries, inline: hak_api.c gives them their hak_ names, override.c those of the C
- * library, override_cxx.c those of C++. Each name has its own copy of the fast path, so none costs a jump more than
- * another.
+ * library, override_cxx.c those of C++. Each name, and each primitive of C++, has its own copy of the fast path, so none
+ * costs a jump more than another.
  *
  * Any thread; no lock is held. Rules for odd inputs: include/hakmem/hakmem.h.
  */
