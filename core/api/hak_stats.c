@@ -9,7 +9,6 @@
 #include "os/os.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* What the first programs that used these structures knew. */
 #define VERSION_1_SIZE (offsetof(struct hak_stats, run_bytes) + sizeof(size_t))
@@ -161,8 +160,7 @@ int hak_stats_json(int fd)
     hk_usage_read(&u);
     hk_stats_fill(&s, &u);
     hk_fmt_start(&f, fd);
-    hk_fmt(&f, "{\n  \"version\": %u,\n  \"hakmem\": \"%s\",\n  \"pid\": %d,\n", s.version, hak_version(),
-           (int)getpid());
+    hk_fmt(&f, "{\n  \"version\": %u,\n  \"hakmem\": \"%s\",\n  \"pid\": %d,\n", s.version, hak_version(), hk_os_pid());
 #define NUMBER(name) hk_fmt(&f, "  \"" #name "\": %zu,\n", (size_t)s.name)
     NUMBER(threads);
     NUMBER(live_bytes);

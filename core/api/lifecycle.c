@@ -13,17 +13,11 @@
 #include "front/front.h"
 #include "front/slow.h"
 #include "hakmem/hakmem.h"
+#include "os/file.h"
 #include "os/numa.h"
 #include "os/os.h"
 #include "os/thread.h"
 #include "superslab/meta.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/auxv.h>
-#include <unistd.h>
 
 HK_HIDDEN const char hk_lifecycle_linked = 0; /* see entry.h */
 
@@ -82,11 +76,10 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     (void)argc;
     (void)argv;
     hk_thread_watch_fork(fork_prepare, fork_parent, fork_child);
-    if (getauxval(AT_SECURE) == 0) {
-        int saved = errno;
+    hk_os_start();
+    if (!hk_os_is_secure()) {
         hk_options_init(envp);
         resolve_memory_limit();
-        errno = saved;
     }
     if (HK_NUMA && hk_numa_start())
         hk_arena_place();
@@ -94,7 +87,7 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     /* Many programs close stderr before they end (coreutils do): for them statistics go to a copy, kept only when
      * asked. */
     if (wants_stats())
-        stats_fd = fcntl(2, F_DUPFD_CLOEXEC, 100);
+        stats_fd = hk_file_copy(2, 100);
     hk_picture_start();
 }
 
@@ -122,10 +115,11 @@ __attribute__((destructor(101))) static void finish(void)
         return;
     int fd = hk_report_open(hk_stats_path, 1);
     if (fd < 0 || hak_stats_json(fd) != 0) {
-        static const char text[] = "hakmem: HAKMEM_STATS=json: the file cannot be written\n";
-        ssize_t ignored = write(2, text, sizeof text - 1);
-        (void)ignored;
+        struct hk_fmt f;
+        hk_fmt_start(&f, 2);
+        hk_fmt(&f, "hakmem: HAKMEM_STATS=json: the file cannot be written\n");
+        hk_fmt_end(&f);
     }
     if (fd >= 0)
-        close(fd);
+        hk_file_close(fd);
 }

@@ -6,10 +6,9 @@
 
 #include "box/purge.h"
 #include "hakmem/hakmem.h"
+#include "os/os.h"
 
 #include <errno.h>
-#include <time.h>
-#include <unistd.h>
 
 /* Colours are named once for light and once for dark. Groups go round the colour wheel from small blocks to large ones;
  * what is free is grey. */
@@ -120,20 +119,18 @@ static void put_date(struct hk_fmt *f, uint64_t seconds)
 
 void hk_picture_head(struct hk_fmt *f, const char *moment)
 {
-    struct timespec now = {0};
-    clock_gettime(CLOCK_REALTIME, &now);
     hk_fmt(f,
            "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\"><head><meta charset=\"utf-8\"/>"
            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>Heap of ");
     put_text(f, program_invocation_short_name);
-    hk_fmt(f, " (%d)</title>\n<style>\n%s", (int)getpid(), style);
+    hk_fmt(f, " (%d)</title>\n<style>\n%s", hk_os_pid(), style);
     put_groups(f);
     hk_fmt(f, "</style></head>\n<body>\n");
     put_patterns(f);
     hk_fmt(f, "<h1>Heap of ");
     put_text(f, program_invocation_short_name);
-    hk_fmt(f, "</h1>\n<p>process %d, %s, ", (int)getpid(), moment);
-    put_date(f, (uint64_t)now.tv_sec);
+    hk_fmt(f, "</h1>\n<p>process %d, %s, ", hk_os_pid(), moment);
+    put_date(f, hk_os_date());
     hk_fmt(f, ", hakmem %s</p>\n", hak_version());
 }
 

@@ -10,12 +10,10 @@
 #include "api/report_file.h"
 #include "base/options.h"
 #include "hakmem/hakmem.h"
+#include "os/file.h"
 #include "os/thread.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <string.h>
-#include <unistd.h>
 
 /* One file is written at a time. Outside the ranks: taken while nothing else is held. */
 static struct hk_lock file_lock;
@@ -55,7 +53,7 @@ static void write_file(const char *moment)
     if (fd < 0 || !draw(fd, moment))
         complain(": the file cannot be written");
     if (fd >= 0)
-        close(fd);
+        hk_file_close(fd);
     hk_unlock(&file_lock);
 }
 
@@ -64,10 +62,8 @@ static void write_file(const char *moment)
 static void ask(int signum)
 {
     (void)signum;
-    int saved = errno;
     hk_add_relaxed(&asked, 1); /* hands nothing over */
     hk_thread_wake(&asked);
-    errno = saved;
 }
 
 static void *help(void *arg)

@@ -2,9 +2,8 @@
 #include "api/report_file.h"
 
 #include "base/options.h"
-
-#include <fcntl.h>
-#include <unistd.h>
+#include "os/file.h"
+#include "os/os.h"
 
 static void expand(char *to, size_t size, const char *from, unsigned number)
 {
@@ -16,7 +15,7 @@ static void expand(char *to, size_t size, const char *from, unsigned number)
             continue;
         }
         unsigned n = 0;
-        unsigned long value = from[1] == 'p' ? (unsigned long)getpid() : number;
+        unsigned long value = from[1] == 'p' ? (unsigned long)hk_os_pid() : number;
         do
             digits[n++] = (char)('0' + value % 10);
         while ((value /= 10) != 0);
@@ -31,5 +30,5 @@ int hk_report_open(const char *path, unsigned number)
 {
     char expanded[HK_TEXT_BYTES + 64];
     expand(expanded, sizeof expanded, path, number);
-    return open(expanded, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    return hk_file_create(expanded);
 }

@@ -6,7 +6,7 @@
 #define HK_API_REPORT_FILE_H
 
 /* Opens, to write it anew, the file `path` in which %p is replaced by the process id and %n by `number`. A descriptor,
- * or -1 and errno. */
+ * or a negative number. */
 int hk_report_open(const char *path, unsigned number);
 
 #endif

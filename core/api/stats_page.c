@@ -3,12 +3,10 @@
  * The page of HAKMEM_STATS=1, and its tables on their own.
  */
 #include "api/stats.h"
+#include "os/file.h"
 #include "os/os.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void row(struct hk_fmt *f, const char *name, size_t bytes, const char *what)
 {
@@ -18,13 +16,9 @@ static void row(struct hk_fmt *f, const char *name, size_t bytes, const char *wh
 /* Resident pages of the whole process, or 0 without /proc. */
 size_t hk_stats_process_resident(void)
 {
-    char text[128] = {0};
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    char *second = read(fd, text, sizeof text - 1) > 0 ? strchr(text, ' ') : NULL;
-    close(fd);
-    return second != NULL ? strtoull(second, NULL, 10) * hk_os_page_size() : 0;
+    char text[128];
+    char *second = hk_file_text("/proc/self/statm", text, sizeof text) ? strchr(text, ' ') : NULL;
+    return second != NULL ? hk_file_number(second + 1) * hk_os_page_size() : 0;
 }
 
 static void print_memory(struct hk_fmt *f, const struct hak_stats *s)
@@ -157,7 +151,7 @@ static void print_table(int fd, void (*print)(struct hk_fmt *f, const struct hk_
     struct hk_fmt f;
     hk_usage_read(&u);
     hk_fmt_start(&f, fd);
-    hk_fmt(&f, "hakmem %s statistics of process %d\n", hak_version(), (int)getpid());
+    hk_fmt(&f, "hakmem %s statistics of process %d\n", hak_version(), hk_os_pid());
     print(&f, &u);
     hk_fmt_end(&f);
 }
@@ -197,7 +191,7 @@ int hak_stats_print(int fd)
     hk_usage_read(&u);
     hk_stats_fill(&s, &u);
     hk_fmt_start(&f, fd);
-    hk_fmt(&f, "hakmem %s statistics of process %d\n", hak_version(), (int)getpid());
+    hk_fmt(&f, "hakmem %s statistics of process %d\n", hak_version(), hk_os_pid());
     print_memory(&f, &s);
     print_counts(&f, &s);
     print_classes(&f, &u);

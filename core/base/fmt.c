@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/fmt.h"
 
+#include "base/sys.h"
+
 #include <errno.h>
 #include <stdarg.h>
-#include <unistd.h>
 
 void hk_fmt_start(struct hk_fmt *f, int fd)
 {
@@ -16,10 +17,10 @@ static void flush(struct hk_fmt *f)
 {
     size_t done = 0;
     while (done < f->used && !f->failed) {
-        ssize_t n = write(f->fd, f->buf + done, f->used - done);
+        long n = hk_sys3(SYS_write, f->fd, (long)(f->buf + done), (long)(f->used - done));
         if (n > 0)
             done += (size_t)n;
-        else if (n == 0 || errno != EINTR)
+        else if (n != -EINTR)
             f->failed = true;
     }
     f->used = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * fmt: text for a file descriptor without stdio and without an allocation.
+ * fmt: text for a file descriptor without stdio, without an allocation, and without the C library: no write of it is a
+ * cancellation point, and errno stays.
  *
- * A struct hk_fmt lives on its user's stack and belongs to that thread alone. Knows nobody.
+ * A struct hk_fmt lives on its user's stack and belongs to that thread alone. Knows sys.
  */
 #ifndef HK_BASE_FMT_H
 #define HK_BASE_FMT_H

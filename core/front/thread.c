@@ -5,6 +5,7 @@
 #include "front/front.h"
 
 #include "box/purge.h"
+#include "os/os.h"
 #include "superslab/meta.h"
 #include "superslab/ss_arena.h"
 
@@ -51,9 +52,9 @@ static void detach(void *arg)
     errno = saved;
 }
 
-/* The key of which detach is the destructor is made on first use and not in a constructor: the first call may come from
- * the loader. One thread makes it; a malloc that making it comes back to does without a record. */
-static bool watch_ends(void)
+/* Once per process, on first use and not in a constructor: the first call may come from the loader. One thread does it,
+ * and a malloc that it comes back to does without a record: whoever has interposed pthread_key_create may allocate. */
+static bool start_process(void)
 {
     static _Atomic uintptr_t maker; /* 0, then the thread that makes the key, then MADE */
     const uintptr_t made = 1;
@@ -61,6 +62,7 @@ static bool watch_ends(void)
     if (HK_LIKELY(hk_load_acquire(&maker) == made)) /* pairs with the release below */
         return true;
     if (hk_cas_acquire(&maker, &seen, hk_thread_self())) {
+        hk_os_start();
         hk_thread_exit_init(detach);
         hk_store_release(&maker, made); /* pairs with the load above */
         return true;
@@ -90,7 +92,7 @@ static struct hk_thread *make_record(void)
 
 struct hk_thread *hk_front_attach(void)
 {
-    if (hk_front_mine()->thread == HK_THREAD_ENDED || !watch_ends() || !hk_gate_enter(NULL))
+    if (hk_front_mine()->thread == HK_THREAD_ENDED || !start_process() || !hk_gate_enter(NULL))
         return NULL;
     struct hk_thread *thread = hk_arena_start() ? make_record() : NULL;
     if (thread == NULL) {

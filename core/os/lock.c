@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/lock.h"
 
-#include <errno.h>
+#include "base/sys.h"
+
 #include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 void hk_lock_slow(struct hk_lock *lock)
 {
@@ -14,15 +13,11 @@ void hk_lock_slow(struct hk_lock *lock)
             return;
         hk_pause();
     }
-    int saved = errno;
     while (hk_swap_acquire(&lock->word, 2) != 0) /* pairs with hk_unlock */
-        syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
-    errno = saved;
+        hk_sys4(SYS_futex, (long)&lock->word, FUTEX_WAIT_PRIVATE, 2, 0);
 }
 
 void hk_lock_wake(struct hk_lock *lock)
 {
-    int saved = errno;
-    syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    errno = saved;
+    hk_sys3(SYS_futex, (long)&lock->word, FUTEX_WAKE_PRIVATE, 1);
 }

@@ -2,14 +2,19 @@
  *
  * os: memory, time and limits of the operating system, in the words that the rest uses: reserve, commit, purge, unmap.
  *
- * Any thread, any time, from the loader's first call on: raw system calls only, no descriptor kept, errno may change.
- * Every call may fail and says so; nothing is retried here. Unit tests put another implementation in its place
- * (tests/support/fake_os.c). Knows base only.
+ * Any thread, any time, from the loader's first call on: raw system calls only (base/sys.h), so nothing that another
+ * library may interpose is called, and errno stays; no descriptor is kept. Every call may fail and says so; nothing is
+ * retried here. Unit tests put another implementation in its place (tests/support/fake_os.c), which does change errno:
+ * who must keep it saves it. docs/process.md has what is called when. Knows base, auxv, vdso and file.
  */
 #ifndef HK_OS_OS_H
 #define HK_OS_OS_H
 
 #include "base/bits.h"
+
+/* Asks all that is asked once: after it, page size, address limit and clock make no system call (the clock where the
+ * kernel has no vDSO). By the first allocation and before main; again does no harm. */
+void hk_os_start(void);
 
 /* The kernel's page size in bytes: 4, 16 or 64 KiB. */
 size_t hk_os_page_size(void);
@@ -43,19 +48,27 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size);
 /* A hint that may be ignored: no huge pages here. */
 void hk_os_hint_no_huge(void *ptr, size_t size);
 
-/* Bytes of the range that are resident now. */
+/* Bytes of the range that are resident now. For reports alone: mincore is a call that sandboxes end a process for. */
 size_t hk_os_resident(void *ptr, size_t size);
 
 /* Milliseconds of a clock that only goes forward; coarse (about 4 ms) and cheap (5 ns). Wraps after 49 days: compare by
  * difference. */
 uint32_t hk_os_now_ms(void);
 
-/* RLIMIT_AS in bytes, SIZE_MAX when there is none. */
+/* Seconds since 1970, 0 when refused. */
+uint64_t hk_os_date(void);
+
+/* RLIMIT_AS in bytes as it was when first asked for, SIZE_MAX when there is none. */
 size_t hk_os_address_limit(void);
 
 /* The memory limit of this process's cgroup in bytes, SIZE_MAX when there is none. Reads /sys; opens and closes files.
  */
 size_t hk_os_cgroup_limit(void);
+
+/* This program got rights by its start that its caller has not (set-uid, capabilities). */
+bool hk_os_is_secure(void);
+
+int hk_os_pid(void);
 
 /* System calls made so far to manage memory; and one more, made by a neighbour in this folder. */
 uint64_t hk_os_calls(void);

@@ -2,40 +2,37 @@
 #include "os/os.h"
 
 #include "base/atomic.h"
+#include "base/sys.h"
+#include "os/auxv.h"
+#include "os/file.h"
+#include "os/vdso.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 static _Atomic uint64_t calls; /* relaxed: a statistic */
 
-/* syscall() and not mmap(): another preloaded library may have replaced that, and allocate in it. */
-static void *map(size_t size, int protection)
+static void *map(size_t size, int protection, int flags)
 {
     hk_add_relaxed(&calls, 1);
-    long p = syscall(SYS_mmap, NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == -1 ? NULL : (void *)p;
+    long p = hk_sys6(SYS_mmap, 0, (long)size, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    return hk_sys_failed(p) ? NULL : (void *)p;
 }
 
 static bool advise(void *ptr, size_t size, int advice)
 {
     hk_add_relaxed(&calls, 1);
-    return syscall(SYS_madvise, ptr, size, advice) == 0;
+    return hk_sys3(SYS_madvise, (long)ptr, (long)size, advice) == 0;
 }
 
 size_t hk_os_page_size(void)
 {
     static _Atomic size_t page; /* relaxed: whoever writes it writes the same */
     size_t size = hk_load_relaxed(&page);
-    if (size == 0) {
-        size = getauxval(AT_PAGESZ);
-        size = size ? size : 4096;
+    if (HK_UNLIKELY(size == 0)) {
+        struct hk_auxv a;
+        size = hk_auxv_get(&a) ? a.page_size : 4096;
         hk_store_relaxed(&page, size);
     }
     return size;
@@ -43,25 +40,23 @@ size_t hk_os_page_size(void)
 
 void *hk_os_reserve(size_t size)
 {
-    return map(size, PROT_NONE);
+    return map(size, PROT_NONE, MAP_NORESERVE);
 }
 
 void *hk_os_reserve_readable(size_t size)
 {
-    return map(size, PROT_READ);
+    return map(size, PROT_READ, MAP_NORESERVE);
 }
 
 void *hk_os_map(size_t size)
 {
-    hk_add_relaxed(&calls, 1);
-    long p = syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == -1 ? NULL : (void *)p;
+    return map(size, PROT_READ | PROT_WRITE, 0);
 }
 
 bool hk_os_commit(void *ptr, size_t size)
 {
     hk_add_relaxed(&calls, 1);
-    return syscall(SYS_mprotect, ptr, size, PROT_READ | PROT_WRITE) == 0;
+    return hk_sys3(SYS_mprotect, (long)ptr, (long)size, PROT_READ | PROT_WRITE) == 0;
 }
 
 bool hk_os_purge(void *ptr, size_t size)
@@ -72,31 +67,19 @@ bool hk_os_purge(void *ptr, size_t size)
 bool hk_os_unmap(void *ptr, size_t size)
 {
     hk_add_relaxed(&calls, 1);
-    return syscall(SYS_munmap, ptr, size) == 0;
+    return hk_sys2(SYS_munmap, (long)ptr, (long)size) == 0;
 }
 
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
 {
     hk_add_relaxed(&calls, 1);
-    long p = syscall(SYS_mremap, ptr, old_size, new_size, MREMAP_MAYMOVE, NULL);
-    return p == -1 ? NULL : (void *)p;
+    long p = hk_sys4(SYS_mremap, (long)ptr, (long)old_size, (long)new_size, MREMAP_MAYMOVE);
+    return hk_sys_failed(p) ? NULL : (void *)p;
 }
 
 void hk_os_hint_no_huge(void *ptr, size_t size)
 {
     advise(ptr, size, MADV_NOHUGEPAGE);
-}
-
-/* The first `size` - 1 bytes of a small file as a string; false when it cannot be read. */
-static bool read_file(const char *path, char *text, size_t size)
-{
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    long n = syscall(SYS_read, fd, text, size - 1);
-    syscall(SYS_close, fd);
-    text[n > 0 ? n : 0] = 0;
-    return n > 0;
 }
 
 size_t hk_os_resident(void *ptr, size_t size)
@@ -105,7 +88,7 @@ size_t hk_os_resident(void *ptr, size_t size)
     size_t page = hk_os_page_size(), total = 0;
     for (size_t done = 0; done < size; done += sizeof present * page) {
         size_t part = hk_min(size - done, sizeof present * page);
-        if (syscall(SYS_mincore, (char *)ptr + done, part, present) != 0)
+        if (hk_sys3(SYS_mincore, (long)((char *)ptr + done), (long)part, (long)present) != 0)
             continue;
         for (size_t i = 0; i < part / page; i++)
             total += (present[i] & 1) * page;
@@ -116,25 +99,56 @@ size_t hk_os_resident(void *ptr, size_t size)
 uint32_t hk_os_now_ms(void)
 {
     struct timespec t;
-    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &t) != 0)
+    if (!hk_vdso_clock(CLOCK_MONOTONIC_COARSE, &t))
         return 0;
     return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
 }
 
+uint64_t hk_os_date(void)
+{
+    struct timespec t;
+    return hk_vdso_clock(CLOCK_REALTIME, &t) ? (uint64_t)t.tv_sec : 0;
+}
+
 size_t hk_os_address_limit(void)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return SIZE_MAX;
-    return (size_t)limit.rlim_cur;
+    static _Atomic size_t known; /* 0: not asked yet. Relaxed: threads that race ask twice */
+    size_t limit = hk_load_relaxed(&known);
+    if (HK_UNLIKELY(limit == 0)) {
+        struct rlimit now;
+        bool have = hk_sys4(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&now) == 0 && now.rlim_cur != RLIM_INFINITY;
+        limit = have ? hk_max((size_t)now.rlim_cur, 1) : SIZE_MAX;
+        hk_store_relaxed(&known, limit);
+    }
+    return limit;
+}
+
+void hk_os_start(void)
+{
+    hk_os_page_size();
+    hk_os_address_limit();
+    hk_vdso_start();
+}
+
+bool hk_os_is_secure(void)
+{
+    struct hk_auxv a;
+    if (hk_auxv_get(&a) && a.secure != HK_SECURE_UNKNOWN)
+        return a.secure == HK_SECURE_YES;
+    return hk_sys0(SYS_getuid) != hk_sys0(SYS_geteuid) || hk_sys0(SYS_getgid) != hk_sys0(SYS_getegid);
+}
+
+int hk_os_pid(void)
+{
+    return (int)hk_sys0(SYS_getpid);
 }
 
 static size_t read_limit(const char *path)
 {
     char text[64];
-    if (!read_file(path, text, sizeof text) || text[0] < '0' || text[0] > '9')
+    if (!hk_file_text(path, text, sizeof text) || text[0] < '0' || text[0] > '9')
         return SIZE_MAX; /* not there, or "max" */
-    return strtoull(text, NULL, 10);
+    return hk_file_number(text);
 }
 
 size_t hk_os_cgroup_limit(void)
@@ -142,7 +156,7 @@ size_t hk_os_cgroup_limit(void)
     char text[1024], path[1100];
     size_t limit = read_limit("/sys/fs/cgroup/memory.max");
     limit = hk_min(limit, read_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-    if (!read_file("/proc/self/cgroup", text, sizeof text))
+    if (!hk_file_text("/proc/self/cgroup", text, sizeof text))
         return limit;
     char *own = strstr(text, "0::/"); /* version 2: one hierarchy */
     if (own == NULL)

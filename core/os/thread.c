@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/thread.h"
 
+#include "base/sys.h"
+
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 static pthread_key_t key; /* written before any hk_thread_watch, by hk_thread_exit_init */
 static bool have_key;
@@ -64,10 +64,10 @@ bool hk_thread_start(void *(*run)(void *))
 void hk_thread_sleep(_Atomic uint32_t *word, uint32_t value, unsigned ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &t, NULL, 0);
+    hk_sys4(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, (long)&t);
 }
 
 void hk_thread_wake(_Atomic uint32_t *word)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    hk_sys3(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }

@@ -215,6 +215,10 @@ static void *map_paged(size_t size, int protection)
     return start;
 }
 
+void hk_os_start(void)
+{
+}
+
 size_t hk_os_page_size(void)
 {
     return page_size;

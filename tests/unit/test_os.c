@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SIZE ((size_t)1 << 20)
@@ -169,10 +171,39 @@ static void time_goes_forward(void **state)
     assert_true(passed >= 20 && passed < 20000);
 }
 
+static void the_date_and_the_process_are_known(void **state)
+{
+    (void)state;
+    uint64_t before = (uint64_t)time(NULL);
+    uint64_t date = hk_os_date();
+    assert_true(date + 1 >= before && date <= (uint64_t)time(NULL));
+    assert_int_equal(hk_os_pid(), getpid());
+    assert_int_equal(hk_os_is_secure(), getauxval(AT_SECURE) != 0);
+}
+
+static void errno_stays(void **state)
+{
+    (void)state;
+    errno = 77;
+    assert_null(hk_os_map(SIZE_MAX / 2));
+    assert_false(hk_os_unmap((void *)1, 4096));
+    assert_false(hk_os_purge((void *)1, 4096));
+    assert_null(hk_os_remap((void *)4096, 4096, 8192));
+    hk_os_resident((void *)4096, 4096);
+    hk_os_cgroup_limit();
+    assert_int_equal(errno, 77);
+}
+
 static void limit_addresses(void *arg)
 {
     (void)arg;
-    struct rlimit limit = {512 << 20, 512 << 20};
+    struct rlimit limit = {512 << 20, RLIM_INFINITY};
+    EXPECT(getrlimit(RLIMIT_AS, &limit) == 0);
+    limit.rlim_cur = 512 << 20;
+    EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
+    hk_os_start();
+    EXPECT(hk_os_address_limit() == 512 << 20);
+    limit.rlim_cur = 1024 << 20; /* asked once */
     EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
     EXPECT(hk_os_address_limit() == 512 << 20);
 }
@@ -181,9 +212,9 @@ static void limits_are_known(void **state)
 {
     (void)state;
     struct rlimit limit;
+    unit_passes(limit_addresses, NULL);
     assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
     assert_int_equal(hk_os_address_limit(), limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : limit.rlim_cur);
-    unit_passes(limit_addresses, NULL);
     assert_true(hk_os_cgroup_limit() > 0);
     int lowest = dup(0); /* no descriptor is kept */
     close(lowest);
@@ -302,6 +333,8 @@ int main(void)
         cmocka_unit_test(calls_are_counted),
         cmocka_unit_test(time_goes_forward),
         cmocka_unit_test(limits_are_known),
+        cmocka_unit_test(the_date_and_the_process_are_known),
+        cmocka_unit_test(errno_stays),
         cmocka_unit_test(the_end_of_a_watched_thread_is_told),
         cmocka_unit_test(a_sleep_ends_by_time_by_value_or_by_a_wake),
         cmocka_unit_test(a_helper_has_all_signals_blocked),

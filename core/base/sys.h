@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sys: system calls by one instruction of ours. The C library's wrappers may be replaced by any library in the process,
+ * set errno, and some are cancellation points; these are seen by nobody but the kernel.
+ *
+ * hk_sys<N>(number, ...) takes N arguments and returns what the kernel does: a result, or -errno. Any thread, any time.
+ * Knows nobody. Only core/base and core/os include it; what the rest needs has a name there (os/os.h, os/file.h).
+ */
+#ifndef HK_BASE_SYS_H
+#define HK_BASE_SYS_H
+
+#include "base/compiler.h"
+
+#include <sys/syscall.h>
+
+#if defined(__x86_64__) && defined(__LP64__)
+#include "base/sys_x86_64.h"
+#elif defined(__aarch64__) && defined(__LP64__)
+#include "base/sys_aarch64.h"
+#else
+#error "system calls are known for x86-64 and aarch64 only"
+#endif
+
+/* The kernel keeps the last page of numbers for errors. */
+static inline bool hk_sys_failed(long result)
+{
+    return (unsigned long)result > -4096ul;
+}
+
+#endif
