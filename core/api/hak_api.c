@@ -6,7 +6,6 @@
 #include "api/usage.h"
 #include "base/options.h"
 #include "box/page_heap.h"
-#include "box/purge.h"
 #include "hakmem/hakmem.h"
 #include "os/os.h"
 
@@ -107,17 +106,7 @@ size_t hak_good_size(size_t size)
 
 int hak_trim(size_t pad)
 {
-    struct hk_thread *thread = hk_front_thread();
-    struct hk_pass *pass = hk_front_pass(thread);
-    int saved = errno;
-    if (!hk_gate_wait(pass))
-        return 0; /* in a fork handler, or in one that interrupted malloc */
-    if (thread != NULL)
-        hk_front_flush_all(thread);
-    bool some = hk_purge_now(pad) != 0;
-    hk_gate_leave(pass);
-    errno = saved;
-    return some;
+    return hk_trim(pad);
 }
 
 int64_t hak_option_get(const char *name)

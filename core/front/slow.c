@@ -333,11 +333,13 @@ static size_t with_headroom(size_t size)
 static void *move(void *ptr, size_t have, size_t size)
 {
     size_t roomy = size > have ? with_headroom(size) : size;
+    int saved = errno;
     void *to = hk_malloc_fast(roomy, hk_malloc_slow);
     if (to == NULL && roomy > size)
         to = hk_malloc_fast(size, hk_malloc_slow);
     if (to == NULL)
         return NULL;
+    errno = saved;
     memcpy(to, ptr, hk_min(have, size));
     hk_free_fast(ptr);
     return to;
@@ -381,4 +383,21 @@ void *hk_resize(void *ptr, size_t size)
         return ptr;
     void *to = small ? NULL : resize_large(ptr, have, size);
     return to != NULL ? to : move(ptr, have, size);
+}
+
+/* ---- trim ---- */
+
+bool hk_trim(size_t keep)
+{
+    int saved = errno;
+    struct hk_thread *thread = hk_front_thread();
+    struct hk_pass *pass = hk_front_pass(thread);
+    if (!hk_gate_wait(pass))
+        return false; /* in a fork handler, or in one that interrupted malloc */
+    if (thread != NULL)
+        hk_front_flush_all(thread);
+    bool given = hk_purge_now(keep) != 0;
+    hk_gate_leave(pass);
+    errno = saved;
+    return given;
 }

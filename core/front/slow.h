@@ -31,4 +31,8 @@ size_t hk_block_size(const void *ptr, const char *verb);
 /* Resizes a live block; NULL and ENOMEM (EINVAL after a message), and the block as it was. size is not 0. */
 HK_NOINLINE void *hk_resize(void *ptr, size_t size);
 
+/* malloc_trim: this thread's front and everything else that nothing lives in goes back to the system, but for about
+ * `keep` bytes; true when any did. Keeps errno. */
+bool hk_trim(size_t keep);
+
 #endif

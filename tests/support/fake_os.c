@@ -5,6 +5,7 @@
 #include "os/numa_sys.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 #define HOST_PAGE ((size_t)4096)
@@ -162,6 +163,25 @@ int fake_os_node_of(const void *ptr)
 
 /* ---- the box ---- */
 
+/* The real calls set errno when they fail and may do so when they do not. */
+static bool spoiled(bool value)
+{
+    errno = FAKE_ERRNO;
+    return value;
+}
+
+static void *spoiled_pointer(void *value)
+{
+    errno = FAKE_ERRNO;
+    return value;
+}
+
+static uint64_t spoiled_number(uint64_t value)
+{
+    errno = FAKE_ERRNO;
+    return value;
+}
+
 static bool planned(enum fake_call kind)
 {
     plans[kind].calls++;
@@ -217,61 +237,62 @@ static void *map_paged(size_t size, int protection)
 
 void hk_os_start(void)
 {
+    errno = FAKE_ERRNO;
 }
 
 size_t hk_os_page_size(void)
 {
-    return page_size;
+    return spoiled_number(page_size);
 }
 
 void *hk_os_reserve(size_t size)
 {
     if (refused(FAKE_RESERVE))
-        return NULL;
+        return spoiled_pointer(NULL);
     void *where = place_next;
     place_next = NULL;
     void *p = where != NULL ? map_at(where, size, PROT_NONE) : map_paged(size, PROT_NONE);
     if (p != NULL)
         madvise(p, size, MADV_NOHUGEPAGE); /* tests count pages: where the system makes huge ones by itself, too */
-    return p;
+    return spoiled_pointer(p);
 }
 
 void *hk_os_reserve_readable(size_t size)
 {
-    return refused(FAKE_RESERVE_READABLE) ? NULL : map_paged(size, PROT_READ);
+    return spoiled_pointer(refused(FAKE_RESERVE_READABLE) ? NULL : map_paged(size, PROT_READ));
 }
 
 void *hk_os_map(size_t size)
 {
-    return refused(FAKE_MAP) ? NULL : map_paged(size, PROT_READ | PROT_WRITE);
+    return spoiled_pointer(refused(FAKE_MAP) ? NULL : map_paged(size, PROT_READ | PROT_WRITE));
 }
 
 bool hk_os_commit(void *ptr, size_t size)
 {
-    return !refused(FAKE_COMMIT) && !crooked(ptr, &size) && mprotect(ptr, size, PROT_READ | PROT_WRITE) == 0;
+    return spoiled(!refused(FAKE_COMMIT) && !crooked(ptr, &size) && mprotect(ptr, size, PROT_READ | PROT_WRITE) == 0);
 }
 
 bool hk_os_purge(void *ptr, size_t size)
 {
     if (refused(FAKE_PURGE) || crooked(ptr, &size) || madvise(ptr, size, MADV_DONTNEED) != 0)
-        return false;
+        return spoiled(false);
     size_t i = purge_count++;
     if (i < FAKE_PURGES)
         purges[i] = (struct fake_purge){ptr, size};
-    return true;
+    return spoiled(true);
 }
 
 bool hk_os_unmap(void *ptr, size_t size)
 {
-    return !refused(FAKE_UNMAP) && !crooked(ptr, &size) && munmap(ptr, size) == 0;
+    return spoiled(!refused(FAKE_UNMAP) && !crooked(ptr, &size) && munmap(ptr, size) == 0);
 }
 
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
 {
     if (refused(FAKE_REMAP) || crooked(ptr, &old_size) || crooked(ptr, &new_size))
-        return NULL;
+        return spoiled_pointer(NULL);
     void *p = mremap(ptr, old_size, new_size, MREMAP_MAYMOVE);
-    return p == MAP_FAILED ? NULL : p;
+    return spoiled_pointer(p == MAP_FAILED ? NULL : p);
 }
 
 void hk_os_hint_no_huge(void *ptr, size_t size)
@@ -279,6 +300,7 @@ void hk_os_hint_no_huge(void *ptr, size_t size)
     (void)ptr;
     (void)size;
     refused(FAKE_HINT);
+    errno = FAKE_ERRNO;
 }
 
 size_t hk_os_resident(void *ptr, size_t size)
@@ -289,22 +311,22 @@ size_t hk_os_resident(void *ptr, size_t size)
         if (mincore((char *)ptr + done, HOST_PAGE, &present) == 0)
             total += (present & 1) * HOST_PAGE;
     }
-    return total;
+    return spoiled_number(total);
 }
 
 uint32_t hk_os_now_ms(void)
 {
-    return clock_ms;
+    return (uint32_t)spoiled_number(clock_ms);
 }
 
 size_t hk_os_address_limit(void)
 {
-    return address_limit;
+    return spoiled_number(address_limit);
 }
 
 size_t hk_os_cgroup_limit(void)
 {
-    return cgroup_limit;
+    return spoiled_number(cgroup_limit);
 }
 
 void hk_os_count_call(void)
@@ -326,19 +348,19 @@ bool hk_numa_sys_ready(bool starting)
 
 uint64_t hk_numa_sys_online(void)
 {
-    return refused(FAKE_NODES) ? 0 : nodes;
+    return spoiled_number(refused(FAKE_NODES) ? 0 : nodes);
 }
 
 bool hk_numa_sys_current(unsigned *node)
 {
     *node = thread_node;
-    return !refused(FAKE_CURRENT);
+    return spoiled(!refused(FAKE_CURRENT));
 }
 
 bool hk_numa_sys_prefer(void *ptr, size_t size, unsigned node)
 {
     if (refused(FAKE_PREFER) || crooked(ptr, &size) || wish_count == FAKE_WISHES)
-        return false;
+        return spoiled(false);
     wishes[wish_count++] = (struct fake_wish){ptr, size, node};
-    return true;
+    return spoiled(true);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * fake_os: the os box (core/os/os.h) for unit tests. Memory is real; everything else is as the test says: which call is
- * refused, what time it is, how large a page is, which limits there are. Linked as an object, so that the library's own
- * os_linux.o is never asked for.
+ * refused, what time it is, how large a page is, which limits there are. Every call leaves an odd number in errno, so
+ * that who must keep it shows whether he does. Linked as an object, so that the library's own os_linux.o is never asked
+ * for.
  *
  * Calls may come from any thread; the test sets things up while nobody else runs.
  */
@@ -67,6 +68,9 @@ void fake_os_run_on(unsigned node);
 
 /* The answer which nodes there are is not to be had at the start. */
 void fake_os_learn_late(void);
+
+/* What errno is after a call. */
+#define FAKE_ERRNO 7777
 
 /* Wishes that were granted since the last reset, oldest first. */
 #define FAKE_WISHES 64u

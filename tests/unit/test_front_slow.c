@@ -69,29 +69,64 @@ static void impossible_sizes_are_refused(void **state)
     unit_passes(refuse_sizes, NULL);
 }
 
+/* Sets errno, and once `call` is done looks whether it is still that. */
+#define KEEPS_ERRNO(call)    \
+    do {                     \
+        errno = 77;          \
+        call;                \
+        EXPECT(errno == 77); \
+    } while (0)
+
 static void keep_errno(void *arg)
 {
     (void)arg;
     static void *blocks[3000];
-    errno = 77;
-    for (unsigned i = 0; i < 3000; i++) {
-        blocks[i] = front_take(i * 20);
-        EXPECT(errno == 77);
+    void *p, *q, *aligned, *zeroed;
+    for (unsigned i = 0; i < 3000; i++)
+        KEEPS_ERRNO(blocks[i] = front_take(i * 20));
+    for (unsigned i = 0; i < 3000; i++)
+        KEEPS_ERRNO(front_free(blocks[i]));
+    for (size_t size = 100; size < 80 * HK_MIB; size = size * 3 + 1) {
+        KEEPS_ERRNO(p = front_take(size));
+        KEEPS_ERRNO(aligned = hk_malloc_aligned(8192, size));
+        KEEPS_ERRNO(zeroed = hk_calloc_slow(size));
+        KEEPS_ERRNO(p = hk_resize(p, size * 2));
+        KEEPS_ERRNO(q = hk_resize(aligned, size / 2 + 1));
+        KEEPS_ERRNO(EXPECT(hk_block_size(zeroed, "x") >= size));
+        KEEPS_ERRNO(front_free(p));
+        KEEPS_ERRNO(front_free(q));
+        KEEPS_ERRNO(front_free(zeroed));
+        fake_os_travel(600); /* the next tick purges */
     }
-    for (unsigned i = 0; i < 3000; i++) {
-        front_free(blocks[i]);
-        EXPECT(errno == 77);
-    }
-    void *p = hk_resize(hk_malloc_aligned(8192, 100), 5 * HK_MIB);
-    front_free(hk_resize(p, 50 * HK_MIB));
-    front_free(hk_calloc_slow(70000));
-    EXPECT(errno == 77);
+    KEEPS_ERRNO(hk_trim(0));
+    EXPECT(fake_os_count(FAKE_PURGE) > 0 && fake_os_count(FAKE_MAP) > 0 && fake_os_count(FAKE_COMMIT) > 0);
+}
+
+/* Served after all: what is free had to go back first, or a growing block had to do without headroom. */
+static void keep_errno_when_served_late(void *arg)
+{
+    (void)arg;
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 64 * HK_MIB));
+    static void *blocks[1000];
+    unsigned n = 0;
+    void *p, *q;
+    while (n < 1000 && (blocks[n] = front_malloc(100000)) != NULL)
+        n++;
+    EXPECT(n > 100 && n < 1000 && errno == ENOMEM);
+    while (n > 0)
+        front_free(blocks[--n]);
+    KEEPS_ERRNO(p = front_take(48 * HK_MIB));
+    KEEPS_ERRNO(front_free(p));
+    KEEPS_ERRNO(p = front_take(20 * HK_MIB));
+    KEEPS_ERRNO(q = hk_resize(p, 40 * HK_MIB)); /* not with an eighth more */
+    EXPECT(q != NULL);
 }
 
 static void success_leaves_errno_alone(void **state)
 {
     (void)state;
     unit_passes(keep_errno, NULL);
+    unit_passes(keep_errno_when_served_late, NULL);
 }
 
 static void align(void *arg)
