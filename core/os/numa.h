@@ -3,9 +3,9 @@
  * numa: near which memory the calling thread runs, and a wish where the pages of a mapping should lie.
  *
  * Nodes are numbered anew: 0 is the one on which the process started, the others follow in the system's order, at most
- * HK_NUMA_NODES. A thread on a node that has no number counts as one on node 0. On a machine with one node, without
- * /sys, with HAKMEM_NUMA=0, and before hk_numa_start, there is one node: then nothing here makes a system call, and
- * hk_numa_node is a load and a branch.
+ * HK_NUMA_NODES. A thread on a node that has no number counts as one on node 0. On a machine with one node, where the
+ * question is refused, with HAKMEM_NUMA=0, and before hk_numa_start, there is one node: then nothing here makes a
+ * system call, and hk_numa_node is a load and a branch.
  *
  * Any thread, without locks: what is learned is written once, before hk_numa_count is. Where the answers come from is
  * the build's choice (os/numa_sys.h). With -Dnuma=disabled there is one node at compile time. Knows base only.
@@ -30,18 +30,20 @@ bool hk_numa_start(void);
 
 HK_SLOW_PATH bool hk_numa_learn_slow(void);
 
-/* Where the system's answer was not to be had at the start it is asked for here. True as above, for one caller. May
- * allocate: the caller holds no lock, and its thread's front is whole. */
+/* Where the system's answer was not to be had at the start (libnuma's) it is asked for here. True as above, for one
+ * caller. May allocate: the caller holds no lock, and its thread's front is whole. */
 static inline bool hk_numa_learn(void)
 {
-    return HK_UNLIKELY(hk_load_relaxed(&hk_numa_pending)) && hk_numa_learn_slow(); /* which looks again */
+    return HK_NUMA_LATE && HK_UNLIKELY(hk_load_relaxed(&hk_numa_pending)) &&
+           hk_numa_learn_slow(); /* which looks again */
 }
 
 /* The node of the processor that runs the calling thread now. By hk_numa_node only. */
 HK_NOINLINE unsigned hk_numa_current(void);
 
 /* Asks that pages of a mapping be taken from a node while it has some: a wish that may be ignored. Once per mapping,
- * not for parts of it. Nothing happens where there is one node, or where the user chose a policy (numactl). */
+ * not for parts of it. Nothing happens where there is one node, or where the user chose a policy (numactl) before the
+ * nodes were learned. */
 void hk_numa_prefer(void *ptr, size_t size, unsigned node);
 
 static inline unsigned hk_numa_nodes(void)

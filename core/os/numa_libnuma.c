@@ -2,14 +2,11 @@
  *
  * Nodes by libnuma. It allocates, and knows nothing before its own constructor has run (in a static program that may be
  * after ours): so it is asked later, by hk_numa_learn, and then only for what it learned in that constructor, and for
- * the nodes that this process may use. Its functions that set policies allocate, too; mbind does not.
+ * the nodes that this process may use.
  */
 #include "os/numa_sys.h"
-#include "os/os.h"
 
 #include <numa.h>
-#include <numaif.h>
-#include <sched.h>
 
 bool hk_numa_sys_ready(bool starting)
 {
@@ -17,7 +14,7 @@ bool hk_numa_sys_ready(bool starting)
 }
 
 /* A machine with one node is told without a system call. */
-uint64_t hk_numa_sys_online(void)
+uint64_t hk_numa_sys_allowed(void)
 {
     uint64_t nodes = 0;
     if (numa_max_node() <= 0 || numa_available() < 0)
@@ -27,20 +24,4 @@ uint64_t hk_numa_sys_online(void)
         nodes |= (uint64_t)(numa_bitmask_isbitset(allowed, node) != 0) << node;
     numa_bitmask_free(allowed);
     return nodes;
-}
-
-bool hk_numa_sys_current(unsigned *node)
-{
-    unsigned cpu;
-    return getcpu(&cpu, node) == 0; /* numa_node_of_cpu allocates */
-}
-
-bool hk_numa_sys_prefer(void *ptr, size_t size, unsigned node)
-{
-    int mode = MPOL_DEFAULT;
-    unsigned long mask = 1ul << node;
-    if (get_mempolicy(&mode, NULL, 0, NULL, 0) == 0 && mode != MPOL_DEFAULT)
-        return true;
-    hk_os_count_call();
-    return mbind(ptr, size, MPOL_PREFERRED, &mask, HK_NUMA_SYS_NODES + 1, 0) == 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * numa_sys: what numa.c asks of the system, in the system's numbers of nodes. Answered by raw system calls
- * (numa_auto.c), by libnuma (numa_libnuma.c), or in unit tests by tests/support/fake_os.c.
+ * (numa_sys.c; which nodes there are: numa_auto.c), by libnuma (which nodes there are: numa_libnuma.c), or in unit
+ * tests by tests/support/fake_os.c.
  *
  * Any thread. Every call may fail. Knows base only.
  */
@@ -13,20 +14,19 @@
 /* Nodes from here on are not told apart. */
 #define HK_NUMA_SYS_NODES 64u
 
-/* May hk_numa_sys_online be called now? `starting`: in the library's constructor. Makes no system call. */
+/* May hk_numa_sys_allowed be called now? `starting`: in the library's constructor. Makes no system call. */
 bool hk_numa_sys_ready(bool starting);
 
-/* A bit for each node; 0: not known. May allocate. */
-uint64_t hk_numa_sys_online(void);
+/* The nodes whose memory this process may use, a bit for each; 0: not known. May allocate with libnuma. */
+uint64_t hk_numa_sys_allowed(void);
+
+/* The calling thread has a policy of its own for where its memory lies (numactl); false where that is not known. */
+bool hk_numa_sys_has_policy(void);
 
 /* The node of the processor that runs this thread; false: not known. */
 bool hk_numa_sys_current(unsigned *node);
 
-/* A preferred node (never a bound one) for the pages of a mapping, unless the thread has a policy of its own; false:
- * refused. */
+/* A preferred node (never a bound one) for the pages of a mapping; false: refused. */
 bool hk_numa_sys_prefer(void *ptr, size_t size, unsigned node);
-
-/* "0-3,6" as bits, 0 for anything else. (numa_auto.c) */
-uint64_t hk_numa_parse(const char *text);
 
 #endif

@@ -25,7 +25,7 @@ static struct fake_purge purges[FAKE_PURGES];
 static _Atomic size_t purge_count;
 static uint64_t nodes = 1;
 static _Thread_local unsigned thread_node;
-static bool learn_late;
+static bool learn_late, policy_chosen;
 static struct fake_wish wishes[FAKE_WISHES];
 static size_t wish_count;
 
@@ -47,7 +47,7 @@ void fake_os_reset(void)
     purge_count = 0;
     nodes = 1;
     thread_node = 0;
-    learn_late = false;
+    learn_late = policy_chosen = false;
     wish_count = 0;
 }
 
@@ -140,6 +140,11 @@ void fake_os_run_on(unsigned node)
 void fake_os_learn_late(void)
 {
     learn_late = true;
+}
+
+void fake_os_choose_policy(void)
+{
+    policy_chosen = true;
 }
 
 size_t fake_os_wishes(void)
@@ -346,9 +351,14 @@ bool hk_numa_sys_ready(bool starting)
     return !starting || !learn_late;
 }
 
-uint64_t hk_numa_sys_online(void)
+uint64_t hk_numa_sys_allowed(void)
 {
     return spoiled_number(refused(FAKE_NODES) ? 0 : nodes);
+}
+
+bool hk_numa_sys_has_policy(void)
+{
+    return spoiled(!refused(FAKE_POLICY) && policy_chosen);
 }
 
 bool hk_numa_sys_current(unsigned *node)

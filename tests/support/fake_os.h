@@ -24,6 +24,7 @@ enum fake_call {
     FAKE_REMAP,
     FAKE_HINT,    /* cannot fail and is no part of FAKE_ANY */
     FAKE_NODES,   /* the NUMA calls (os/numa_sys.h) are no part of it either: which nodes there are, */
+    FAKE_POLICY,  /* whether the user chose a policy, */
     FAKE_CURRENT, /* where the thread runs, */
     FAKE_PREFER,  /* and a mapping's wish */
     FAKE_KINDS,
@@ -68,6 +69,9 @@ void fake_os_run_on(unsigned node);
 
 /* The answer which nodes there are is not to be had at the start. */
 void fake_os_learn_late(void);
+
+/* The user chose where memory lies. */
+void fake_os_choose_policy(void);
 
 /* What errno is after a call. */
 #define FAKE_ERRNO 7777

@@ -13,7 +13,8 @@ static char memory[16384] __attribute__((aligned(4096)));
 
 static uint64_t calls(void)
 {
-    return fake_os_count(FAKE_NODES) + fake_os_count(FAKE_CURRENT) + fake_os_count(FAKE_PREFER);
+    return fake_os_count(FAKE_NODES) + fake_os_count(FAKE_POLICY) + fake_os_count(FAKE_CURRENT) +
+           fake_os_count(FAKE_PREFER);
 }
 
 static void expect_one_node(void)
@@ -43,7 +44,7 @@ static void number(void *arg)
     }
     fake_os_run_on(200); /* beyond what has a number */
     EXPECT(hk_numa_node() == 0);
-    EXPECT(!hk_numa_learn() && fake_os_count(FAKE_NODES) == 1);
+    EXPECT(!hk_numa_learn() && fake_os_count(FAKE_NODES) == 1 && fake_os_count(FAKE_POLICY) == 1);
 }
 
 static void the_home_node_comes_first(void **state)
@@ -101,6 +102,23 @@ static void a_refused_start_leaves_one_node(void **state)
     unit_passes(start_refused, &kinds[1]);
 }
 
+static void choose(void *arg)
+{
+    (void)arg;
+    fake_os_set_nodes(3);
+    fake_os_choose_policy();
+    EXPECT(hk_numa_start() && hk_numa_nodes() == 2);
+    fake_os_run_on(1);
+    hk_numa_prefer(memory, sizeof memory, 1);
+    EXPECT(hk_numa_node() == 1 && fake_os_wishes() == 0 && fake_os_count(FAKE_PREFER) == 0);
+}
+
+static void a_policy_that_the_user_chose_stays(void **state)
+{
+    (void)state;
+    unit_passes(choose, NULL);
+}
+
 static void refuse_later(void *arg)
 {
     (void)arg;
@@ -140,6 +158,8 @@ static void late(void *arg)
 static void nodes_may_be_learned_late(void **state)
 {
     (void)state;
+    if (!HK_NUMA_LATE)
+        skip(); /* it is known at the start */
     unit_passes(late, NULL);
 }
 
@@ -180,6 +200,7 @@ int main(void)
         cmocka_unit_test(more_nodes_than_numbers_count_as_home),
         cmocka_unit_test(one_node_makes_no_call_after_the_start),
         cmocka_unit_test(a_refused_start_leaves_one_node),
+        cmocka_unit_test(a_policy_that_the_user_chose_stays),
         cmocka_unit_test(a_call_refused_later_does_no_harm),
         cmocka_unit_test(nodes_may_be_learned_late),
         cmocka_unit_test(the_option_turns_it_off),
