@@ -94,7 +94,7 @@ int hak_stats(struct hak_stats *stats)
     struct hk_usage u;
     if (stats == NULL || stats->size < VERSION_1_SIZE)
         return -1;
-    hk_usage_read(&u);
+    hk_usage_read(&u, HK_USAGE_RESIDENT);
     hk_stats_fill(&now, &u);
     now.size = hk_min(stats->size, sizeof now);
     memcpy(stats, &now, now.size);
@@ -107,7 +107,7 @@ int hak_stats_classes(struct hak_class_stats *classes, size_t size, size_t count
     if (size < CLASS_VERSION_1_SIZE || (classes == NULL && count != 0))
         return -1;
     if (count != 0)
-        hk_usage_read(&u);
+        hk_usage_read(&u, HK_USAGE_RESIDENT);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT && cls <= count; cls++) {
         struct hak_class_stats now = {0};
         hk_stats_fill_class(&now, &u, cls);
@@ -157,7 +157,7 @@ int hak_stats_json(int fd)
     struct hk_usage u;
     struct hak_stats s = {0};
     struct hk_fmt f;
-    hk_usage_read(&u);
+    hk_usage_read(&u, HK_USAGE_RESIDENT);
     hk_stats_fill(&s, &u);
     hk_fmt_start(&f, fd);
     hk_fmt(&f, "{\n  \"version\": %u,\n  \"hakmem\": \"%s\",\n  \"pid\": %d,\n", s.version, hak_version(), hk_os_pid());

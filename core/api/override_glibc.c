@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * glibc's questions and switches: mallinfo, mallopt, malloc_trim, malloc_stats, malloc_info, with true figures in
- * glibc's form. Left out with -Doverride=false.
+ * glibc's form. They make no system call but for what they write. Left out with -Doverride=false.
  */
 #include "api/entry.h"
 #include "api/usage.h"
@@ -20,7 +20,7 @@ HK_EXPORT int malloc_trim(size_t pad)
 HK_EXPORT struct mallinfo2 mallinfo2(void)
 {
     struct hk_usage u;
-    hk_usage_read(&u);
+    hk_usage_read(&u, HK_USAGE_COUNTED);
     size_t small = u.live - u.huge;
     size_t free_bytes = u.slab_free + u.empty + u.run_free + u.front;
     struct mallinfo2 info = {
@@ -92,7 +92,7 @@ HK_EXPORT int malloc_info(int options, FILE *file)
     if (options != 0)
         return EINVAL;
     struct hk_usage u;
-    hk_usage_read(&u);
+    hk_usage_read(&u, HK_USAGE_COUNTED);
     size_t free_bytes = u.slab_free + u.empty + u.run_free;
     fprintf(file, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n</sizes>\n");
     fprintf(file, "<total type=\"fast\" count=\"%zu\" size=\"%zu\"/>\n", u.front_blocks, u.front);

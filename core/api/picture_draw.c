@@ -233,7 +233,7 @@ void hk_picture_draw(struct hk_fmt *f, const char *moment)
 {
     struct hk_usage u;
     struct hk_slab_sums sums;
-    hk_usage_read(&u);
+    hk_usage_read(&u, HK_USAGE_RESIDENT);
     hk_picture_sum(&sums);
     hk_picture_head(f, moment);
     hk_picture_totals(f, &u, &sums);

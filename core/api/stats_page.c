@@ -149,7 +149,7 @@ static void print_table(int fd, void (*print)(struct hk_fmt *f, const struct hk_
 {
     struct hk_usage u;
     struct hk_fmt f;
-    hk_usage_read(&u);
+    hk_usage_read(&u, HK_USAGE_RESIDENT);
     hk_fmt_start(&f, fd);
     hk_fmt(&f, "hakmem %s statistics of process %d\n", hak_version(), hk_os_pid());
     print(&f, &u);
@@ -188,7 +188,7 @@ int hak_stats_print(int fd)
     struct hk_usage u;
     struct hak_stats s = {0};
     struct hk_fmt f;
-    hk_usage_read(&u);
+    hk_usage_read(&u, HK_USAGE_RESIDENT);
     hk_stats_fill(&s, &u);
     hk_fmt_start(&f, fd);
     hk_fmt(&f, "hakmem %s statistics of process %d\n", hak_version(), hk_os_pid());

@@ -10,6 +10,12 @@
 
 #include <string.h>
 
+/* Bytes of a range that are resident; counted, those that are known to have been touched. */
+static size_t resident(const struct hk_usage *u, void *start, size_t size, size_t touched)
+{
+    return u->counted ? hk_min(touched, size) : hk_os_resident(start, size);
+}
+
 static void visit_slab(struct hk_usage *u, struct hk_slab *slab)
 {
     struct hk_class_usage *c = &u->cls[slab->cls];
@@ -18,7 +24,7 @@ static void visit_slab(struct hk_usage *u, struct hk_slab *slab)
     c->used += slab->used;
     c->remote += hk_remote_count(slab);
     c->carved += slab->carved;
-    c->resident += hk_os_resident(hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE);
+    c->resident += resident(u, hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE, (size_t)slab->carved * slab->block_size);
 }
 
 static void visit_superslab(void *ctx, struct hk_superslab *ss)
@@ -31,7 +37,8 @@ static void visit_superslab(void *ctx, struct hk_superslab *ss)
         if (owned)
             visit_slab(u, slab);
         else
-            u->empty += hk_os_resident(ss->base + i * HK_SLAB_SIZE, HK_SLAB_SIZE);
+            u->empty +=
+                resident(u, ss->base + i * HK_SLAB_SIZE, HK_SLAB_SIZE, (ss->empty_mask >> i & 1) * HK_SLAB_SIZE);
         i += owned ? slab->slabs : 1;
     }
 }
@@ -77,15 +84,15 @@ static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind
     struct hk_usage *u = ctx;
     if (kind == HK_RUN_SUPERSLAB)
         return;
-    size_t resident = hk_os_resident(start, size);
+    size_t touched = resident(u, start, size, kind == HK_RUN_LIVE ? size : 0); /* dirty pages are counted together */
     if (kind == HK_RUN_NONE) {
-        u->metadata += resident;
+        u->metadata += touched;
     } else if (kind == HK_RUN_FREED) {
-        u->run_free += resident;
+        u->run_free += touched;
     } else {
         u->runs += size;
         u->run_blocks++;
-        u->live_resident += resident;
+        u->live_resident += touched;
     }
 }
 
@@ -94,20 +101,20 @@ static void visit_huge(void *ctx, void *start, size_t size)
     struct hk_usage *u = ctx;
     u->huge += size;
     u->huge_blocks++;
-    u->live_resident += hk_os_resident(start, size);
+    u->live_resident += resident(u, start, size, size);
 }
 
 static void visit_registry(void *ctx, void *start, size_t size)
 {
     struct hk_usage *u = ctx;
-    u->metadata += hk_os_resident(start, size);
+    u->metadata += resident(u, start, size, 0);
     u->mapped += size;
 }
 
 static void visit_meta(void *ctx, void *start, size_t size)
 {
     struct hk_usage *u = ctx;
-    u->metadata += hk_os_resident(start, size);
+    u->metadata += resident(u, start, size, 0);
 }
 
 /* Splits the resident bytes of a class: first to live blocks (a large block may be untouched), then to cached ones, the
@@ -135,9 +142,10 @@ static void add_class(struct hk_usage *u, unsigned cls)
         add_hits(&u->hits, c->hits);
 }
 
-void hk_usage_read(struct hk_usage *u)
+void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
 {
     memset(u, 0, sizeof *u);
+    u->counted = source == HK_USAGE_COUNTED;
     if (HK_TRANSFER)
         hk_transfer_hold();
     hk_heap_visit(visit_heap, u);
@@ -145,6 +153,7 @@ void hk_usage_read(struct hk_usage *u)
     if (HK_TRANSFER)
         hk_transfer_release();
     hk_arena_visit(visit_run, u);
+    u->run_free += u->counted ? hk_arena_dirty() : 0;
     hk_huge_visit(visit_huge, u);
     hk_meta_visit(visit_meta, u);
     hk_registry_visit(visit_registry, u);
