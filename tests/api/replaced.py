@@ -41,7 +41,7 @@ SINGLE = ['archive, static']
 class Builder:
     def __init__(self, arguments, folder):
         at = arguments.index('--')
-        self.so, self.a, self.nm = map(os.path.abspath, arguments[:3])
+        self.so, self.a, self.nm = *map(os.path.abspath, arguments[:2]), arguments[2]
         self.libraries, self.compiler, self.folder = arguments[3:at], arguments[at + 1:], folder
 
     def call(self, *arguments):

@@ -332,7 +332,7 @@ static void fork_at_work(void *arg)
     struct hk_pass *pass = &front_self()->pass;
     for (unsigned i = 0; i < THREADS; i++)
         EXPECT(pthread_create(&threads[i], NULL, work_until_told, &stop) == 0);
-    for (unsigned i = 0; i < 30; i++) {
+    for (unsigned i = 0; i < 10; i++) {
         int status;
         hk_gate_close(pass);
         EXPECT(hk_pool_lock()->word == 0 && hk_meta_lock()->word == 0 && front_self()->heap.lock.word == 0);
