@@ -25,12 +25,13 @@
 struct hk_thread;
 
 /* What the fast paths use of a thread. The table first: its address is then the shortest, and malloc fits a cache line.
- */
+ * It begins at a cache line; who declares one says so, and not the type, whose size would then end at one: static TLS
+ * is scarce. */
 struct hk_front {
     uint8_t code_of[HK_TINY_MAX / 16 + 1]; /* doubled class of a tiny size; zero before first use: the bin of class 0 */
     struct hk_bin bin[HK_CLASS_COUNT] HK_ALIGNED(16);
     struct hk_thread *thread; /* NULL before first use; HK_THREAD_ENDED after the thread's end */
-} HK_ALIGNED(HK_CACHE_LINE);
+};
 
 /* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again.
  */

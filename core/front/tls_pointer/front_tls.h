@@ -14,7 +14,7 @@ extern HK_HIDDEN HK_TLS struct hk_front *hk_front_pointer;
 
 /* Where the bins are, in a thread's record. */
 struct hk_front_place {
-    struct hk_front front;
+    struct hk_front front HK_ALIGNED(HK_CACHE_LINE);
 };
 
 static HK_ALWAYS_INLINE struct hk_front *hk_front_self(void)

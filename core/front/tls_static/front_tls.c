@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-HK_TLS struct hk_front hk_front_tls __attribute__((used)); /* named in HK_TLS_PTR's assembly */
+/* Named in HK_TLS_PTR's assembly. */
+HK_TLS struct hk_front hk_front_tls HK_ALIGNED(HK_CACHE_LINE) __attribute__((used));
 
 void hk_front_leave(struct hk_front *front)
 {

@@ -6,7 +6,7 @@
 #ifndef HK_FRONT_TLS_H
 #define HK_FRONT_TLS_H
 
-extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls;
+extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls HK_ALIGNED(HK_CACHE_LINE);
 
 /* A thread's record has no place for bins. */
 struct hk_front_place {
