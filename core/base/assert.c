@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+HK_TLS struct hk_corrupt hk_corrupt_found;
+
 void hk_assert_failed(const char *what, const char *file, int line)
 {
     struct hk_fmt f;
@@ -36,4 +38,18 @@ void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const voi
     hk_fmt_end(&f);
     if (hk_opt(HK_OPT_MISUSE) != 0 || kind == HK_MISUSE_CORRUPT)
         abort();
+}
+
+void hk_corrupt_note(const void *slab, size_t size)
+{
+    if (hk_corrupt_found.size == 0)
+        hk_corrupt_found = (struct hk_corrupt){slab, size};
+}
+
+void hk_corrupt_abort(void)
+{
+    struct hk_corrupt found = hk_corrupt_found;
+    hk_corrupt_found.size = 0; /* a handler of SIGABRT may allocate */
+    hk_misuse(HK_MISUSE_CORRUPT, "malloc", found.slab, NULL, found.size);
+    __builtin_unreachable();
 }

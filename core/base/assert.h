@@ -3,7 +3,8 @@
  * assert: three kinds of wrong. HK_ASSERT is an error of ours, compiled in with -Dcheck=fast or full. HK_EXPENSIVE
  * walks structures, with full only. hk_misuse is the program's error and always there.
  *
- * Any thread, any time; prints without an allocation. Knows options and fmt.
+ * Any thread, any time; prints without an allocation. A handler of SIGABRT may allocate, so who calls hk_misuse holds
+ * no lock and has left everything whole. Knows options and fmt.
  */
 #ifndef HK_BASE_ASSERT_H
 #define HK_BASE_ASSERT_H
@@ -26,5 +27,32 @@ enum hk_misuse {
 /* Prints the one line and aborts; with HAKMEM_MISUSE=warn it returns and the caller ignores the call. `verb` is the
  * entry that was called ("free"), `size` the block's bytes where they are known. */
 HK_SLOW_PATH void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
+
+/* ---- corrupted lists ----
+ *
+ * They are found under a lock, or in the middle of a change. Who finds one takes it out of use, so that nobody meets
+ * the wrong link again, remembers that here, and goes on as if the list had ended there. The same call reports it when
+ * it is about to return to the program. */
+
+/* What this thread found and has not reported yet. */
+struct hk_corrupt {
+    const void *slab;
+    size_t size; /* of the slab's blocks; 0: nothing */
+};
+
+extern HK_HIDDEN HK_TLS struct hk_corrupt hk_corrupt_found;
+
+/* The first one is remembered: there will be no second report. */
+HK_SLOW_PATH void hk_corrupt_note(const void *slab, size_t size);
+
+/* The message, and the end of the process whatever HAKMEM_MISUSE says. */
+_Noreturn HK_SLOW_PATH void hk_corrupt_abort(void);
+
+/* Ends every call that may have found a corrupted list. No lock is held. */
+static inline void hk_corrupt_report(void)
+{
+    if (HK_UNLIKELY(hk_corrupt_found.size != 0))
+        hk_corrupt_abort();
+}
 
 #endif

@@ -28,6 +28,9 @@ struct hk_slab *hk_heap_take_list(struct hk_heap *heap, unsigned cls, unsigned n
         *first = list->first;
         *count = hk_private_count(list);
         hk_private_close(list);
+        /* Who takes the list takes its first link with it; where no block is on it, nobody else would look at that. */
+        if (*count == 0 && slab->free != NULL && HK_UNLIKELY(!hk_slab_link_is_sane(slab, slab->free)))
+            hk_slab_give_up(slab, 0);
         if (*count == 0 && slab->free != NULL && slab->spare == NULL) {
             *first = slab->free;
             *count = slab->carved - slab->used;
@@ -65,18 +68,22 @@ unsigned hk_heap_free_own(struct hk_heap *heap, struct hk_slab *slab, void *bloc
 }
 
 /* The blocks are counted where they lie: in the child of a fork the thread may have been in the middle of a push. */
-void hk_heap_put_private(struct hk_slab *slab)
+unsigned hk_heap_put_private(struct hk_slab *slab)
 {
     struct hk_private *list = hk_private_of(slab);
     unsigned n = 0;
     for (void *block = list->first; block != NULL; block = *(void **)block) {
-        if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block) || n == slab->used))
-            hk_slab_broken_list(slab);
+        if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block) || n == slab->used)) {
+            hk_corrupt_note(slab->base, slab->block_size);
+            n = 0;
+            break;
+        }
         n++;
     }
     if (n != 0)
         hk_slab_put_chain(slab, list->first, n);
     hk_private_close(list);
+    return n;
 }
 
 /* Calls `visit` for each slab of the heap; it may move or release that slab. */
@@ -90,9 +97,7 @@ static void each(struct hk_heap *heap, struct hk_list *list, void (*visit)(struc
 
 static void close_list(struct hk_heap *heap, struct hk_slab *slab)
 {
-    bool any = hk_private_of(slab)->first != NULL;
-    hk_heap_put_private(slab);
-    if (any)
+    if (hk_heap_put_private(slab) != 0)
         hk_heap_settle(heap, slab);
 }
 

@@ -63,6 +63,7 @@ static void *help(void *arg)
         if (purge(hk_os_now_ms(), delay(), keep) != 0)
             idle = 0;
         hk_gate_leave(&pass);
+        hk_corrupt_report();
         if (hk_purge_free_bytes() <= keep)
             break;
     }

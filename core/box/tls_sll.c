@@ -6,18 +6,17 @@
 /* Blocks that go to and from the heap at once: on the stack meanwhile. */
 #define BATCH 64u
 
-void hk_sll_broken(unsigned cls, const void *link)
+/* The block that should come next is none: the list ends here. */
+static HK_SLOW_PATH void give_up(struct hk_sll *list, unsigned cls, const void *link)
 {
-    hk_misuse(HK_MISUSE_CORRUPT, "malloc", link, NULL, hk_class_size(cls));
-    __builtin_unreachable(); /* a broken list ends the process whatever HAKMEM_MISUSE says */
+    hk_corrupt_note(link, hk_class_size(cls));
+    list->first = NULL;
+    list->count = 0;
 }
 
-/* The block that a link of a list leads to. */
-static void *checked(void *link, unsigned cls)
+static bool leads_nowhere(const void *link)
 {
-    if (HK_UNLIKELY(hk_registry_code(link) == 0))
-        hk_sll_broken(cls, link);
-    return link;
+    return HK_UNLIKELY(hk_registry_code(link) == 0);
 }
 
 unsigned hk_sll_take(struct hk_sll *list, unsigned cls, void **top, unsigned n)
@@ -25,7 +24,11 @@ unsigned hk_sll_take(struct hk_sll *list, unsigned cls, void **top, unsigned n)
     unsigned got = (unsigned)hk_min(n, list->count);
     void *block = list->first;
     for (unsigned i = 0; i < got; i++) {
-        top[-(ptrdiff_t)i] = checked(block, cls);
+        if (leads_nowhere(block)) {
+            give_up(list, cls, block);
+            return i;
+        }
+        top[-(ptrdiff_t)i] = block;
         block = *(void **)block;
     }
     list->first = block;
@@ -46,37 +49,43 @@ unsigned hk_sll_refill(struct hk_sll *list, struct hk_heap *heap, unsigned cls, 
 {
     void *blocks[BATCH];
     if (list->count != 0) /* hk_sll_pop found no block where one should be */
-        hk_sll_broken(cls, list->first);
+        give_up(list, cls, list->first);
     n = (unsigned)hk_min(n, BATCH);
     unsigned got = hk_transfer_or_take(heap, cls, blocks + n - 1, n);
     hk_sll_put(list, blocks + n - got, got);
     return got;
 }
 
-unsigned hk_sll_flush(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n)
+static void end_after(struct hk_sll *list, void *last, unsigned count)
 {
-    void *blocks[BATCH];
-    unsigned slabs = 0, keep = list->count - n;
-    HK_ASSERT(n <= list->count);
-    /* Cuts the list behind the blocks that stay. */
-    void *last = NULL, *oldest = list->first;
-    for (unsigned i = 0; i < keep; i++) {
-        last = checked(oldest, cls);
-        oldest = *(void **)last;
-    }
-    if (keep == 0)
+    if (count == 0)
         list->first = NULL;
     else
         *(void **)last = NULL;
-    list->count = (uint16_t)keep;
-    while (n > 0) {
-        unsigned batch = (unsigned)hk_min(n, BATCH);
-        for (unsigned i = 0; i < batch; i++) {
-            blocks[i] = checked(oldest, cls);
+    list->count = (uint16_t)count;
+}
+
+unsigned hk_sll_flush(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n)
+{
+    void *blocks[BATCH];
+    unsigned slabs = 0, kept = 0, keep = list->count - n;
+    HK_ASSERT(n <= list->count);
+    void *last = NULL, *oldest = list->first;
+    for (; kept < keep && !leads_nowhere(oldest); kept++) {
+        last = oldest;
+        oldest = *(void **)last;
+    }
+    end_after(list, last, kept);
+    while (n > 0 && !leads_nowhere(oldest)) {
+        unsigned got = 0, batch = (unsigned)hk_min(n, BATCH);
+        for (; got < batch && !leads_nowhere(oldest); got++) {
+            blocks[got] = oldest;
             oldest = *(void **)oldest;
         }
-        slabs += hk_transfer_or_give(heap, cls, blocks, batch);
-        n -= batch;
+        slabs += hk_transfer_or_give(heap, cls, blocks, got);
+        n -= got;
     }
+    if (n > 0)
+        hk_corrupt_note(oldest, hk_class_size(cls));
     return slabs;
 }

@@ -45,14 +45,11 @@ static HK_ALWAYS_INLINE void hk_sll_push(struct hk_sll HK_TLS_SPACE *list, void 
     list->count++;
 }
 
-/* A list whose links do not lead to as many blocks as it holds: a message, and the process ends. */
-_Noreturn HK_SLOW_PATH void hk_sll_broken(unsigned cls, const void *link);
+/* Where a link leads to no block, the list ends before it for these three: what should have come behind counts as used
+ * for ever, and that is noted (hk_corrupt_report). */
 
 /* Takes up to n blocks: the first to top[0], the next to top[-1], and so on downwards; returns their number. */
 unsigned hk_sll_take(struct hk_sll *list, unsigned cls, void **top, unsigned n);
-
-/* Puts n blocks of the class on the list, whatever its cap. */
-void hk_sll_put(struct hk_sll *list, void *const *blocks, unsigned n);
 
 /* Fills an empty list with at most n blocks of the heap; returns how many. 0: no memory. */
 unsigned hk_sll_refill(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n);
@@ -60,5 +57,8 @@ unsigned hk_sll_refill(struct hk_sll *list, struct hk_heap *heap, unsigned cls, 
 /* Gives the oldest n blocks back. Of those that went to their slabs, returns how often one lay in another slab than the
  * one before. */
 unsigned hk_sll_flush(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n);
+
+/* Puts n blocks of the class on the list, whatever its cap. */
+void hk_sll_put(struct hk_sll *list, void *const *blocks, unsigned n);
 
 #endif

@@ -16,8 +16,10 @@ static unsigned longest(unsigned cls)
 
 static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
 {
-    hk_sll_flush(&thread->back->list[cls], &thread->heap, cls, n);
-    thread->back->bytes -= n * hk_class_size(cls);
+    struct hk_sll *list = &thread->back->list[cls];
+    unsigned before = list->count; /* a corrupted list loses more than was asked for */
+    hk_sll_flush(list, &thread->heap, cls, n);
+    thread->back->bytes -= (before - list->count) * hk_class_size(cls);
 }
 
 /* Gives older lists to the slabs until there is room for so many bytes; false: there cannot be. */
@@ -51,8 +53,10 @@ static unsigned scattered(void *const *blocks, unsigned n)
 unsigned hk_sll_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)
 {
     struct hk_back *back = thread->back;
-    unsigned got = hk_sll_take(&back->list[cls], cls, top, n);
-    back->bytes -= got * hk_class_size(cls);
+    struct hk_sll *list = &back->list[cls];
+    unsigned before = list->count;
+    unsigned got = hk_sll_take(list, cls, top, n);
+    back->bytes -= (before - list->count) * hk_class_size(cls);
     return got != 0 ? got : hk_transfer_or_take(&thread->heap, cls, top, n);
 }
 

@@ -5,6 +5,7 @@
 #include "box/purge.h"
 #include "box/side.h"
 #include "front/fast.h"
+#include "front/wrong.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,6 +17,13 @@ static void count_malloc_miss(struct hk_thread *thread, unsigned cls)
 {
     if (HK_TELEMETRY && thread != NULL)
         thread->hits[cls].malloc_misses++;
+}
+
+/* Ends every call that may have found a corrupted list. */
+static void leave_and_report(struct hk_pass *pass)
+{
+    hk_gate_leave(pass);
+    hk_corrupt_report();
 }
 
 /* One block of a class, through the front if this thread has one. NULL: no memory. Inside the gate. */
@@ -67,7 +75,7 @@ static void *take_inside(struct want *w)
         ptr = take(thread, w);
         if (HK_UNLIKELY(ptr == NULL) && hk_purge_now(0) != 0)
             ptr = take(thread, w);
-        hk_gate_leave(pass);
+        leave_and_report(pass);
     } else {
         ptr = hk_side_alloc(w->align, w->size);
     }
@@ -89,7 +97,7 @@ static void *take_bypassed(struct hk_thread *thread, unsigned cls)
     if (!hk_gate_enter(&thread->pass))
         return NULL;
     uintptr_t *block = hk_heap_take_one(&thread->heap, cls);
-    hk_gate_leave(&thread->pass);
+    leave_and_report(&thread->pass);
     if (HK_UNLIKELY(block == NULL))
         return NULL;
     count_malloc_miss(thread, cls);
@@ -126,7 +134,7 @@ static void *take_zero(size_t size)
     if (thread == NULL || !hk_front_is_empty(thread, cls) || !hk_gate_enter(&thread->pass))
         return NULL;
     void *block = hk_heap_take_zero(&thread->heap, cls);
-    hk_gate_leave(&thread->pass);
+    leave_and_report(&thread->pass);
     if (block != NULL)
         count_malloc_miss(thread, cls);
     return block;
@@ -164,52 +172,13 @@ void *hk_malloc_aligned(size_t align, size_t size)
     return take_inside(&w);
 }
 
-/* ---- wrong pointers ---- */
-
-/* Class 0, and no live block of the page heap. */
-static HK_SLOW_PATH void report_unknown(const void *ptr, const char *verb)
-{
-    struct hk_run run = hk_arena_find(ptr);
-    struct hk_superslab *ss = hk_registry_superslab(ptr);
-    size_t size;
-    void *start;
-    if (run.kind == HK_RUN_INTERIOR) {
-        hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, run.start, run.pages * HK_PAGE);
-    } else if (run.kind == HK_RUN_FREED && (uintptr_t)ptr % HK_PAGE == 0) {
-        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, 0);
-    } else if (run.kind == HK_RUN_SUPERSLAB && ss != NULL) {
-        struct hk_slab *slab = hk_slab_of(ptr);
-        bool was_block = slab->block_size != 0 && hk_slab_is_block(slab, ptr);
-        hk_misuse(was_block ? HK_MISUSE_DOUBLE_FREE : HK_MISUSE_INVALID, verb, ptr, NULL, slab->block_size);
-    } else if (hk_side_has(ptr) && (uintptr_t)ptr % 16 == 0) {
-        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, 0); /* or inside a block: nobody knows */
-    } else if ((start = hk_huge_around(ptr, &size)) != NULL) {
-        hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, start, size);
-    } else {
-        hk_misuse(HK_MISUSE_INVALID, verb, ptr, NULL, 0);
-    }
-}
-
-/* No start of a block, or a free one. The code of ptr is not 0. */
-static HK_SLOW_PATH void report_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb)
-{
-    size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));
-    const char *start = (const char *)ptr - offset % slab->block_size;
-    if (hk_slab_is_block(slab, ptr))
-        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, slab->block_size);
-    else if (offset / slab->block_size >= slab->capacity)
-        hk_misuse(HK_MISUSE_INVALID, verb, ptr, NULL, 0);
-    else
-        hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, start, slab->block_size);
-}
-
 /* The slab of a live block; NULL after a message. The code of ptr is not 0. */
 static inline struct hk_slab *slab_of_live(const void *ptr, const char *verb)
 {
     struct hk_slab *slab = hk_slab_of(ptr);
     if (HK_LIKELY(hk_slab_is_block(slab, ptr) && ((const uintptr_t *)ptr)[1] != hk_free_mark(ptr)))
         return slab;
-    report_in_slab(ptr, slab, verb);
+    hk_wrong_in_slab(ptr, slab, verb);
     return NULL;
 }
 
@@ -223,7 +192,7 @@ size_t hk_block_size(const void *ptr, const char *verb)
     if (size == 0)
         size = hk_page_heap_size(ptr);
     if (size == 0)
-        report_unknown(ptr, verb);
+        hk_wrong_unknown(ptr, verb);
     return size;
 }
 
@@ -244,9 +213,9 @@ static void free_large(void *ptr)
     }
     bool freed = hk_page_heap_free(ptr);
     hk_purge_tick();
-    hk_gate_leave(pass);
+    leave_and_report(pass);
     if (HK_UNLIKELY(!freed))
-        report_unknown(ptr, "free");
+        hk_wrong_unknown(ptr, "free");
     if (hk_side_has_deferred())
         free_deferred();
     errno = saved;
@@ -270,7 +239,7 @@ static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
     else
         hk_heap_give_one(&hk_orphan_heap, slab, ptr);
     hk_purge_tick();
-    hk_gate_leave(pass);
+    leave_and_report(pass);
     if (hk_side_has_deferred())
         free_deferred();
     errno = saved;
@@ -364,7 +333,7 @@ static void *resize_large(void *ptr, size_t have, size_t size)
     if ((hk_side_is_used() && hk_side_has(ptr)) || !hk_gate_enter(pass))
         return NULL;
     void *to = resize_inside(ptr, have, size);
-    hk_gate_leave(pass);
+    leave_and_report(pass);
     errno = saved;
     return to;
 }
@@ -397,7 +366,7 @@ bool hk_trim(size_t keep)
     if (thread != NULL)
         hk_front_flush_all(thread);
     bool given = hk_purge_now(keep) != 0;
-    hk_gate_leave(pass);
+    leave_and_report(pass);
     errno = saved;
     return given;
 }

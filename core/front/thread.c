@@ -50,6 +50,7 @@ static void detach(void *arg)
         hk_gate_leave(&thread->pass);
     }
     errno = saved;
+    hk_corrupt_report();
 }
 
 /* Once per process, on first use and not in a constructor: the first call may come from the loader. One thread does it,

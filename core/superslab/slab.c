@@ -62,24 +62,13 @@ struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned c
     return slab;
 }
 
-void hk_slab_broken_list(const struct hk_slab *slab)
+unsigned hk_slab_give_up(struct hk_slab *slab, unsigned got)
 {
-    hk_misuse(HK_MISUSE_CORRUPT, "malloc", slab->base, NULL, slab->block_size);
-    __builtin_unreachable(); /* a broken list ends the process whatever HAKMEM_MISUSE says */
-}
-
-static unsigned take_listed(struct hk_slab *slab, void **top, unsigned n)
-{
-    unsigned got = 0;
-    void *block = slab->free;
-    while (block != NULL && got < n) {
-        if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block)))
-            hk_slab_broken_list(slab);
-        top[-(ptrdiff_t)got] = block;
-        got++;
-        block = *(void **)block;
-    }
-    slab->free = block;
+    hk_corrupt_note(slab->base, slab->block_size);
+    slab->free = NULL;
+    slab->spare = NULL;
+    slab->carved = slab->capacity;
+    slab->used = slab->capacity;
     return got;
 }
 
@@ -104,11 +93,19 @@ static unsigned take_virgin(struct hk_slab *slab, void **top, unsigned n)
 
 unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
 {
-    unsigned got = take_listed(slab, top, n);
-    if (got < n && slab->spare != NULL) {
+    unsigned got = 0;
+    for (;;) {
+        void *block = slab->free;
+        for (; block != NULL && got < n; block = *(void **)block, got++) {
+            if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block)))
+                return hk_slab_give_up(slab, got);
+            top[-(ptrdiff_t)got] = block;
+        }
+        slab->free = block;
+        if (got == n || slab->spare == NULL)
+            break;
         slab->free = slab->spare;
         slab->spare = NULL;
-        got += take_listed(slab, top - got, n - got);
     }
     if (got < n && slab->carved < slab->capacity)
         got += take_virgin(slab, top - got, n - got);
@@ -130,18 +127,23 @@ void *hk_slab_take_zero(struct hk_slab *slab)
 void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n)
 {
     HK_ASSERT(slab->used >= n);
-    slab->used -= n;
     if (slab->free == NULL) {
         slab->free = first;
     } else if (slab->spare == NULL) {
         slab->spare = first;
     } else {
         void *last = first;
-        for (unsigned i = 1; i < n; i++)
+        for (unsigned i = 1; i < n; i++) {
             last = *(void **)last;
+            if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, last))) {
+                hk_corrupt_note(slab->base, slab->block_size);
+                return;
+            }
+        }
         *(void **)last = slab->spare;
         slab->spare = first;
     }
+    slab->used -= n;
 }
 
 static unsigned list_length(const struct hk_slab *slab, const void *block)

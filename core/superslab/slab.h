@@ -154,27 +154,34 @@ static inline void hk_slab_reset(struct hk_slab *slab)
 
 /* Takes up to n blocks: the first to top[0], the next to top[-1], and so on downwards; returns their number. Lowest
  * addresses first where the memory is virgin. Blocks of the list carry the mark of a free block, virgin ones get it
- * only in small classes, where it touches no page that is not about to be used. Owner's lock. */
+ * only in small classes, where it touches no page that is not about to be used. A corrupted list ends before the wrong
+ * link, and nothing comes after it. Owner's lock. */
 unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n);
 
-/* A link that leaves the span was overwritten after its block was freed: a message, and the process ends. */
-_Noreturn HK_SLOW_PATH void hk_slab_broken_list(const struct hk_slab *slab);
+/* A link that leaves the span was overwritten after its block was freed. Notes that (hk_corrupt_report), and takes the
+ * slab out of use: what is on its lists and what is virgin counts as used for ever, so that it is exhausted and never
+ * EMPTY. So do the `got` blocks that were just taken; returns their number, for a tail call. Owner's lock. */
+HK_SLOW_PATH unsigned hk_slab_give_up(struct hk_slab *slab, unsigned got);
 
-/* Could `block` be one of the span's? Enough to never hand out memory outside the heap. */
+/* Could `block` be one of the span's? Enough to never hand out memory outside the heap. In one comparison: the bits
+ * that a multiple of HK_BLOCK_MIN does not have go to the top. */
 static inline bool hk_slab_link_is_sane(const struct hk_slab *slab, const void *block)
 {
-    return (size_t)((const char *)block - slab->base) < slab->slabs * HK_SLAB_SIZE &&
-           (uintptr_t)block % HK_BLOCK_MIN == 0;
+    size_t offset = (size_t)((const char *)block - slab->base);
+    return (offset / HK_BLOCK_MIN | offset << (64 - 4)) < slab->slabs * (HK_SLAB_SIZE / HK_BLOCK_MIN);
 }
 
-/* The first block of the list, or NULL when it is empty (there may be others yet: hk_slab_take). Owner's lock. */
+/* The first block of the list, or NULL when it is empty or corrupted (there may be others yet: hk_slab_take). Owner's
+ * lock. */
 static inline void *hk_slab_pop(struct hk_slab *slab)
 {
     void *block = slab->free;
     if (block == NULL)
         return NULL;
-    if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block)))
-        hk_slab_broken_list(slab);
+    if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block))) {
+        hk_slab_give_up(slab, 0);
+        return NULL;
+    }
     slab->free = *(void **)block;
     slab->used++;
     return block;
@@ -190,8 +197,8 @@ static inline void hk_slab_put(struct hk_slab *slab, void *block)
     slab->free = block;
 }
 
-/* Puts a chain of `n` linked blocks back and counts it. Walks the chain only when both lists are in use. Owner's lock.
- */
+/* Puts a chain of `n` linked blocks back and counts it. Walks the chain only when both lists are in use; a corrupted
+ * one is then noted and its blocks count as used for ever. Owner's lock. */
 void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n);
 
 /* ---- private lists (-Dfront=slab) ---- */

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "front_fixture.h"
 
+#include "box/huge.h"
 #include "box/pool.h"
+#include "fake_os.h"
+#include "superslab/meta.h"
+#include "superslab/ss_arena.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
 
 void *front_malloc(size_t size)
 {
@@ -46,4 +54,97 @@ unsigned front_owned_slabs(void)
     unsigned owned = 0;
     hk_pool_visit(count_owned, &owned);
     return owned;
+}
+
+/* ---- reports ---- */
+
+static volatile sig_atomic_t reports;
+static int own_stderr;
+
+static void expect_free(struct hk_lock *lock)
+{
+    EXPECT(hk_try_lock(lock));
+    hk_unlock(lock);
+}
+
+static void expect_heap_free(void *ctx, struct hk_heap *heap)
+{
+    (void)ctx;
+    expect_free(&heap->lock);
+    for (unsigned cls = 1; HK_TRANSFER && cls < HK_CLASS_COUNT; cls++) {
+        struct hk_transfer *t = hk_load_acquire(&heap->transfers->array[cls]);
+        if (t != NULL)
+            expect_free(&t->lock);
+    }
+}
+
+/* Locks that no other box knows are waited for: who holds one of them lets the child hang, until its time is up. */
+static void expect_no_lock(void)
+{
+    static struct hk_heap unused;
+    hk_heap_visit(expect_heap_free, NULL); /* takes the records lock */
+    expect_free(hk_front_start_lock());
+    expect_free(hk_pool_lock());
+    expect_free(hk_arena_lock());
+    expect_free(hk_huge_lock());
+    expect_free(hk_meta_lock());
+    if (HK_TRANSFER) {
+        hk_transfer_release(hk_transfer_hold()); /* `sweeping` */
+        hk_transfer_end(&unused);                /* `making` */
+    }
+}
+
+static void in_write(int signum)
+{
+    (void)signum;
+    int line = dup(2);
+    dup2(own_stderr, 2);
+    expect_no_lock();
+    dup2(line, 2);
+    close(line);
+    reports++;
+}
+
+static void in_abort(int signum)
+{
+    (void)signum;
+    static void *blocks[3000];
+    dup2(own_stderr, 2);
+    expect_no_lock();
+    fake_os_recover();
+    for (unsigned i = 0; i < HK_COUNT(blocks); i++) {
+        size_t size = i % 100 == 0 ? 100000 : i % 10 == 0 ? 3000 : 16 + i % 1000;
+        memset(blocks[i] = front_take(size), 1, size);
+        if (i % 3 == 0)
+            front_free(blocks[i / 2]);
+        if (i % 3 == 0)
+            blocks[i / 2] = NULL;
+    }
+    for (unsigned i = 0; i < HK_COUNT(blocks); i++)
+        front_free(blocks[i]);
+    EXPECT(reports != 0);
+    _exit(FRONT_REPORTED);
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+void front_watch_reports(void)
+{
+    int ends[2];
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    own_stderr = dup(2);
+    EXPECT(own_stderr >= 0 && pipe(ends) == 0 && dup2(ends[1], 2) == 2);
+    close(ends[0]);
+    close(ends[1]);
+    signal(SIGPIPE, in_write);
+    signal(SIGABRT, in_abort);
+}
+
+unsigned front_reports(void)
+{
+    return (unsigned)reports;
 }

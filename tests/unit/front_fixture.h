@@ -31,6 +31,18 @@ unsigned front_owned_slabs(void);
 /* This thread's bins against what the header of its front says. */
 void front_check(void);
 
+/* ---- reports ---- */
+
+/* From now on each line on stderr and each abort checks that no lock is held, by the calling thread or another: stderr
+ * is a pipe that nobody reads, and the line's SIGPIPE comes in the middle of the report. Makes the process one of
+ * several threads, so that locks are taken at all. An abort then allocates, frees and ends the child with
+ * FRONT_REPORTED. */
+void front_watch_reports(void);
+#define FRONT_REPORTED 42
+
+/* Lines that were checked so far. */
+unsigned front_reports(void);
+
 /* ---- fronts that use room.c ---- */
 
 /* The same, and what the bins have room for against the budget. */

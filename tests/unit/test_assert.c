@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define BLOCK ((void *)0x7f12345678a0)
 #define INSIDE ((void *)0x7f12345678b0)
@@ -93,6 +94,48 @@ static void corrupted_list(void **state)
     dies_with(m, "hakmem: corrupted free list in the 48-byte slab at 0x7f1234560000 (write after free)\n");
 }
 
+static void note_and_report(void *arg)
+{
+    hk_corrupt_report(); /* nothing */
+    hk_corrupt_note(SLAB, 48);
+    hk_corrupt_note(BLOCK, 64); /* one is enough */
+    if (arg != NULL)
+        EXPECT(hk_option_store(HK_OPT_MISUSE, 0));
+    hk_corrupt_report();
+}
+
+/* Found at one moment and reported at another; no word of HAKMEM_MISUSE spares the process. */
+static void a_corrupted_list_is_reported_later(void **state)
+{
+    (void)state;
+    for (uintptr_t warn = 0; warn < 2; warn++) {
+        struct unit_child child;
+        unit_run(&child, note_and_report, (void *)warn);
+        assert_string_equal(child.text,
+                            "hakmem: corrupted free list in the 48-byte slab at 0x7f1234560000 (write after free)\n");
+        assert_true(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
+    }
+}
+
+static void in_handler(int signum)
+{
+    (void)signum;
+    hk_corrupt_report(); /* a handler that allocates gets here, and there is nothing left to say */
+    _exit(42);
+}
+
+static void report_again(void *arg)
+{
+    signal(SIGABRT, in_handler);
+    note_and_report(arg);
+}
+
+static void it_is_reported_once(void **state)
+{
+    (void)state;
+    assert_int_equal(unit_status(report_again, NULL), 42);
+}
+
 static void fail_assertion(void *arg)
 {
     (void)arg;
@@ -149,6 +192,8 @@ int main(void)
         cmocka_unit_test(invalid_pointer),
         cmocka_unit_test(interior_pointer),
         cmocka_unit_test(corrupted_list),
+        cmocka_unit_test(a_corrupted_list_is_reported_later),
+        cmocka_unit_test(it_is_reported_once),
         cmocka_unit_test(internal_error),
         cmocka_unit_test(assertions_follow_the_build),
     };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 struct wrong {
     size_t size;
@@ -19,17 +20,20 @@ struct wrong {
     const char *verb, *text;
 };
 
-static void use_wrongly(void *arg)
+static char *blocks[3];
+
+static void take_blocks(const struct wrong *w)
 {
-    const struct wrong *w = arg;
-    static char *blocks[3];
     for (unsigned i = 0; i < 3; i++) {
         blocks[i] = front_take(w->size);
         memset(blocks[i], 1, w->size);
     }
+}
+
+/* The block in the middle is used wrongly. */
+static void use_block(const struct wrong *w)
+{
     char *p = blocks[1];
-    fprintf(stderr, "%zx %zx ", (size_t)(p + w->offset), (size_t)p);
-    fflush(stderr);
     if (w->freed)
         front_free(p);
     if (w->verb[0] == 'f')
@@ -40,28 +44,38 @@ static void use_wrongly(void *arg)
         hk_block_size(p + w->offset, w->verb);
 }
 
+static void use_wrongly(void *arg)
+{
+    const struct wrong *w = arg;
+    take_blocks(w);
+    fprintf(stderr, "%zx %zx ", (size_t)(blocks[1] + w->offset), (size_t)blocks[1]);
+    fflush(stderr);
+    use_block(w);
+}
+
+/* 1: the pointer, 2: the block */
+static const struct wrong cases[] = {
+    {64, 0, true, "free", "double free of 0x%1$zx (64-byte block)\n"},
+    {5000, 0, true, "free", "double free of 0x%1$zx (5440-byte block)\n"},
+    {22000, 0, true, "free", "double free of 0x%1$zx (26176-byte block)\n"},
+    {262144, 0, true, "free", "double free of 0x%1$zx\n"},
+    {64, 0, true, "realloc", "realloc of the free block 0x%1$zx (64-byte block)\n"},
+    {64, 1, false, "free", "free of an interior pointer 0x%1$zx (inside the 64-byte block at 0x%2$zx)\n"},
+    {64, 16, false, "free", "free of an interior pointer 0x%1$zx (inside the 64-byte block at 0x%2$zx)\n"},
+    {4096, 8, false, "free", "free of an interior pointer 0x%1$zx (inside the 4096-byte block at 0x%2$zx)\n"},
+    {22000, 64, false, "free", "free of an interior pointer 0x%1$zx (inside the 26176-byte block at 0x%2$zx)\n"},
+    {262144, 16, false, "free", "free of an interior pointer 0x%1$zx (inside the 262144-byte block at 0x%2$zx)\n"},
+    {262144, 8192, false, "realloc",
+     "realloc of an interior pointer 0x%1$zx (inside the 262144-byte block at 0x%2$zx)\n"},
+    {67108864, 4096, false, "free",
+     "free of an interior pointer 0x%1$zx (inside the 67108864-byte block at 0x%2$zx)\n"},
+    {64, 16, false, "malloc_usable_size",
+     "malloc_usable_size of an interior pointer 0x%1$zx (inside the 64-byte block at 0x%2$zx)\n"},
+};
+
 static void wrong_pointers_are_named(void **state)
 {
     (void)state;
-    /* 1: the pointer, 2: the block */
-    const struct wrong cases[] = {
-        {64, 0, true, "free", "double free of 0x%1$zx (64-byte block)\n"},
-        {5000, 0, true, "free", "double free of 0x%1$zx (5440-byte block)\n"},
-        {22000, 0, true, "free", "double free of 0x%1$zx (26176-byte block)\n"},
-        {262144, 0, true, "free", "double free of 0x%1$zx\n"},
-        {64, 0, true, "realloc", "realloc of the free block 0x%1$zx (64-byte block)\n"},
-        {64, 1, false, "free", "free of an interior pointer 0x%1$zx (inside the 64-byte block at 0x%2$zx)\n"},
-        {64, 16, false, "free", "free of an interior pointer 0x%1$zx (inside the 64-byte block at 0x%2$zx)\n"},
-        {4096, 8, false, "free", "free of an interior pointer 0x%1$zx (inside the 4096-byte block at 0x%2$zx)\n"},
-        {22000, 64, false, "free", "free of an interior pointer 0x%1$zx (inside the 26176-byte block at 0x%2$zx)\n"},
-        {262144, 16, false, "free", "free of an interior pointer 0x%1$zx (inside the 262144-byte block at 0x%2$zx)\n"},
-        {262144, 8192, false, "realloc",
-         "realloc of an interior pointer 0x%1$zx (inside the 262144-byte block at 0x%2$zx)\n"},
-        {67108864, 4096, false, "free",
-         "free of an interior pointer 0x%1$zx (inside the 67108864-byte block at 0x%2$zx)\n"},
-        {64, 16, false, "malloc_usable_size",
-         "malloc_usable_size of an interior pointer 0x%1$zx (inside the 64-byte block at 0x%2$zx)\n"},
-    };
     for (size_t i = 0; i < HK_COUNT(cases); i++) {
         struct wrong w = cases[i];
         struct unit_child child;
@@ -72,6 +86,31 @@ static void wrong_pointers_are_named(void **state)
         snprintf(want, sizeof want, w.text, pointer, block);
         assert_int_equal(strncmp(end + 1, "hakmem: ", 8), 0);
         assert_string_equal(end + 1 + 8, want);
+    }
+}
+
+static void report_and_abort(void *arg)
+{
+    take_blocks(arg);
+    front_watch_reports();
+    use_block(arg);
+}
+
+static void report_and_go_on(void *arg)
+{
+    EXPECT(hk_option_store(HK_OPT_MISUSE, 0));
+    report_and_abort(arg);
+    EXPECT(front_reports() == 1);
+    _exit(3);
+}
+
+static void a_report_holds_no_lock(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HK_COUNT(cases); i++) {
+        struct wrong w = cases[i];
+        assert_int_equal(unit_status(report_and_abort, &w), FRONT_REPORTED);
+        assert_int_equal(unit_status(report_and_go_on, &w), 3);
     }
 }
 
@@ -110,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_pointers_are_named),
+        cmocka_unit_test(a_report_holds_no_lock),
         cmocka_unit_test(with_warn_the_program_goes_on),
     };
     return cmocka_run_group_tests_name("front_wrong", tests, NULL, NULL);

@@ -20,10 +20,17 @@ bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
     return hk_class_slabs(cls) > 1;
 }
 
-/* A link of the bin's list leads out of its slab. */
-static HK_SLOW_PATH void broken(const struct hk_bin *bin)
+/* Forgets a list one of whose links leads out of its slab: its blocks count as used for ever. */
+static HK_SLOW_PATH void give_up(struct hk_bin *bin)
 {
-    hk_slab_broken_list(hk_slab_of((const void *)(((uintptr_t)bin->slab - 1) * HK_SLAB_SIZE)));
+    const struct hk_slab *slab = hk_slab_of((const void *)(((uintptr_t)bin->slab - 1) * HK_SLAB_SIZE));
+    hk_corrupt_note(slab->base, slab->block_size);
+    bin->list = NULL;
+}
+
+static bool leads_out(const struct hk_bin *bin)
+{
+    return bin->list != NULL && hk_bin_slab(bin->list) != bin->slab;
 }
 
 static void count_refill(struct hk_thread *thread, unsigned cls, unsigned blocks)
@@ -63,8 +70,12 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     unsigned taken = 0;
     if (hk_front_is_bypassed(thread, cls))
         return bypass(thread, cls);
+    if (HK_UNLIKELY(leads_out(bin)))
+        give_up(bin);
     if (bin->list == NULL)
         taken = take_list(thread, cls);
+    if (HK_UNLIKELY(leads_out(bin)))
+        give_up(bin);
     if (bin->list == NULL) { /* the heap makes another slab the active one */
         if (hk_heap_take(&thread->heap, cls, &block, 1) == 0)
             return NULL;
@@ -72,8 +83,8 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     }
     if (taken != 0)
         count_refill(thread, cls, taken);
-    if (block == NULL && !hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(cls)), &block))
-        broken(bin);
+    if (block == NULL)
+        hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(cls)), &block);
     return block;
 }
 
@@ -118,8 +129,10 @@ static void flush_bin(struct hk_thread *thread, unsigned cls)
     while (bin->list != NULL) {
         unsigned n = 0;
         for (; n < HK_LIST_BATCH && bin->list != NULL; n++) {
-            if (HK_UNLIKELY(hk_bin_slab(bin->list) != bin->slab))
-                broken(bin);
+            if (HK_UNLIKELY(leads_out(bin))) {
+                give_up(bin);
+                break;
+            }
             blocks[n] = bin->list;
             bin->list = *(void **)bin->list;
         }

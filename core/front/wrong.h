@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wrong: the messages about a pointer that is no live block of ours. `verb` is the entry that it was given to.
+ *
+ * Any thread that holds no lock of ours and is outside the gate: a handler of SIGABRT may allocate.
+ */
+#ifndef HK_FRONT_WRONG_H
+#define HK_FRONT_WRONG_H
+
+#include "base/compiler.h"
+
+struct hk_slab;
+
+/* Its code is 0, and the page heap has no such live block. */
+HK_SLOW_PATH void hk_wrong_unknown(const void *ptr, const char *verb);
+
+/* It lies in that slab, and no block starts there or a free one does. */
+HK_SLOW_PATH void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb);
+
+#endif
