@@ -10,7 +10,6 @@
 #include "superslab/slab.h"
 #include "superslab/ss_arena.h"
 
-/* Class 0, and no live block of the page heap. */
 void hk_wrong_unknown(const void *ptr, const char *verb)
 {
     struct hk_run run = hk_arena_find(ptr);
@@ -34,7 +33,6 @@ void hk_wrong_unknown(const void *ptr, const char *verb)
     }
 }
 
-/* No start of a block, or a free one. The code of ptr is not 0. */
 void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb)
 {
     size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));

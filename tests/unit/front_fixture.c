@@ -83,15 +83,18 @@ static void expect_no_lock(void)
 {
     static struct hk_heap unused;
     hk_heap_visit(expect_heap_free, NULL); /* takes the records lock */
-    expect_free(hk_front_start_lock());
     expect_free(hk_pool_lock());
     expect_free(hk_arena_lock());
     expect_free(hk_huge_lock());
     expect_free(hk_meta_lock());
     if (HK_TRANSFER) {
-        hk_transfer_release(hk_transfer_hold()); /* `sweeping` */
-        hk_transfer_end(&unused);                /* `making` */
+        hk_transfer_hold(); /* `sweeping` */
+        hk_transfer_release();
+        hk_transfer_end(&unused); /* `making` */
     }
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    EXPECT(hk_gate_enter(pass)); /* nor is this thread inside */
+    hk_gate_leave(pass);
 }
 
 static void in_write(int signum)
