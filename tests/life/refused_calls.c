@@ -1,43 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
  * A seccomp filter that refuses every system call an allocator can do without (madvise, mremap, getrandom, rseq,
- * membarrier, prctl, mincore, the NUMA calls) from before the program's start: blocks work as ever.
+ * membarrier, prctl, mincore, the NUMA calls) from before the program's start: blocks work as ever. And processes
+ * whose filter refuses, from the middle of their lives on, one of the calls that it needs: malloc may be NULL then, and
+ * that is all.
  */
 #include "check.h"
+#include "filter.h"
 #include "pattern.h"
 #include "proc.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const long refused[] = {SYS_madvise, SYS_mremap, SYS_getrandom,     SYS_membarrier,    SYS_prctl, SYS_mincore,
                                SYS_mbind,   SYS_getcpu, SYS_get_mempolicy, SYS_set_mempolicy, SYS_mlock, SYS_munlock,
                                SYS_sysinfo, 334 /* rseq on x86-64 */};
 enum { REFUSED = sizeof(refused) / sizeof(refused[0]) };
-
-static void install(void)
-{
-    struct sock_filter filter[2 * REFUSED + 2];
-    size_t n = 0;
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (size_t i = 0; i < REFUSED; i++) {
-        filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)refused[i], 0, 1);
-        filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-    }
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    struct sock_fprog program = {.len = (unsigned short)n, .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-        check_skip("seccomp is not permitted here (errno %d)", errno);
-}
 
 static void *use_everything(void *argument)
 {
@@ -65,10 +50,70 @@ static void *use_everything(void *argument)
     return NULL;
 }
 
+/* As use_everything, where a block need not be had. */
+static void use_what_is_there(void)
+{
+    enum { SLOTS = 400 };
+    static unsigned char *blocks[SLOTS];
+    static size_t sizes[SLOTS];
+    uint64_t random = 9;
+    for (int i = 0; i < 5000; i++) {
+        size_t slot = random_below(&random, SLOTS), size = 1 + random_below(&random, i % 50 ? 5000 : 2 * MIB);
+        unsigned char *block = blocks[slot];
+        CHECK(!block || pattern_check(block, sizes[slot], slot) == sizes[slot]);
+        errno = 0;
+        unsigned char *resized = i % 3 ? NULL : realloc(block, size);
+        if (i % 3 == 0 && !resized) {
+            CHECK(errno == ENOMEM);
+            continue; /* and the block is as it was */
+        }
+        if (i % 3) {
+            free(block);
+            CHECK(errno == 0);
+            resized = i % 3 == 1 ? malloc(size) : aligned_alloc(256, size);
+            CHECK(resized || errno == ENOMEM);
+        }
+        blocks[slot] = resized;
+        sizes[slot] = size;
+        if (resized)
+            pattern_fill(resized, size, slot);
+    }
+    for (size_t i = 0; i < SLOTS; i++)
+        free(blocks[i]);
+    malloc_trim(0);
+}
+
+static void refuse_later(long call, int error)
+{
+    int status = -1;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        check_watchdog(60);
+        free(malloc(100));
+        filter_refuse(&call, 1, error);
+        use_what_is_there();
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECKF(status == 0, "system call %ld refused with errno %d: status 0x%x", call, error, (unsigned)status);
+}
+
+static void refuse_each_later(void)
+{
+    static const long needed[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mremap, SYS_futex};
+    static const int errors[] = {EPERM, ENOSYS, ENOMEM};
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        for (size_t j = 0; j < sizeof errors / sizeof errors[0]; j++)
+            refuse_later(needed[i], errors[j]);
+    }
+}
+
 int main(int count, char **arguments)
 {
     if (count == 1) {
-        install();
+        refuse_each_later();
+        filter_refuse(refused, REFUSED, EPERM);
         execl("/proc/self/exe", arguments[0], "filtered", (char *)NULL);
         check_failed(__FILE__, __LINE__, "exec: errno %d", errno);
     }
