@@ -9,13 +9,13 @@
 
 /* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
  * random order, and bins of small blocks hold up to 256. So a thread whose flushes find their blocks scattered over
- * many slabs, without refills between them, is in a drain: its tiny bins shrink to CAP_DRAIN and are flushed down to
- * one block, its Mid bins are closed. Blocks freed in order lie together and pin next to nothing. A scattered flush
- * counts one, a refill takes REFILL_WEIGHT back, and a flush that another thread's array took whole takes one.
+ * many slabs, without refills between them, is in a drain: its bins are emptied and closed, and blocks go straight to
+ * their slabs. (Nor does one call then free more slabs than the purge that ends it can give back.) Blocks freed in
+ * order lie together and pin next to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back, and a
+ * flush that another thread's array took whole takes one.
  */
 #define DRAIN_FLUSHES 32u
 #define REFILL_WEIGHT 4u
-#define CAP_DRAIN 4u
 
 /* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
 #define HAND_STEPS 3u
@@ -138,16 +138,15 @@ static void bound(struct hk_thread *thread)
     }
 }
 
-/* Leaves every tiny bin one block and little room; Mid blocks go straight to their slabs. */
+/* Empties and closes all bins. */
 static void drain_all(struct hk_thread *thread)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        unsigned keep = cls <= HK_TINY_LAST ? 1 : 0, cap = cls <= HK_TINY_LAST ? CAP_DRAIN : 0;
         unsigned count = hk_bin_count(thread, cls);
-        if (count > keep)
-            flush(thread, cls, count - keep);
-        if (hk_bin_is_set_up(thread, cls) && thread->own.room.cap[cls].now > cap)
-            set_cap(thread, cls, cap);
+        if (count > 0)
+            flush(thread, cls, count);
+        if (hk_bin_is_set_up(thread, cls) && thread->own.room.cap[cls].now > 0)
+            set_cap(thread, cls, 0);
     }
     thread->own.room.scattered = DRAIN_FLUSHES;
     thread->own.room.draining = true;
@@ -198,7 +197,7 @@ static void make_room(struct hk_thread *thread, unsigned cls)
     if (count < room->cap[cls].now)
         return;
     if (count != 0)
-        flush(thread, cls, room->draining && count > 1 ? count - 1 : (count + 1) / 2);
+        flush(thread, cls, (count + 1) / 2);
     if (!room->draining && room->scattered >= DRAIN_FLUSHES)
         drain_all(thread);
     bound(thread);

@@ -37,15 +37,11 @@ static void free_scattered(void *arg)
     struct hk_thread *thread = front_self();
     EXPECT(thread->own.room.draining);
     EXPECT(!HK_TLS_SLL || thread->back->bytes == 0); /* nor are there blocks behind the bins */
-    unsigned held = 0;
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        EXPECT(!hk_bin_is_set_up(thread, cls) || thread->own.room.cap[cls].now <= 6);
-        held += hk_bin_count(thread, cls);
-    }
-    /* A block left in a bin may pin its slab, and each class has one to start from. */
-    EXPECT(thread->heap.slabs <= held + HK_TINY_LAST);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        EXPECT(hk_bin_count(thread, cls) == 0 && thread->own.room.cap[cls].now == 0);
+    EXPECT(thread->heap.slabs <= HK_TINY_LAST); /* each class has one to start from */
     hk_purge_now(0);
-    EXPECT(thread->heap.slabs <= held);
+    EXPECT(thread->heap.slabs == 0);
     for (unsigned i = 0; i < 100; i++)
         front_take(64);
     EXPECT(!thread->own.room.draining); /* it allocates again */
