@@ -83,7 +83,7 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     }
     if (HK_NUMA && hk_numa_start())
         hk_arena_place();
-    hk_purge_allow_helper(true);
+    hk_purge_start();
     /* Many programs close stderr before they end (coreutils do): for them statistics go to a copy, kept only when
      * asked. */
     if (wants_stats())
@@ -106,7 +106,7 @@ static void print_stats(int fd)
 
 __attribute__((destructor(101))) static void finish(void)
 {
-    hk_purge_allow_helper(false);
+    hk_purge_stop();
     hk_thread_exit_fini();
     if (wants_stats())
         print_stats(stats_fd >= 0 ? stats_fd : 2);

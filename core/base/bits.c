@@ -38,6 +38,18 @@ size_t hk_bits_clear(uint64_t *words, size_t first, size_t n)
     return before;
 }
 
+size_t hk_bits_count(const uint64_t *words, size_t first, size_t n)
+{
+    size_t count = 0;
+    while (n > 0) {
+        size_t here = hk_min(n, 64 - first % 64);
+        count += hk_count64(words[first / 64] & word_mask(first % 64, here));
+        first += here;
+        n -= here;
+    }
+    return count;
+}
+
 size_t hk_bits_find(const uint64_t *words, size_t from, size_t end, bool value)
 {
     while (from < end) {
@@ -46,6 +58,19 @@ size_t hk_bits_find(const uint64_t *words, size_t from, size_t end, bool value)
         if (wanted != 0)
             return hk_min(from - from % 64 + hk_lowest(wanted), end);
         from = from - from % 64 + 64;
+    }
+    return end;
+}
+
+size_t hk_bits_find_last(const uint64_t *words, size_t from, size_t end, bool value)
+{
+    for (size_t at = end; at > from;) {
+        size_t first = (at - 1) - (at - 1) % 64;
+        uint64_t w = words[first / 64];
+        uint64_t wanted = (value ? w : ~w) & word_mask(0, at - first);
+        if (wanted != 0)
+            return first + hk_log2(wanted) >= from ? first + hk_log2(wanted) : end;
+        at = first;
     }
     return end;
 }

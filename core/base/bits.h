@@ -84,7 +84,13 @@ static inline uint32_t hk_mask32(unsigned first, unsigned run)
 size_t hk_bits_set(uint64_t *words, size_t first, size_t n);
 size_t hk_bits_clear(uint64_t *words, size_t first, size_t n);
 
+/* How many of them are set. */
+size_t hk_bits_count(const uint64_t *words, size_t first, size_t n);
+
 /* The first position >= from and < end whose bit is `value`, or end. */
 size_t hk_bits_find(const uint64_t *words, size_t from, size_t end, bool value);
+
+/* The last such position, or end. */
+size_t hk_bits_find_last(const uint64_t *words, size_t from, size_t end, bool value);
 
 #endif

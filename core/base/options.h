@@ -59,6 +59,8 @@
     X(TINY_HOT_RING_C7, 16, 0, 64, "blocks", FRONT_RING, "entries for each class of C7 (832-1024 bytes); 0 is none")   \
     X(MIN_KEEP, 1048576, 0, 1073741824, "bytes", ANY,                                                                  \
       "free resident memory that is never purged while the program runs")                                              \
+    X(PURGE_THREAD, 0, 0, 1, "", ANY,                                                                                  \
+      "1 starts a thread that gives free memory back, in the place of the calls that free")                            \
     X(MEMORY_LIMIT, 0, 0, INT64_MAX, "bytes", ANY,                                                                     \
       "allocations beyond it fail; 0 is no limit, auto takes the cgroup's")                                            \
     X(MISUSE, 1, 0, 1, "", ANY,                                                                                        \

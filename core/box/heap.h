@@ -108,14 +108,18 @@ static inline void hk_heap_give_one(struct hk_heap *heap, struct hk_slab *slab, 
 /* Takes one block that is known to be zero, or NULL (then take any and clear it). */
 void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls);
 
-/* Works on every heap on behalf of threads that may be asleep: collects what others pushed, and retires slabs that have
- * become EMPTY. Any thread that holds no lock. */
+/* Works on a heap on behalf of its thread, which may be asleep: collects what others pushed, and retires slabs that have
+ * become EMPTY. Or on every heap. Any thread that holds no lock. */
+void hk_heap_sweep_one(struct hk_heap *heap);
 void hk_heap_sweep(void);
 
 /* Moves the slabs of heaps whose threads stayed behind in the parent of a fork to the orphan heap. */
 void hk_heap_adopt_forked(void);
 
-/* Calls `visit` for each record ever made, the orphan heap last, without locks. */
+/* The record after that one, or the first (NULL), of all ever made, the orphan heap last; NULL: that was the last. */
+struct hk_heap *hk_heap_next(struct hk_heap *heap);
+
+/* Calls `visit` for each of them, without locks. */
 void hk_heap_visit(void (*visit)(void *ctx, struct hk_heap *heap), void *ctx);
 
 /* In the child of a fork: makes `mine` the only living heap; NULL: none is. */

@@ -122,19 +122,29 @@ static struct hk_heap *of_node(struct hk_node *node)
     return HK_CONTAINER(node, struct hk_heap, all);
 }
 
-void hk_heap_visit(void (*visit)(void *ctx, struct hk_heap *heap), void *ctx)
+struct hk_heap *hk_heap_next(struct hk_heap *heap)
 {
-    hk_lock(&records_lock);
-    struct hk_node *node = records.first;
-    hk_unlock(&records_lock);
-    for (; node != NULL; node = node->next) /* never removed; new ones are pushed in front */
-        visit(ctx, of_node(node));
-    visit(ctx, &hk_orphan_heap);
+    struct hk_node *node;
+    if (heap == &hk_orphan_heap)
+        return NULL;
+    if (heap == NULL) {
+        hk_lock(&records_lock);
+        node = records.first;
+        hk_unlock(&records_lock);
+    } else {
+        node = heap->all.next; /* never removed; new ones are pushed in front */
+    }
+    return node != NULL ? of_node(node) : &hk_orphan_heap;
 }
 
-static void sweep_one(void *ctx, struct hk_heap *heap)
+void hk_heap_visit(void (*visit)(void *ctx, struct hk_heap *heap), void *ctx)
 {
-    (void)ctx;
+    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
+        visit(ctx, heap);
+}
+
+void hk_heap_sweep_one(struct hk_heap *heap)
+{
     hk_lock(&heap->lock);
     struct hk_slab *strays = hk_heap_collect_locked(heap);
     if (HK_SLAB_LISTS)
@@ -153,7 +163,8 @@ static void sweep_one(void *ctx, struct hk_heap *heap)
 
 void hk_heap_sweep(void)
 {
-    hk_heap_visit(sweep_one, NULL);
+    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
+        hk_heap_sweep_one(heap);
 }
 
 /* ---- fork ---- */

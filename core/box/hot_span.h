@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * hot_span: how long what large blocks leave behind stays resident: freed page runs, and EMPTY spans of Mid classes.
- * The next large block that takes one of them faults nothing in, and a page fault costs as much as hundreds of small
- * blocks.
+ * hot_span: may what large blocks leave behind stay resident: freed page runs, and EMPTY spans of Mid classes? The next
+ * large block that takes one of them faults nothing in, and a page fault costs as much as hundreds of small blocks.
  *
- * enabled: they stay HAKMEM_PURGE_DELAY_MS, and after that as far as HAKMEM_MIN_KEEP reaches for all that is free.
- * disabled: none stays; whoever freed it gives it back to the system before it returns.
+ * enabled: they stay as all free memory does, and the purge box decides how much and how long.
+ * disabled: none stays. Whoever frees gives a piece back to the system before it returns, until all of it is gone.
  *
  * Any thread that holds no lock of ours. Knows pool and SSArena; must not know heaps, fronts or who decides when.
  */
@@ -29,8 +28,7 @@ static inline bool hk_hot_span_at_once(void)
     return !HK_HOT_SPAN && hk_hot_span_bytes() != 0;
 }
 
-/* Purges free page runs and Mid spans: enabled, those that have been free for delay_ms at `now`, down to `keep` bytes
- * (the spans by hk_pool_purge, as all EMPTY slabs); disabled, all of them. Returns the bytes given back. */
-size_t hk_hot_span_purge(uint32_t now, uint32_t delay_ms, size_t keep);
+/* Gives one piece of what must not stay back to the system, as hk_arena_purge and hk_pool_purge do. */
+size_t hk_hot_span_purge(uint32_t now, bool *refused);
 
 #endif

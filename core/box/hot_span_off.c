@@ -4,9 +4,8 @@
  */
 #include "box/hot_span.h"
 
-size_t hk_hot_span_purge(uint32_t now, uint32_t delay_ms, size_t keep)
+size_t hk_hot_span_purge(uint32_t now, bool *refused)
 {
-    (void)delay_ms;
-    (void)keep;
-    return hk_arena_purge(now, 0, 0) + hk_pool_purge(now, 0, 0, HK_POOL_MID);
+    size_t given = hk_arena_purge(now, 0, HK_PURGE_MOST, refused);
+    return given != 0 || *refused ? given : hk_pool_purge(now, 0, HK_PURGE_MOST, HK_POOL_MID, refused);
 }

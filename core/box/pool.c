@@ -11,6 +11,7 @@
 struct pool hk_pool;
 _Atomic size_t hk_pool_empty_slabs;
 _Atomic size_t hk_pool_empty_mid;
+_Atomic size_t hk_pool_owned;
 
 struct hk_lock *hk_pool_lock(void)
 {
@@ -47,6 +48,34 @@ size_t hk_pool_lowest(const struct pool_node *node, enum unit_set kind, unsigned
         return word * 64 + hk_lowest(s->bits[word][set]);
     }
     return HK_UNITS_MAX;
+}
+
+/* The highest of the lowest `n` bits of a word, or 64. */
+static unsigned last_of(uint64_t word, size_t n)
+{
+    word &= ((uint64_t)1 << n) - 1;
+    return word != 0 ? hk_log2(word) : 64;
+}
+
+size_t hk_pool_highest(const struct pool_node *node, enum unit_set kind, unsigned slabs, size_t below)
+{
+    const struct unit_sets *s = &node->sets;
+    unsigned set = kind + slabs - 1, at;
+    size_t word = below / 64, group = word / 64, top = group / 64;
+    if (below % 64 != 0 && (at = last_of(s->bits[word][set], below % 64)) < 64)
+        return word * 64 + at;
+    if (word % 64 != 0 && (at = last_of(s->groups[group][set], word % 64)) < 64) {
+        word = group * 64 + at;
+        return word * 64 + hk_log2(s->bits[word][set]);
+    }
+    uint64_t groups = group % 64 != 0 ? s->tops[top][set] & (((uint64_t)1 << group % 64) - 1) : 0;
+    while (groups == 0 && top > 0)
+        groups = s->tops[--top][set];
+    if (groups == 0)
+        return HK_UNITS_MAX;
+    group = top * 64 + hk_log2(groups);
+    word = group * 64 + hk_log2(s->groups[group][set]);
+    return word * 64 + hk_log2(s->bits[word][set]);
 }
 
 static void index_mask(struct unit_sets *s, enum unit_set kind, size_t unit, uint32_t mask)
@@ -104,6 +133,7 @@ void hk_pool_leave_empty(struct hk_superslab *ss, uint32_t mask)
     if (HK_EMPTY_REUSE)
         hk_pool_forget(ss, mask);
     ss->empty_mask &= ~mask;
+    ss->refused_mask &= ~mask;
     hk_sub_relaxed(&hk_pool_empty_slabs, hk_count64(mask));
     hk_sub_relaxed(&hk_pool_empty_mid, count_mid(ss, mask));
 }
@@ -147,7 +177,7 @@ static bool claim(struct hk_superslab *ss, unsigned index, unsigned slabs)
     uint32_t mask = hk_mask32(index, slabs);
     bool zero = (ss->unused_mask & mask) == mask;
     hk_pool.idle -= is_idle(ss);
-    hk_pool.owned += slabs;
+    hk_add_relaxed(&hk_pool_owned, slabs);
     hk_pool_leave_empty(ss, ss->empty_mask & mask);
     ss->unused_mask &= ~mask;
     ss->purged_mask &= ~mask;
@@ -178,17 +208,12 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
 
 /* ---- release ---- */
 
-/* A SuperSlab that leaves the pool, and which of its slabs are known to be zero. */
-struct leaving {
-    char *base; /* NULL: none */
-    uint32_t clean;
-};
+static const struct hk_leaving nobody = {NULL, 0};
 
-/* Takes a SuperSlab without an owned slab out of the pool. Its memory is the caller's then, to be given back without
- * the lock. */
-static struct leaving detach(struct hk_superslab *ss)
+/* Takes a SuperSlab without an owned slab out of the pool. */
+static struct hk_leaving detach(struct hk_superslab *ss)
 {
-    struct leaving leaving = {ss->base, ss->unused_mask};
+    struct hk_leaving leaving = {ss->base, ss->unused_mask};
     hk_pool_unindex(ss);
     hk_pool_leave_empty(ss, ss->empty_mask);
     hk_registry_set_superslab(ss->base, NULL);
@@ -198,10 +223,18 @@ static struct leaving detach(struct hk_superslab *ss)
     return leaving;
 }
 
+struct hk_leaving hk_pool_settle(struct hk_superslab *ss)
+{
+    if (is_idle(ss) && hk_pool.idle >= IDLE_KEEP)
+        return detach(ss);
+    hk_pool.idle += is_idle(ss);
+    hk_pool_index(ss);
+    return nobody;
+}
+
 void hk_pool_release(struct hk_slab *slab)
 {
     struct hk_superslab *ss = hk_slab_superslab(slab);
-    struct leaving leaving = {NULL, 0};
     HK_ASSERT(slab->used == 0 && hk_load_relaxed(&slab->remote) == 0);
     uint32_t now = hk_os_now_ms();
     hk_registry_set_code(hk_slab_base(slab), slab->slabs, 0);
@@ -211,16 +244,11 @@ void hk_pool_release(struct hk_slab *slab)
         ss->since[slab->index + i] = now;
         slab[i].cls = slab->cls;
     }
-    hk_pool.owned -= slab->slabs;
+    hk_sub_relaxed(&hk_pool_owned, slab->slabs);
     hk_pool_enter_empty(ss, hk_mask32(slab->index, slab->slabs));
     if (HK_EMPTY_REUSE)
         hk_pool_remember(slab);
-    if (is_idle(ss) && hk_pool.idle >= IDLE_KEEP) {
-        leaving = detach(ss);
-    } else {
-        hk_pool.idle += is_idle(ss);
-        hk_pool_index(ss);
-    }
+    struct hk_leaving leaving = hk_pool_settle(ss);
     hk_unlock(&hk_pool.lock);
     if (leaving.base != NULL)
         hk_arena_give_superslab(leaving.base, leaving.clean);
@@ -231,7 +259,7 @@ static struct hk_superslab *of_node(struct hk_node *node)
     return HK_CONTAINER(node, struct hk_superslab, list);
 }
 
-static struct leaving detach_idle(void)
+static struct hk_leaving detach_idle(void)
 {
     for (struct hk_node *node = hk_pool.idle ? hk_pool.all.first : NULL; node != NULL; node = node->next) {
         if (is_idle(of_node(node))) {
@@ -239,14 +267,14 @@ static struct leaving detach_idle(void)
             return detach(of_node(node));
         }
     }
-    return (struct leaving){NULL, 0};
+    return nobody;
 }
 
 size_t hk_pool_trim(void)
 {
     for (size_t given = 0;;) {
         hk_lock(&hk_pool.lock);
-        struct leaving leaving = detach_idle();
+        struct hk_leaving leaving = detach_idle();
         hk_unlock(&hk_pool.lock);
         if (leaving.base == NULL)
             return given;
@@ -302,7 +330,7 @@ static bool check_superslab(struct hk_superslab *ss)
 bool hk_pool_check(void)
 {
     bool ok = true;
-    size_t empty = 0, mid = 0;
+    size_t empty = 0, mid = 0, held = 0;
     unsigned idle = 0;
     hk_lock(&hk_pool.lock);
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
@@ -310,7 +338,9 @@ bool hk_pool_check(void)
         empty += hk_count64(of_node(node)->empty_mask);
         mid += count_mid(of_node(node), of_node(node)->empty_mask);
         idle += is_idle(of_node(node));
+        held += HK_SLABS - hk_count64(of_node(node)->empty_mask | of_node(node)->unused_mask); /* by heaps or purges */
     }
+    ok = ok && held >= hk_load_relaxed(&hk_pool_owned);
     ok = ok && empty == hk_load_relaxed(&hk_pool_empty_slabs) && mid == hk_load_relaxed(&hk_pool_empty_mid);
     ok = ok && idle == hk_pool.idle;
     hk_unlock(&hk_pool.lock);

@@ -29,9 +29,11 @@ void hk_pool_release(struct hk_slab *slab);
 /* EMPTY slabs: all, or those that held a Mid class. */
 enum hk_pool_part { HK_POOL_ALL, HK_POOL_MID };
 
-/* Purges slabs of that part which have been EMPTY for delay_ms at `now`, those of sparsely used SuperSlabs first, until
- * at most `keep` bytes of the part are left; returns the bytes given back. */
-size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t keep, enum hk_pool_part part);
+/* Gives one piece back to the system: neighbouring slabs of that part in one SuperSlab, at a high address (allocations
+ * take the lowest), which have been EMPTY for delay_ms at `now`; UNUSED ones between them go along. At most `most`
+ * bytes rounded up to slabs. Of the first few SuperSlabs that is a sparsely used one, or the one with the longest
+ * piece. Returns the bytes that went; 0: there is none, or the system refused (as hk_arena_purge). */
+size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t most, enum hk_pool_part part, bool *refused);
 
 /* Gives every SuperSlab without an owned slab back to the SSArena; returns the bytes that went on to the system. */
 size_t hk_pool_trim(void);
@@ -40,6 +42,9 @@ size_t hk_pool_trim(void);
  * lock, hints when read without it. */
 extern HK_HIDDEN _Atomic size_t hk_pool_empty_slabs;
 extern HK_HIDDEN _Atomic size_t hk_pool_empty_mid;
+
+/* Slabs that heaps own. Relaxed, as above. */
+extern HK_HIDDEN _Atomic size_t hk_pool_owned;
 
 static inline size_t hk_pool_empty_bytes(void)
 {

@@ -16,7 +16,8 @@ struct hk_superslab *hk_pool_take_empty(const struct pool_node *n, unsigned cls,
     if (!hk_pool_reuses())
         return NULL;
     struct hk_node *node = n->same[cls].first;
-    bool large = hk_load_relaxed(&hk_pool_empty_slabs) + hk_pool.owned > SAME_CLASS_HEAP; /* we hold the lock */
+    size_t slabs = hk_load_relaxed(&hk_pool_empty_slabs) + hk_load_relaxed(&hk_pool_owned); /* we hold the lock */
+    bool large = slabs > SAME_CLASS_HEAP;
     if (cls > HK_TINY_LAST && large && node != NULL) {
         struct hk_slab *slab = HK_CONTAINER(node, struct hk_slab, node);
         *index = slab->index;

@@ -3,6 +3,7 @@
  * Last stage: a new SuperSlab from the SSArena.
  */
 #include "box/pool_priv.h"
+#include "os/os.h"
 #include "superslab/meta.h"
 #include "superslab/ss_arena.h"
 
@@ -36,6 +37,8 @@ struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *ind
     hk_pool_node(ss->node)->gone -= hk_pool_node(ss->node)->gone != 0;
     ss->unused_mask = clean;
     hk_slab_forget_pages(ss, ~clean, false);
+    for (unsigned i = 0; i < HK_SLABS; i++)
+        ss->since[i] = hk_os_now_ms();
     hk_pool_enter_empty(ss, ~clean);
     hk_pool.idle++;
     hk_list_push(&hk_pool.all, &ss->list);

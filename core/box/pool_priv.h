@@ -34,7 +34,6 @@ struct pool {
     struct hk_list all;     /* SuperSlabs in use */
     struct hk_list records; /* records of SuperSlabs that went back */
     unsigned idle;          /* SuperSlabs without an owned slab */
-    size_t owned;           /* slabs that heaps own */
     uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT];
     struct pool_node *further[HK_NUMA_NODES]; /* from node 1 on; NULL until there is a SuperSlab of the node */
     struct pool_node first;                   /* of node 0 */
@@ -50,6 +49,19 @@ static inline struct pool_node *hk_pool_node(unsigned node)
 
 /* The lowest unit of the node that has a run of `slabs` slabs in the kind of set, or HK_UNITS_MAX. */
 size_t hk_pool_lowest(const struct pool_node *node, enum unit_set kind, unsigned slabs);
+
+/* The same, but the highest below that unit (HK_UNITS_MAX: of all). */
+size_t hk_pool_highest(const struct pool_node *node, enum unit_set kind, unsigned slabs, size_t below);
+
+/* A SuperSlab that has left the pool, and which of its slabs are known to be zero. Its memory is the caller's then, to
+ * be given back without the lock. */
+struct hk_leaving {
+    char *base; /* NULL: none */
+    uint32_t clean;
+};
+
+/* After slabs of a SuperSlab became EMPTY or UNUSED: it stays, and the sets are brought in line, or it leaves. */
+struct hk_leaving hk_pool_settle(struct hk_superslab *ss);
 
 /* Brings the sets in line with a SuperSlab's masks. */
 void hk_pool_index(struct hk_superslab *ss);

@@ -1,114 +1,173 @@
 /* SPDX-License-Identifier: MIT
  *
- * The purge of EMPTY slabs: one whose pages were given back is UNUSED again. No system call is made under the lock.
+ * The purge of EMPTY slabs, a piece at a time: one whose pages were given back is UNUSED again. No system call is made
+ * under the lock.
  */
-#include "box/hot_cold.h"
 #include "box/pool_priv.h"
 #include "os/os.h"
+#include "superslab/ss_arena.h"
+
+/* SuperSlabs with EMPTY slabs that one call looks at, and slabs of a piece that needs no longer one. */
+#define LOOK 64u
+#define ENOUGH 16u
 
 /* What one call is to purge. */
 struct aim {
     uint32_t now, delay_ms;
     enum hk_pool_part part;
-    bool cold_only; /* only in sparsely used SuperSlabs */
+    unsigned most; /* slabs */
 };
 
-/* EMPTY slabs of a SuperSlab that the aim is at. */
+struct piece {
+    struct hk_superslab *ss; /* NULL: there is none */
+    uint32_t mask;           /* neighbouring slabs */
+    uint32_t empty;          /* those of them that are EMPTY; the others are UNUSED */
+    uint32_t purged;         /* and those of the others that were in use once */
+};
+
+/* EMPTY slabs of a SuperSlab that the aim is at. What was refused is asked for again later only, even by who does not
+ * want to wait. */
 static uint32_t due(const struct hk_superslab *ss, const struct aim *aim)
 {
     uint32_t mask = 0;
-    unsigned owned = HK_SLABS - hk_count64(ss->empty_mask | ss->unused_mask);
-    if (aim->cold_only && hk_temperature(owned, HK_SLABS) == HK_TEMP_HOT)
-        return 0;
     for (uint32_t left = ss->empty_mask; left != 0; left &= left - 1) {
         unsigned i = hk_lowest(left);
         bool part = aim->part == HK_POOL_ALL || ss->slab[i].cls > HK_TINY_LAST;
-        if (part && aim->now - ss->since[i] >= aim->delay_ms)
+        bool refused = (ss->refused_mask >> i & 1) != 0;
+        if (part && aim->now - ss->since[i] >= (refused ? hk_max(aim->delay_ms, 1) : aim->delay_ms))
             mask |= (uint32_t)1 << i;
     }
     return mask;
 }
 
-/* Purges the slabs of `mask`, neighbours in one call; returns those that are zero now. They are in no mask meanwhile.
- */
-static uint32_t purge_slabs(struct hk_superslab *ss, uint32_t mask)
+/* From bit `top` of `mask` downwards: the bits without a gap in `through`, which has all of `mask`, and at most `most`
+ * of `mask`. */
+static uint32_t stretch(uint32_t mask, uint32_t through, unsigned top, unsigned most)
 {
-    uint32_t done = 0;
-    while (mask != 0) {
-        unsigned first = hk_lowest(mask), n = 0;
-        while (first + n < HK_SLABS && (mask >> (first + n) & 1) != 0)
-            n++;
-        if (hk_os_purge(ss->base + first * HK_SLAB_SIZE, n * HK_SLAB_SIZE))
-            done |= hk_mask32(first, n);
-        mask &= ~hk_mask32(first, n);
+    unsigned low = top, n = 0;
+    for (unsigned i = top + 1; i-- > 0 && n < most && (through >> i & 1) != 0;) {
+        n += mask >> i & 1;
+        low = (mask >> i & 1) != 0 ? i : low;
     }
-    return done;
+    return hk_mask32(low, top - low + 1);
 }
 
-/* Takes the slabs to purge out of the masks. Meanwhile they count as owned, so nobody takes their SuperSlab away. */
-static void hold(struct hk_superslab *ss, uint32_t mask)
+/* The longest piece of a SuperSlab, the highest of equal ones. */
+static struct piece find_piece(struct hk_superslab *ss, const struct aim *aim)
 {
-    hk_pool.idle -= is_idle(ss);
-    hk_pool_leave_empty(ss, mask);
-    hk_pool_index(ss);
+    struct piece best = {NULL, 0, 0, 0};
+    uint32_t mask = due(ss, aim), through = mask | ss->unused_mask;
+    for (uint32_t left = mask, part; left != 0; left &= ~part) {
+        part = stretch(left, through, hk_log2(left), aim->most);
+        if (hk_count64(part & mask) > hk_count64(best.empty))
+            best = (struct piece){ss, part, part & mask, part & ss->purged_mask};
+    }
+    return best;
 }
 
-static void put_back(struct hk_superslab *ss, uint32_t mask, uint32_t zero, uint32_t now)
-{
-    ss->unused_mask |= zero;
-    ss->purged_mask |= zero;
-    hk_slab_forget_pages(ss, zero, true);
-    hk_pool_enter_empty(ss, mask & ~zero);
-    for (uint32_t left = mask & ~zero; left != 0; left &= left - 1)
-        ss->since[hk_lowest(left)] = now; /* refused: asked again after another delay */
-    hk_pool.idle += is_idle(ss);
-    hk_pool_index(ss);
-}
+/* ---- the way through the SuperSlabs ---- */
 
-/* A SuperSlab that has EMPTY slabs to purge, and which. */
-static struct hk_superslab *find_due(const struct aim *aim, uint32_t *mask)
+struct walk {
+    unsigned node;
+    size_t below;       /* the next one's unit is lower */
+    struct hk_node *at; /* without sets of EMPTY slabs: in the list of all */
+};
+
+static struct hk_superslab *next_listed(struct walk *walk)
 {
-    for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
-        struct hk_superslab *ss = HK_CONTAINER(node, struct hk_superslab, list);
-        if (ss->empty_mask != 0 && (*mask = due(ss, aim)) != 0)
+    for (; walk->at != NULL; walk->at = walk->at->next) {
+        struct hk_superslab *ss = HK_CONTAINER(walk->at, struct hk_superslab, list);
+        if (ss->empty_mask != 0) {
+            walk->at = walk->at->next;
             return ss;
+        }
     }
     return NULL;
 }
 
-static size_t purge(const struct aim *aim, size_t keep)
+/* The next SuperSlab with EMPTY slabs, from the highest address down; NULL: that was all. */
+static struct hk_superslab *next_empty(struct walk *walk)
 {
-    size_t given = 0;
-    const _Atomic size_t *waiting = aim->part == HK_POOL_ALL ? &hk_pool_empty_slabs : &hk_pool_empty_mid;
-    for (;;) {
-        uint32_t mask = 0;
-        hk_lock(&hk_pool.lock);
-        struct hk_superslab *ss = NULL;
-        if (hk_load_relaxed(waiting) * HK_SLAB_SIZE > keep)
-            ss = find_due(aim, &mask);
-        if (ss != NULL)
-            hold(ss, mask);
-        hk_unlock(&hk_pool.lock);
-        if (ss == NULL)
-            return given;
-        uint32_t zero = purge_slabs(ss, mask);
-        hk_lock(&hk_pool.lock);
-        put_back(ss, mask, zero, aim->now);
-        hk_unlock(&hk_pool.lock);
-        given += hk_count64(zero) * HK_SLAB_SIZE;
-        if (zero == 0)
-            return given;
+    if (!HK_EMPTY_REUSE)
+        return next_listed(walk);
+    for (; walk->node < hk_numa_nodes(); walk->node++, walk->below = HK_UNITS_MAX) {
+        const struct pool_node *n = hk_pool_node(walk->node);
+        if (n == NULL)
+            continue;
+        size_t unit = hk_pool_highest(n, SET_EMPTY, 1, walk->below);
+        if (unit == HK_UNITS_MAX)
+            continue;
+        walk->below = unit;
+        return hk_registry_superslab_at(unit); /* written under the lock we hold */
     }
+    return NULL;
 }
 
-/* What is kept is kept where slabs are densely used: those SuperSlabs are full again first, the others may become idle.
- */
-size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t keep, enum hk_pool_part part)
+/* The longest piece: it is in a SuperSlab of which little is owned. What stays is to stay where slabs are densely used,
+ * for those SuperSlabs are full again first, and the others may become idle. */
+static struct piece choose(const struct aim *aim)
 {
-    struct aim aim = {now, delay_ms, part, HK_HOT_COLD};
-    size_t given = purge(&aim, keep);
-    if (!aim.cold_only)
-        return given;
-    aim.cold_only = false;
-    return given + purge(&aim, keep);
+    struct walk walk = {0, HK_UNITS_MAX, hk_pool.all.first};
+    struct piece best = {NULL, 0, 0, 0};
+    for (unsigned looked = 0; looked < LOOK && hk_count64(best.empty) < hk_min(aim->most, ENOUGH); looked++) {
+        struct hk_superslab *ss = next_empty(&walk);
+        if (ss == NULL)
+            break;
+        struct piece piece = find_piece(ss, aim);
+        if (hk_count64(piece.empty) > hk_count64(best.empty))
+            best = piece;
+    }
+    return best;
+}
+
+/* ---- the purge ---- */
+
+/* Takes the slabs out of the masks. Meanwhile they look owned, so nobody takes their SuperSlab away. */
+static void hold(const struct piece *piece)
+{
+    struct hk_superslab *ss = piece->ss;
+    hk_pool.idle -= is_idle(ss);
+    hk_pool_leave_empty(ss, piece->empty);
+    ss->unused_mask &= ~piece->mask;
+    ss->purged_mask &= ~piece->mask;
+    hk_pool_index(ss);
+}
+
+static struct hk_leaving put_back(const struct piece *piece, bool done, uint32_t now)
+{
+    struct hk_superslab *ss = piece->ss;
+    uint32_t zero = done ? piece->mask : piece->mask & ~piece->empty;
+    ss->unused_mask |= zero;
+    ss->purged_mask |= done ? piece->empty | piece->purged : piece->purged;
+    if (done) {
+        hk_slab_forget_pages(ss, piece->mask, true);
+    } else {
+        hk_pool_enter_empty(ss, piece->empty);
+        ss->refused_mask |= piece->empty;
+        for (uint32_t left = piece->empty; left != 0; left &= left - 1)
+            ss->since[hk_lowest(left)] = now;
+    }
+    return hk_pool_settle(ss);
+}
+
+size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t most, enum hk_pool_part part, bool *refused)
+{
+    struct aim aim = {now, delay_ms, part, (unsigned)((most + HK_SLAB_SIZE - 1) / HK_SLAB_SIZE)};
+    HK_ASSERT(most > 0 && most <= HK_PURGE_MOST);
+    hk_lock(&hk_pool.lock);
+    struct piece piece = choose(&aim);
+    if (piece.ss != NULL)
+        hold(&piece);
+    hk_unlock(&hk_pool.lock);
+    if (piece.ss == NULL)
+        return 0;
+    unsigned first = hk_lowest(piece.mask);
+    bool done = hk_os_purge(piece.ss->base + first * HK_SLAB_SIZE, hk_count64(piece.mask) * HK_SLAB_SIZE);
+    hk_lock(&hk_pool.lock);
+    struct hk_leaving leaving = put_back(&piece, done, now);
+    hk_unlock(&hk_pool.lock);
+    if (leaving.base != NULL)
+        hk_arena_give_superslab(leaving.base, leaving.clean);
+    *refused = *refused || !done;
+    return done ? hk_count64(piece.empty) * HK_SLAB_SIZE : 0;
 }

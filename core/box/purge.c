@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/purge.h"
 
+#include "base/assert.h"
 #include "box/gate.h"
 #include "box/transfer.h"
 #include "os/os.h"
@@ -8,37 +9,39 @@
 
 #include <errno.h>
 
-/* A helper is worth starting for so much beyond HAKMEM_MIN_KEEP; less stays within what an idle process may keep. */
-#define HELPER_BYTES (11 * HK_MIB)
+/* Beyond HAKMEM_MIN_KEEP. With what else stays after 1 GiB was freed (records, slabs that classes only keep for their
+ * next block) a process is then within 16 MiB of what it was. */
+#define SMALL_HEAP (7 * HK_MIB)
 
-/* The helper ends after so many rounds in which nothing could be given back. */
+/* Live memory is half of what it was, and so much less: then heaps are swept, so many in one call. */
+#define SWEEP_BYTES (4 * HK_MIB)
+#define SWEEP_HEAPS 16u
+
+/* The thread rests after so many rounds in which nothing could be given back. */
 #define IDLE_ROUNDS 20
 
-static _Atomic uint32_t last;    /* ms of the clock at the last tick; relaxed: two ticks too close do no harm */
-static _Atomic uint32_t allowed; /* 0 before the start and from exit on; the helper sleeps on it; relaxed */
-static _Atomic uint32_t running; /* 1 while the helper lives */
-static _Atomic uint64_t total;   /* relaxed: a statistic */
+enum thread_state {
+    THREAD_NONE = 0,
+    THREAD_AT_WORK, /* or asleep for a moment */
+    THREAD_RESTS,   /* asleep until it is woken */
+    THREAD_ENDS,    /* told to end */
+};
+
+static _Atomic uint32_t thread_state; /* the thread sleeps on it */
+
+static _Atomic uint64_t total; /* relaxed: a statistic */
+
+/* When there was nothing to give back, or the system refused. Relaxed: a piece too many or too late does no harm. */
+static _Atomic uint32_t looked;   /* ms of the clock when a look for old memory was in vain */
+static _Atomic uint32_t failed;   /* and when an attempt to give anything back was */
+static _Atomic size_t worthwhile; /* bytes that must be free before the next one, if it comes before the delay; or 0 */
+
+static _Atomic size_t most_live;      /* bytes, since the last sweep began; relaxed, as above */
+static struct hk_heap *_Atomic swept; /* last, in a sweep that is under way, or NULL; relaxed: records stay for ever */
 
 uint64_t hk_purge_total(void)
 {
     return hk_load_relaxed(&total);
-}
-
-/* Keeps `keep` bytes in EMPTY slabs and runs together. */
-static size_t purge(uint32_t now, uint32_t delay_ms, size_t keep)
-{
-    size_t given = hk_hot_span_purge(now, delay_ms, keep);
-    given += hk_pool_purge(now, delay_ms, keep - hk_min(keep, hk_arena_dirty()), HK_POOL_ALL);
-    hk_add_relaxed(&total, given);
-    return given;
-}
-
-/* What threads that may be asleep could give back, goes back. */
-static void sweep(void)
-{
-    if (HK_TRANSFER)
-        hk_transfer_sweep();
-    hk_heap_sweep();
 }
 
 static uint32_t delay(void)
@@ -46,86 +49,262 @@ static uint32_t delay(void)
     return (uint32_t)hk_opt(HK_OPT_PURGE_DELAY_MS);
 }
 
-static struct hk_pass pass; /* the helper's */
-
-static void *help(void *arg)
+static size_t min_keep(void)
 {
-    (void)arg;
-    unsigned pause = (unsigned)hk_min(hk_max(delay() / 2, 20), 500);
-    for (unsigned idle = 0; idle < IDLE_ROUNDS; idle++) {
-        hk_thread_sleep(&allowed, 1, pause);
-        if (hk_load_relaxed(&allowed) == 0)
-            break;
-        if (!hk_gate_wait(&pass))
-            break;
-        sweep();
-        size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP);
-        if (purge(hk_os_now_ms(), delay(), keep) != 0)
-            idle = 0;
-        hk_gate_leave(&pass);
-        hk_corrupt_report();
-        if (hk_purge_free_bytes() <= keep)
-            break;
-    }
-    hk_store_release(&running, 0); /* pairs with the CAS in start_helper */
-    hk_thread_wake(&running);
-    return NULL;
+    return (size_t)hk_opt(HK_OPT_MIN_KEEP);
 }
 
-/* Never inside a fork: pthread_create would wait for locks that this thread holds. */
-static void start_helper(void)
+static size_t live(void)
 {
-    uint32_t expected = 0;
-    if (hk_load_relaxed(&allowed) == 0 || hk_load_relaxed(&hk_gate_forks) != 0)
-        return;
-    if (!hk_cas_acquire(&running, &expected, 1)) /* pairs with the release in help */
-        return;
-    static bool joined; /* the helper's that was before: by whoever made `running` 1 */
-    if (!joined)
-        hk_gate_join(&pass);
-    joined = true;
-    if (!hk_thread_start(help)) {
-        hk_store_relaxed(&allowed, 0); /* refused: slow paths alone purge from now on */
-        hk_store_release(&running, 0);
+    return hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE + hk_load_relaxed(&hk_pool_owned) * HK_SLAB_SIZE;
+}
+
+size_t hk_purge_allowance(void)
+{
+    return min_keep() + hk_max(SMALL_HEAP, live() / 2);
+}
+
+/* One piece that has been free for delay_ms, of that kind of memory of which there is more, or else of the other. */
+static size_t give_piece(uint32_t now, uint32_t delay_ms, size_t most, bool *refused)
+{
+    bool runs = hk_arena_dirty() >= hk_pool_empty_bytes();
+    size_t given = 0;
+    most = hk_min(most, HK_PURGE_MOST);
+    for (unsigned i = 0; i < 2 && given == 0 && !*refused; i++, runs = !runs)
+        given = runs ? hk_arena_purge(now, delay_ms, most, refused)
+                     : hk_pool_purge(now, delay_ms, most, HK_POOL_ALL, refused);
+    hk_add_relaxed(&total, given);
+    return given;
+}
+
+/* Pieces, until about `keep` bytes are left, or none has been free for delay_ms. One that the system refuses is not
+ * asked for again: they are all judged by one moment. */
+static size_t give_all(uint32_t now, uint32_t delay_ms, size_t keep)
+{
+    size_t given = 0, piece;
+    for (unsigned refusals = 0; hk_purge_free_bytes() > keep && refusals < 64;) {
+        bool refused = false;
+        piece = give_piece(now, delay_ms, hk_purge_free_bytes() - keep, &refused);
+        given += piece;
+        refusals += refused;
+        if (piece == 0 && !refused)
+            break;
     }
+    return given;
+}
+
+/* ---- on behalf of others ---- */
+
+static void sweep(struct hk_heap *heap)
+{
+    if (HK_TRANSFER)
+        hk_transfer_sweep_one(heap);
+    hk_heap_sweep_one(heap);
+}
+
+static void sweep_all(void)
+{
+    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
+        sweep(heap);
+}
+
+/* Blocks that wait for a thread, and slabs that its classes only keep for their next block, are little beside a live
+ * heap, but not beside what is left of one. Whoever sees that much less is live now sweeps, a few heaps at a time. */
+static void sweep_some(void)
+{
+    size_t now = live(), most = hk_load_relaxed(&most_live);
+    struct hk_heap *heap = hk_load_relaxed(&swept);
+    if (heap == NULL) {
+        bool less = now <= most / 2 && most - now >= SWEEP_BYTES;
+        if (now > most || less)
+            hk_store_relaxed(&most_live, now);
+        if (!less)
+            return;
+    }
+    for (unsigned i = 0; i < SWEEP_HEAPS && (i == 0 || heap != NULL); i++) {
+        heap = hk_heap_next(heap);
+        if (heap != NULL)
+            sweep(heap);
+    }
+    hk_store_relaxed(&swept, heap);
+}
+
+/* ---- slow paths ---- */
+
+/* Nothing could be given back a moment ago, and there is not much more now. */
+static bool is_vain(uint32_t now, size_t bytes)
+{
+    return bytes < hk_load_relaxed(&worthwhile) && now - hk_load_relaxed(&failed) < hk_max(delay(), 1);
+}
+
+static void note(uint32_t now, size_t bytes, bool vain)
+{
+    if (vain)
+        hk_store_relaxed(&failed, now);
+    if (vain || hk_load_relaxed(&worthwhile) != 0)
+        hk_store_relaxed(&worthwhile, vain ? bytes + HK_PURGE_MOST : 0);
+}
+
+/* One piece whatever its age. */
+static void give_at_once(uint32_t now, size_t bytes, bool over)
+{
+    bool refused = false;
+    size_t given = hk_hot_span_at_once() ? hk_hot_span_purge(now, &refused) : 0;
+    hk_add_relaxed(&total, given);
+    if (given == 0 && !refused && over)
+        given = give_piece(now, 0, HK_PURGE_MOST, &refused);
+    note(now, bytes, given == 0);
+}
+
+/* One that is old enough. */
+static void give_old(uint32_t now, size_t bytes)
+{
+    bool refused = false;
+    if (now - hk_load_relaxed(&looked) < delay() / 4)
+        return;
+    if (give_piece(now, delay(), bytes - min_keep(), &refused) == 0)
+        hk_store_relaxed(&looked, now);
+    if (refused)
+        note(now, bytes, true);
+}
+
+/* The thread gives back in our place. */
+static bool leave_to_thread(size_t bytes)
+{
+    uint32_t state = hk_load_relaxed(&thread_state);
+    if (state == THREAD_NONE || state == THREAD_ENDS || hk_hot_span_at_once())
+        return false;
+    if (bytes <= min_keep() + SMALL_HEAP)
+        return true;
+    hk_fence_full(); /* pairs with the fence in rest: it sees what is free, or I see that it rests */
+    state = THREAD_RESTS;
+    if (hk_load_relaxed(&thread_state) == THREAD_RESTS && hk_cas_acquire(&thread_state, &state, THREAD_AT_WORK))
+        hk_thread_wake(&thread_state);
+    return true;
+}
+
+static void give_some(void)
+{
+    size_t bytes = hk_purge_free_bytes();
+    uint32_t now = hk_os_now_ms();
+    bool over = bytes > hk_purge_allowance();
+    if (is_vain(now, bytes))
+        return;
+    if (over || hk_hot_span_at_once())
+        give_at_once(now, bytes, over);
+    else if (bytes > min_keep())
+        give_old(now, bytes);
 }
 
 void hk_purge_tick_slow(void)
 {
     int saved = errno;
-    hk_arena_learn();
-    uint32_t now = hk_os_now_ms();
-    uint32_t before = hk_load_relaxed(&last);
-    size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP);
-    if (now - before >= delay() / 2 || hk_hot_span_at_once()) {
-        hk_store_relaxed(&last, now);
-        purge(now, delay(), keep);
+    if (!leave_to_thread(hk_purge_free_bytes())) {
+        sweep_some();
+        give_some();
     }
-    if (hk_purge_free_bytes() > keep + HELPER_BYTES && hk_load_relaxed(&running) == 0)
-        start_helper();
+    errno = saved;
+}
+
+void hk_purge_end_thread(void)
+{
+    int saved = errno;
+    if (!leave_to_thread(hk_purge_free_bytes())) {
+        sweep_some();
+        if (hk_purge_free_bytes() > hk_purge_allowance())
+            give_all(hk_os_now_ms(), 0, hk_purge_allowance());
+        else
+            give_some();
+    }
     errno = saved;
 }
 
 size_t hk_purge_now(size_t keep)
 {
-    sweep();
+    sweep_all();
     size_t given = hk_pool_trim();
     hk_add_relaxed(&total, given);
-    return given + purge(hk_os_now_ms(), 0, keep);
+    return given + give_all(hk_os_now_ms(), 0, keep);
 }
 
-void hk_purge_allow_helper(bool yes)
+/* ---- the thread ---- */
+
+/* Sleeps until it is woken, unless there is something to do that it is not tired of. */
+static void rest(bool tired)
 {
-    hk_store_relaxed(&allowed, yes);
-    if (yes || hk_load_relaxed(&running) == 0)
+    uint32_t state = THREAD_AT_WORK;
+    if (!hk_cas_acquire(&thread_state, &state, THREAD_RESTS))
+        return;      /* it is to end */
+    hk_fence_full(); /* pairs with the fence in leave_to_thread */
+    state = THREAD_RESTS;
+    if (!tired && hk_purge_free_bytes() > min_keep() + SMALL_HEAP)
+        hk_cas_acquire(&thread_state, &state, THREAD_AT_WORK);
+    while (hk_load_relaxed(&thread_state) == THREAD_RESTS)
+        hk_thread_sleep(&thread_state, THREAD_RESTS, HK_FOREVER);
+}
+
+static struct hk_pass pass; /* the thread's */
+
+/* False: there was nothing to give back. */
+static bool round_of_work(void)
+{
+    if (!hk_gate_wait(&pass))
+        return false;
+    sweep_all();
+    bool any = give_all(hk_os_now_ms(), delay(), min_keep()) != 0;
+    hk_gate_leave(&pass);
+    hk_corrupt_report();
+    return any;
+}
+
+static void *work(void *arg)
+{
+    (void)arg;
+    unsigned idle = 0;
+    while (hk_load_relaxed(&thread_state) != THREAD_ENDS) {
+        if (idle >= IDLE_ROUNDS || hk_purge_free_bytes() <= min_keep()) {
+            rest(idle >= IDLE_ROUNDS);
+            idle = 0;
+        }
+        hk_thread_sleep(&thread_state, THREAD_AT_WORK, (unsigned)hk_min(hk_max(delay() / 2, 20), 500));
+        if (hk_load_relaxed(&thread_state) == THREAD_ENDS)
+            break;
+        idle = round_of_work() ? 0 : idle + 1;
+    }
+    hk_store_relaxed(&thread_state, THREAD_NONE);
+    hk_thread_wake(&thread_state);
+    return NULL;
+}
+
+/* Where it is refused, slow paths go on giving back. */
+void hk_purge_start(void)
+{
+    static bool joined; /* the pass stays in the list; a child of a fork has it, too */
+    if (hk_opt(HK_OPT_PURGE_THREAD) == 0)
         return;
-    /* The code may be about to be unmapped (dlclose of what links us); at exit the wait is as short as the helper's
-     * work. */
-    hk_thread_wake(&allowed);
-    hk_thread_sleep(&running, 1, 20);
+    if (!joined)
+        hk_gate_join(&pass);
+    joined = true;
+    hk_store_relaxed(&thread_state, THREAD_AT_WORK); /* seen by the thread: it is made after this */
+    if (!hk_thread_start(work))
+        hk_store_relaxed(&thread_state, THREAD_NONE);
+}
+
+/* The code may be about to be unmapped (dlclose of what links us); at exit the wait is as short as the thread's work.
+ */
+void hk_purge_stop(void)
+{
+    if (hk_load_relaxed(&thread_state) == THREAD_NONE)
+        return;
+    hk_store_relaxed(&thread_state, THREAD_ENDS);
+    hk_thread_wake(&thread_state);
+    hk_thread_sleep(&thread_state, THREAD_ENDS, 20);
 }
 
 void hk_purge_fork_child(void)
 {
-    hk_store_relaxed(&running, 0);
+    uint32_t state = hk_load_relaxed(&thread_state);
+    hk_store_relaxed(&thread_state, THREAD_NONE);
+    if (state == THREAD_AT_WORK || state == THREAD_RESTS)
+        hk_purge_start();
 }

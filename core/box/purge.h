@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * purge: when free memory goes back to the system. EMPTY slabs and free runs that nobody reused for
- * HAKMEM_PURGE_DELAY_MS are purged beyond HAKMEM_MIN_KEEP bytes: by slow paths as the program runs, and, when a lot is
- * free, by a helper thread, so that a program which goes to sleep gives back too. The helper starts only when there is
- * more than 12 MiB to give back and ends when that is done: a program that frees little stays single-threaded.
+ * purge: when free memory goes back to the system: EMPTY slabs, and dirty pages of free runs. It goes in the calls that
+ * free, a piece of at most 2 MiB in one call, so that what a program leaves behind is bounded before it goes to sleep:
  *
- * How long freed runs and Mid spans stay is the hot_span box's. Any thread that holds no lock of ours. Knows heaps,
- * pool and SSArena; must not know fronts.
+ *   - Free memory may be as much as HAKMEM_MIN_KEEP and 11 MiB, or half of what is live if that is more. A slow path
+ *     that ends with more gives one piece back, whatever its age.
+ *   - Else, beyond HAKMEM_MIN_KEEP, it gives one piece back that has been free for HAKMEM_PURGE_DELAY_MS. When there
+ * was none, nobody looks again for a quarter of the delay.
+ *
+ * No call starts a thread. With HAKMEM_PURGE_THREAD=1 there is one from the start, which gives back by age in the place
+ * of slow paths; they only wake it.
+ *
+ * Any thread that holds no lock of ours. Knows heaps, pool and SSArena; must not know fronts.
  */
 #ifndef HK_BOX_PURGE_H
 #define HK_BOX_PURGE_H
@@ -22,6 +27,9 @@ static inline size_t hk_purge_free_bytes(void)
     return hk_pool_empty_bytes() + hk_arena_dirty();
 }
 
+/* Free resident bytes that need not go back at once. */
+size_t hk_purge_allowance(void);
+
 HK_SLOW_PATH void hk_purge_tick_slow(void);
 
 /* For the end of slow paths that freed a batch or a run. */
@@ -31,14 +39,19 @@ static inline void hk_purge_tick(void)
         hk_purge_tick_slow();
 }
 
+/* A thread has ended: gives pieces back until no more is free than what is live now allows. */
+void hk_purge_end_thread(void);
+
 /* Gives back all that can be, but about `keep` bytes; returns the bytes. */
 size_t hk_purge_now(size_t keep);
 
-/* Allows the helper thread (after the process has started), or forbids it and waits a moment for its end (exit,
- * unload). */
-void hk_purge_allow_helper(bool allowed);
+/* Starts the thread, if HAKMEM_PURGE_THREAD asks for it. Once, by the library's constructor. */
+void hk_purge_start(void);
 
-/* In the child of a fork: the helper did not come along. */
+/* Ends it, and waits a moment for that (exit, unload). */
+void hk_purge_stop(void);
+
+/* In the child of a fork, which has no thread but the calling one: starts it again. */
 void hk_purge_fork_child(void);
 
 /* Bytes given back since the start. */

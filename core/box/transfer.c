@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* Fewer are no batch. (A thread that is in a drain, see room.c, gives three at a time.) */
+/* Fewer are no batch. */
 #define BLOCKS_MIN 3u
 
 /* An owner that wanted nothing while so many arrays of blocks were offered is asleep, or has no use for the class.
@@ -159,9 +159,8 @@ static void empty(struct hk_heap *heap, unsigned cls)
         hk_heap_give(&hk_orphan_heap, blocks, n);
 }
 
-static void empty_all(void *ctx, struct hk_heap *heap)
+static void empty_all(struct hk_heap *heap)
 {
-    (void)ctx;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         empty(heap, cls);
 }
@@ -173,14 +172,20 @@ void hk_transfer_end(struct hk_heap *heap)
     hk_lock(&making);
     hk_unlock(&making);
     hk_store_relaxed(&heap->transfers->most, 0);
-    empty_all(NULL, heap);
+    empty_all(heap);
+}
+
+void hk_transfer_sweep_one(struct hk_heap *heap)
+{
+    hk_transfer_hold();
+    empty_all(heap);
+    hk_transfer_release();
 }
 
 void hk_transfer_sweep(void)
 {
-    hk_transfer_hold();
-    hk_heap_visit(empty_all, NULL);
-    hk_transfer_release();
+    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
+        hk_transfer_sweep_one(heap);
 }
 
 void hk_transfer_hold(void)

@@ -42,7 +42,9 @@ unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsign
 /* Between hk_heap_end and hk_heap_retire: what waits for the thread that ended goes to the slabs, and nothing more comes for it. */
 void hk_transfer_end(struct hk_heap *heap);
 
-/* What waits for any heap goes to the slabs, on behalf of threads that may be asleep. Any thread that holds no lock. */
+/* What waits for a heap goes to the slabs, on behalf of its thread, which may be asleep; or for any heap. Any thread that
+ * holds no lock. */
+void hk_transfer_sweep_one(struct hk_heap *heap);
 void hk_transfer_sweep(void);
 
 /* Between these two nothing is on its way from an array to the slabs. For statistics, by whoever holds no lock. */

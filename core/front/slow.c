@@ -66,8 +66,7 @@ static void *take_inside(struct want *w)
     int saved = errno;
     if (w->size > PTRDIFF_MAX || w->align > PTRDIFF_MAX)
         return fail();
-    if (w->size > HK_MID_MAX)
-        hk_arena_learn(); /* may come back to malloc: the front is whole here */
+    hk_arena_learn(); /* may come back to malloc: the front is whole here */
     struct hk_thread *thread = hk_front_thread_or_new();
     struct hk_pass *pass = hk_front_pass(thread);
     void *ptr;
@@ -322,7 +321,12 @@ static void *resize_inside(void *ptr, size_t have, size_t size)
         void *to = have < HK_RUN_MAX ? hk_page_heap_resize(ptr, roomy) : NULL;
         return to != NULL ? to : hk_page_heap_resize(ptr, size);
     }
-    return have - size < have / 8 ? ptr : hk_page_heap_resize(ptr, size);
+    if (have - size < have / 8)
+        return ptr;
+    void *to = hk_page_heap_resize(ptr, size);
+    if (to != NULL)
+        hk_purge_tick(); /* else the free of what is copied does that */
+    return to;
 }
 
 /* NULL: by a copy. */

@@ -20,7 +20,7 @@ static void end_heap(struct hk_thread *thread)
     hk_heap_end(&thread->heap);
     if (HK_TRANSFER)
         hk_transfer_end(&thread->heap);
-    hk_purge_tick();
+    hk_purge_end_thread();
 }
 
 /* The next thread that gets the record uses its pass: so as a thread without one. */

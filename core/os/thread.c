@@ -64,7 +64,7 @@ bool hk_thread_start(void *(*run)(void *))
 void hk_thread_sleep(_Atomic uint32_t *word, uint32_t value, unsigned ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    hk_sys4(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, (long)&t);
+    hk_sys4(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, ms != HK_FOREVER ? (long)&t : 0);
 }
 
 void hk_thread_wake(_Atomic uint32_t *word)

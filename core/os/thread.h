@@ -35,7 +35,9 @@ void hk_thread_watch_fork(void (*prepare)(void), void (*parent)(void), void (*ch
  * may be held. */
 bool hk_thread_start(void *(*run)(void *));
 
-/* Sleeps until hk_thread_wake(word), until the word is no longer `value`, or for `ms`. */
+#define HK_FOREVER UINT32_MAX
+
+/* Sleeps until hk_thread_wake(word), until the word is no longer `value`, or for `ms` (HK_FOREVER: however long). */
 void hk_thread_sleep(_Atomic uint32_t *word, uint32_t value, unsigned ms);
 void hk_thread_wake(_Atomic uint32_t *word);
 

@@ -65,6 +65,7 @@ struct hk_superslab {
     uint32_t empty_mask;      /* EMPTY slabs: touched, nothing lives in them. Pool's lock */
     uint32_t unused_mask;     /* UNUSED slabs: known to be zero. Pool's lock */
     uint32_t purged_mask;     /* those of unused_mask that were in use once. Pool's lock; only pictures read it */
+    uint32_t refused_mask;    /* EMPTY slabs that the system refused to take back at `since`. Pool's lock */
     uint32_t node;            /* whose memory it is (os/numa.h). Constant while registered */
     struct hk_node list;      /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
     uint32_t since[HK_SLABS]; /* ms of the clock when a slab became EMPTY. Pool's lock */

@@ -14,6 +14,7 @@
 
 struct arenas hk_arenas;
 _Atomic size_t hk_arena_dirty_pages;
+_Atomic size_t hk_arena_run_pages;
 
 struct hk_lock *hk_arena_lock(void)
 {
@@ -35,42 +36,49 @@ size_t hk_arena_live(void)
 void hk_arena_unlink(uint32_t ref)
 {
     struct page *p = page_of(ref);
+    struct bins *b = bins_for(node_of(ref), kind_of(p));
     unsigned bin = bin_of(pages_of(p));
     if (p->next != NO_PAGE)
         page_of(p->next)->prev = p->prev;
     if (p->prev != NO_PAGE)
         page_of(p->prev)->next = p->next;
     else if (p->next != NO_PAGE)
-        bins_of(ref)->bin[bin] = p->next;
+        b->bin[bin] = p->next;
     else
-        bins_of(ref)->filled[bin / 64] &= ~((uint64_t)1 << bin % 64);
+        b->filled[bin / 64] &= ~((uint64_t)1 << bin % 64);
 }
 
-static void link_run(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp)
+void hk_arena_link(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp)
 {
     struct page *p = page_of(ref);
-    struct arena_node *n = bins_of(ref);
+    struct bins *b = bins_for(node_of(ref), kind);
     unsigned bin = bin_of(pages);
     uint64_t bit = (uint64_t)1 << bin % 64;
     set_page(page_of(ref + pages - 1), pages, PAGE_FREE_TAIL);
     set_page(p, pages, kind);
     p->stamp = stamp;
     p->prev = NO_PAGE;
-    p->next = n->filled[bin / 64] & bit ? n->bin[bin] : NO_PAGE;
+    p->next = b->filled[bin / 64] & bit ? b->bin[bin] : NO_PAGE;
     if (p->next != NO_PAGE)
         page_of(p->next)->prev = ref;
-    n->bin[bin] = ref;
-    n->filled[bin / 64] |= bit;
+    b->bin[bin] = ref;
+    b->filled[bin / 64] |= bit;
 }
 
 /* The first bin >= `bin` with a run in it, or BINS. */
-static unsigned next_bin(const struct arena_node *n, unsigned bin)
+static unsigned next_bin(const struct bins *b, unsigned bin)
 {
-    return (unsigned)hk_bits_find(n->filled, bin, BINS, true);
+    return (unsigned)hk_bits_find(b->filled, bin, BINS, true);
+}
+
+/* The stamp of two parts of a run together, of which one has the kind of this page. */
+static uint32_t younger(uint32_t stamp, const struct page *p)
+{
+    return kind_of(p) != PAGE_FREE_CLEAN && (int32_t)(p->stamp - stamp) > 0 ? p->stamp : stamp;
 }
 
 /* A clean run beside a dirty one makes a dirty one: what is dirty in it is in the bits. */
-void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
+uint32_t hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
 {
     struct arena *a = arena_of(ref);
     uint32_t first = number_of(ref);
@@ -79,6 +87,7 @@ void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
     if (first + pages < a->pages && is_free(after)) {
         uint32_t more = pages_of(after);
         clean = clean && kind_of(after) == PAGE_FREE_CLEAN;
+        stamp = younger(stamp, after);
         hk_arena_unlink(ref + pages);
         set_page(after, 0, PAGE_INTERIOR);
         pages += more;
@@ -89,12 +98,14 @@ void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
         set_page(page_of(ref), 0, PAGE_INTERIOR);
         ref -= more;
         clean = clean && kind_of(page_of(ref)) == PAGE_FREE_CLEAN;
+        stamp = younger(stamp, page_of(ref));
         hk_arena_unlink(ref);
         if (more > 1)
             set_page(before, 0, PAGE_INTERIOR);
         pages += more;
     }
-    link_run(ref, pages, clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
+    hk_arena_link(ref, pages, clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
+    return ref;
 }
 
 /* ---- take ---- */
@@ -123,18 +134,25 @@ static uint32_t best_of_bin(uint32_t ref, uint32_t pages, size_t align, uint32_t
     return best;
 }
 
+/* In the smallest bin that has a place, and there in a dirty run before a clean one. */
 static uint32_t find_place(const struct arena_node *n, uint32_t pages, size_t align, uint32_t *run)
 {
-    for (unsigned bin = next_bin(n, bin_of(pages)); bin < BINS; bin = next_bin(n, bin + 1)) {
-        uint32_t place = best_of_bin(n->bin[bin], pages, align, run);
+    unsigned dirty = next_bin(&n->dirty, bin_of(pages)), clean = next_bin(&n->clean, bin_of(pages));
+    while (dirty < BINS || clean < BINS) {
+        bool is_dirty = dirty <= clean;
+        uint32_t first = is_dirty ? n->dirty.bin[dirty] : n->clean.bin[clean];
+        uint32_t place = best_of_bin(first, pages, align, run);
         if (place != NO_PAGE)
             return place;
+        if (is_dirty)
+            dirty = next_bin(&n->dirty, dirty + 1);
+        else
+            clean = next_bin(&n->clean, clean + 1);
     }
     return NO_PAGE;
 }
 
-/* Cuts [place, place + pages) out of the free run `ref`; what is left on both sides goes back. */
-static void cut(uint32_t ref, uint32_t place, uint32_t pages)
+void hk_arena_cut(uint32_t ref, uint32_t place, uint32_t pages)
 {
     struct page *p = page_of(ref);
     uint32_t length = pages_of(p), stamp = p->stamp;
@@ -143,9 +161,9 @@ static void cut(uint32_t ref, uint32_t place, uint32_t pages)
     set_page(page_of(ref + length - 1), 0, PAGE_INTERIOR);
     set_page(p, 0, PAGE_INTERIOR);
     if (place > ref)
-        link_run(ref, place - ref, kind, stamp);
+        hk_arena_link(ref, place - ref, kind, stamp);
     if (place + pages < ref + length)
-        link_run(place + pages, ref + length - place - pages, kind, stamp);
+        hk_arena_link(place + pages, ref + length - place - pages, kind, stamp);
 }
 
 /* Takes dirty bits away from pages that become live; returns how many there were. */
@@ -172,6 +190,14 @@ static bool within_limit(size_t more)
     return limit == 0 || hk_load_relaxed(&hk_arenas.live) + hk_load_relaxed(&hk_arenas.charged) + more <= limit;
 }
 
+/* So many pages more of that kind are live, or with a negative number less. */
+static void count_live(enum page_kind kind, size_t pages)
+{
+    hk_add_relaxed(&hk_arenas.live, pages * HK_PAGE);
+    if (kind == PAGE_RUN)
+        hk_add_relaxed(&hk_arena_run_pages, pages);
+}
+
 /* A live run of that kind from an arena of the node, if need be a new one, its dirty bits untouched yet; NO_PAGE: no
  * memory. */
 static HK_ALWAYS_INLINE uint32_t take_locked(unsigned node, uint32_t pages, size_t align, enum page_kind kind)
@@ -189,9 +215,9 @@ static HK_ALWAYS_INLINE uint32_t take_locked(unsigned node, uint32_t pages, size
     struct arena *a = arena_of(place);
     if (!hk_arena_commit(a, number_of(place) + pages))
         return NO_PAGE;
-    cut(run, place, pages);
+    hk_arena_cut(run, place, pages);
     set_page(page_of(place), pages, kind);
-    hk_add_relaxed(&hk_arenas.live, pages * HK_PAGE);
+    count_live(kind, pages);
     return place;
 }
 
@@ -262,7 +288,6 @@ static void give_locked(uint32_t ref, uint32_t pages, uint32_t clean)
     set_dirty(ref, pages);
     for (; clean != 0; clean &= clean - 1)
         clear_dirty(ref + hk_lowest(clean) * SLAB_PAGES, SLAB_PAGES);
-    hk_sub_relaxed(&hk_arenas.live, pages * HK_PAGE);
     hk_arena_insert(ref, pages, hk_os_now_ms());
 }
 
@@ -271,8 +296,11 @@ static bool give(void *ptr, enum page_kind kind, uint32_t clean)
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
     bool ok = ref != NO_PAGE && (uintptr_t)ptr % HK_PAGE == 0 && kind_of(page_of(ref)) == kind;
-    if (ok)
-        give_locked(ref, pages_of(page_of(ref)), clean);
+    if (ok) {
+        uint32_t pages = pages_of(page_of(ref));
+        count_live(kind, -(size_t)pages);
+        give_locked(ref, pages, clean);
+    }
     hk_unlock(&hk_arenas.lock);
     return ok;
 }
@@ -295,6 +323,7 @@ size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
 static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
     set_page(page_of(ref), pages, PAGE_RUN);
+    count_live(PAGE_RUN, -(size_t)(have - pages));
     give_locked(ref + pages, have - pages, 0);
 }
 
@@ -307,10 +336,10 @@ static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
         return false;
     if (!within_limit((pages - have) * HK_PAGE) || !hk_arena_commit(a, first + pages))
         return false;
-    cut(ref + have, ref + have, pages - have);
+    hk_arena_cut(ref + have, ref + have, pages - have);
     set_page(page_of(ref), pages, PAGE_RUN);
     hand_out(ref + have, pages - have, pages);
-    hk_add_relaxed(&hk_arenas.live, (pages - have) * HK_PAGE);
+    count_live(PAGE_RUN, pages - have);
     return true;
 }
 

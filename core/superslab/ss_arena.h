@@ -5,10 +5,10 @@
  *
  * An arena is one reservation without access; memory is committed from its low end in growing steps. Every page has a
  * 16-byte record outside the memory itself; free neighbours are always merged. Free runs are found by size in bins of
- * an eighth of a doubling (the smallest that fits, most recently freed first), so dirty holes are used before virgin
- * memory. One bit per page tells whether it may be resident ("dirty"); a run without dirty pages is known to be zero.
- * On a machine with several nodes an arena belongs to one: what is free in it goes to threads there; others get it only
- * where they could get no memory otherwise.
+ * an eighth of a doubling (the smallest that fits, dirty ones and the most recently freed first), so dirty holes are
+ * used before virgin memory. One bit per page tells whether it may be resident ("dirty"); a run without dirty pages is
+ * known to be zero. On a machine with several nodes an arena belongs to one: what is free in it goes to threads there;
+ * others get it only where they could get no memory otherwise.
  *
  * With -Dss_arena=disabled only page runs are cut from arenas, and each SuperSlab is a mapping.
  *
@@ -74,9 +74,14 @@ bool hk_arena_resize(void *ptr, size_t pages);
 /* What lies at an address. */
 struct hk_run hk_arena_find(const void *ptr);
 
-/* Purges free runs that have been free for delay_ms at `now`, until at most `keep` dirty bytes are left; returns the
- * bytes given back. */
-size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t keep);
+/* The most that goes back to the system in one call of it. */
+#define HK_PURGE_MOST ((size_t)2 * HK_MIB)
+
+/* Gives one piece back to the system: the highest dirty pages (allocations take the lowest) of a run that has been free
+ * for delay_ms at `now`, at most `most` bytes rounded up to the kernel's pages. Long runs come first. The rest of the
+ * run stays where allocations find it. Returns the bytes that went; 0: there is no such run, or the system refused
+ * (*refused is set then, and that run is not asked for again at the same `now`, nor before the delay). */
+size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t most, bool *refused);
 
 /* Pages of free runs that may be resident. Relaxed: changed under the lock, a hint when read without it. */
 extern HK_HIDDEN _Atomic size_t hk_arena_dirty_pages;
@@ -85,6 +90,9 @@ static inline size_t hk_arena_dirty(void)
 {
     return hk_load_relaxed(&hk_arena_dirty_pages) * HK_PAGE;
 }
+
+/* Pages of live runs, without SuperSlabs. Relaxed, as above. */
+extern HK_HIDDEN _Atomic size_t hk_arena_run_pages;
 
 /* Bytes reserved, and bytes in live runs (SuperSlabs included). */
 size_t hk_arena_mapped(void);

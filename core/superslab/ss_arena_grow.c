@@ -24,8 +24,7 @@ static size_t dirty_size(size_t pages)
 
 static size_t records_size(size_t pages)
 {
-    return hk_align_up(edges_size(pages) + dirty_size(pages) + pages * sizeof(struct page),
-                       hk_os_page_size());
+    return hk_align_up(edges_size(pages) + dirty_size(pages) + pages * sizeof(struct page), hk_os_page_size());
 }
 
 /* Doubling from 64 MiB to 1 GiB, then a sixteenth of what there is: few mappings at every size of the heap. Under

@@ -23,6 +23,7 @@ enum page_kind {
     PAGE_SUPERSLAB,    /* first page of a SuperSlab */
     PAGE_PURGING,      /* first page of a run that the purge has taken out for a moment */
     PAGE_FREE,         /* first page of a free run: may have dirty pages */
+    PAGE_FREE_REFUSED, /* the same: the system refused to take them back, at the time of the stamp */
     PAGE_FREE_EDGES,   /* the same: dirty only where a kernel page is shared with a neighbour, nothing to purge */
     PAGE_FREE_CLEAN,   /* first page of a free run without dirty pages */
     PAGE_FREE_TAIL,    /* last page of a free run of more than one page */
@@ -35,11 +36,16 @@ struct page {
     uint32_t stamp;      /* first page of a free run: ms of the clock when it became free */
 };
 
-/* What the arenas of one node have. */
-struct arena_node {
-    uint32_t count;                    /* arenas */
+/* Free runs of one kind by size. */
+struct bins {
     uint64_t filled[(BINS + 63) / 64]; /* bins that are not empty */
     uint32_t bin[BINS];                /* first run; valid where `filled` is set */
+};
+
+/* What the arenas of one node have. */
+struct arena_node {
+    uint32_t count;           /* arenas */
+    struct bins dirty, clean; /* runs that have pages to purge (PAGE_FREE, PAGE_FREE_REFUSED), and the others */
 };
 
 struct arena {
@@ -83,8 +89,8 @@ static inline struct arena *arena_of(uint32_t ref)
     return &hk_arenas.arena[ref >> PAGE_BITS];
 }
 
-/* The bins that a run of this arena is in. */
-static inline struct arena_node *bins_of(uint32_t ref)
+/* The node whose bins the free runs of this arena are in. */
+static inline struct arena_node *node_of(uint32_t ref)
 {
     return HK_NUMA ? arena_of(ref)->bins : &hk_arenas.node[0];
 }
@@ -142,11 +148,22 @@ bool hk_arena_commit(struct arena *a, uint32_t end);
 /* The page that an address lies in, or NO_PAGE. */
 uint32_t hk_arena_page(const void *ptr);
 
-/* Enters a free run, merging it with free neighbours; its dirty bits are set already. */
-void hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp);
+/* The bins of a node that free runs of that kind are in. */
+static inline struct bins *bins_for(struct arena_node *n, enum page_kind kind)
+{
+    return kind <= PAGE_FREE_REFUSED ? &n->dirty : &n->clean;
+}
 
-/* Takes a free run out of its bin. */
+/* Enters a free run, merging it with free neighbours; its dirty bits are set already. What is dirty in the whole is as
+ * young as the youngest part. Returns its first page. */
+uint32_t hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp);
+
+/* Puts a free run first in its bin, and takes it out. */
+void hk_arena_link(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp);
 void hk_arena_unlink(uint32_t ref);
+
+/* Cuts [place, place + pages) out of the free run `ref`; what is left on both sides goes back. */
+void hk_arena_cut(uint32_t ref, uint32_t place, uint32_t pages);
 
 /* The first page of the run that a page is in. */
 uint32_t hk_arena_start_of(uint32_t ref);

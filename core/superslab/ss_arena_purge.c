@@ -1,145 +1,127 @@
 /* SPDX-License-Identifier: MIT
  *
- * Gives dirty pages of free runs back to the system. No memory is given back under the lock: runs are taken out of
- * their bins, purged, and entered again; meanwhile nobody can use them, so a batch is small.
+ * Gives dirty pages of free runs back to the system, a piece at a time. No memory is given back under the lock: the
+ * piece is cut out of its run, purged, and entered again; the rest of the run can be used meanwhile.
  */
 #include "base/assert.h"
 #include "os/os.h"
 #include "superslab/ss_arena_priv.h"
 
-#define BATCH_RUNS 16
-#define BATCH_RANGES 64
-#define BATCH_BYTES (32 * HK_MIB)
+/* Runs that one call looks at. */
+#define LOOK 256
 
-struct batch {
-    unsigned runs, ranges;
-    size_t bytes;
-    uint32_t run[BATCH_RUNS];
-    struct {
-        uint32_t ref, pages; /* dirty neighbours, aligned to the kernel's pages */
-        bool done;
-    } range[BATCH_RANGES];
+/* Parts of a run that are compared. */
+#define PARTS 8
+
+struct piece {
+    uint32_t run; /* that it is in, or NO_PAGE: there is none */
+    uint32_t ref, pages, stamp;
 };
 
-/* Lists the dirty ranges of a run; false when there is no room for all of them (the rest stays dirty). */
-static void list_ranges(struct batch *b, uint32_t ref, uint32_t pages)
+/* The pages [low, high) of a free run that one piece may have, `last` being the highest dirty one: those in its unit
+ * (its ends then need no records of their own), or a whole run that is no longer than that. */
+static void find_part(size_t first, size_t end, size_t last, size_t *low, size_t *high)
+{
+    bool whole = end - first <= UNIT_PAGES;
+    *low = whole ? first : hk_max(hk_align_down(last, UNIT_PAGES), first);
+    *high = whole ? end : hk_min(hk_align_down(last, UNIT_PAGES) + UNIT_PAGES, end);
+}
+
+/* The fullest of the first few parts from the high end of a free run. Whole kernel pages; clean ones go along. False:
+ * no whole kernel page is dirty. */
+static bool find_top(uint32_t ref, size_t most, struct piece *piece)
 {
     struct arena *a = arena_of(ref);
-    size_t unit = hk_os_page_size() / HK_PAGE;
-    size_t first = number_of(ref), end = first + pages;
-    for (size_t from = first; from < end && b->ranges < BATCH_RANGES;) {
-        from = hk_bits_find(a->dirty, from, end, true);
-        size_t to = hk_bits_find(a->dirty, from, end, false);
-        size_t aligned = hk_align_up(from, unit), aligned_end = hk_align_down(to, unit);
-        if (aligned < aligned_end) {
-            b->range[b->ranges].ref = ref + (uint32_t)(aligned - first);
-            b->range[b->ranges].pages = (uint32_t)(aligned_end - aligned);
-            b->bytes += (aligned_end - aligned) * HK_PAGE;
-            b->ranges++;
+    size_t unit = hk_os_page_size() / HK_PAGE, number = number_of(ref), fullest = 0, low, high;
+    size_t first = hk_align_up(number, unit);
+    size_t end = hk_align_down(hk_min(number + pages_of(page_of(ref)), a->ready), unit);
+    most = hk_align_up((most + HK_PAGE - 1) / HK_PAGE, unit);
+    for (unsigned i = 0; i < PARTS && first < end && fullest < most; i++, end = low) {
+        size_t last = hk_bits_find_last(a->dirty, first, end, true);
+        if (last == end)
+            break;
+        find_part(first, end, last, &low, &high);
+        if (high - low > most) {
+            high = hk_align_up(last + 1, unit);
+            low = high - hk_min(high - low, most);
         }
-        from = to;
+        size_t dirty = hk_bits_count(a->dirty, low, high - low);
+        if (dirty > fullest)
+            *piece = (struct piece){ref, ref + (uint32_t)(low - number), (uint32_t)(high - low), page_of(ref)->stamp};
+        fullest = hk_max(fullest, dirty);
     }
+    return fullest != 0;
 }
 
-/* Is any whole kernel page of the run dirty? */
-static bool has_range(uint32_t ref, uint32_t pages)
-{
-    struct batch one;
-    one.ranges = 0;
-    one.bytes = 0;
-    list_ranges(&one, ref, pages);
-    return one.ranges != 0;
-}
-
+/* What was refused is asked for again later only, even by who does not want to wait. */
 static bool is_due(const struct page *p, uint32_t now, uint32_t delay_ms)
 {
-    return kind_of(p) == PAGE_FREE && now - p->stamp >= delay_ms;
+    return now - p->stamp >= (kind_of(p) == PAGE_FREE ? delay_ms : hk_max(delay_ms, 1));
 }
 
-static void take_out(struct batch *b, uint32_t ref)
+/* Runs of which no whole kernel page is dirty leave the way: they are no longer among those to purge. */
+static void choose(struct arena_node *n, uint32_t now, uint32_t delay_ms, size_t most, struct piece *piece)
 {
-    struct page *p = page_of(ref);
-    uint32_t pages = pages_of(p);
-    hk_arena_unlink(ref);
-    set_page(page_of(ref + pages - 1), 0, PAGE_INTERIOR);
-    set_page(p, pages, PAGE_PURGING);
-    b->run[b->runs++] = ref;
-    list_ranges(b, ref, pages);
-}
-
-static void collect(struct batch *b, const struct arena_node *n, uint32_t now, uint32_t delay_ms, size_t bytes)
-{
-    for (unsigned bin = BINS; bin-- > 0;) {
-        if ((n->filled[bin / 64] >> bin % 64 & 1) == 0)
-            continue;
-        for (uint32_t ref = n->bin[bin], next; ref != NO_PAGE; ref = next) {
-            next = page_of(ref)->next;
-            if (b->runs == BATCH_RUNS || b->ranges == BATCH_RANGES || b->bytes >= bytes)
+    unsigned looked = 0;
+    for (size_t bin = hk_bits_find_last(n->dirty.filled, 0, BINS, true); bin < BINS;) {
+        for (uint32_t ref = n->dirty.bin[bin], next; ref != NO_PAGE && looked < LOOK; ref = next, looked++) {
+            struct page *p = page_of(ref);
+            next = p->next;
+            if (!is_due(p, now, delay_ms))
+                continue;
+            if (find_top(ref, most, piece))
                 return;
-            if (is_due(page_of(ref), now, delay_ms))
-                take_out(b, ref);
+            hk_arena_unlink(ref);
+            hk_arena_link(ref, pages_of(p), PAGE_FREE_EDGES, p->stamp);
         }
+        size_t below = looked < LOOK ? hk_bits_find_last(n->dirty.filled, 0, bin, true) : bin;
+        bin = below < bin ? below : BINS;
     }
 }
 
-static size_t purge_ranges(struct batch *b)
+static struct piece take_piece(uint32_t now, uint32_t delay_ms, size_t most)
 {
-    size_t given = 0;
-    for (unsigned i = 0; i < b->ranges; i++) {
-        size_t bytes = b->range[i].pages * HK_PAGE;
-        b->range[i].done = hk_os_purge(address_of(b->range[i].ref), bytes);
-        given += b->range[i].done ? bytes : 0;
+    struct piece piece = {NO_PAGE, 0, 0, 0};
+    for (unsigned node = 0; node < hk_numa_nodes() && piece.run == NO_PAGE; node++)
+        choose(&hk_arenas.node[node], now, delay_ms, most, &piece);
+    if (piece.run != NO_PAGE) {
+        hk_arena_cut(piece.run, piece.ref, piece.pages);
+        set_page(page_of(piece.ref), piece.pages, PAGE_PURGING);
     }
-    return given;
+    return piece;
 }
 
-/* What could not be purged waits for another delay, so that a refusing system is not asked again and again. */
-static void put_back(struct batch *b, uint32_t now)
+/* Returns how many pages were dirty and are not now. */
+static size_t put_back(const struct piece *piece, bool done, uint32_t now)
 {
-    for (unsigned i = 0; i < b->ranges; i++) {
-        struct arena *a = arena_of(b->range[i].ref);
-        if (!b->range[i].done)
-            continue;
-        size_t was = hk_bits_clear(a->dirty, number_of(b->range[i].ref), b->range[i].pages);
-        hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
-    }
-    for (unsigned i = 0; i < b->runs; i++) {
-        struct page *p = page_of(b->run[i]);
-        uint32_t pages = pages_of(p);
-        set_page(p, 0, PAGE_INTERIOR);
-        hk_arena_insert(b->run[i], pages, now);
-        if (kind_of(p) == PAGE_FREE && pages_of(p) == pages && !has_range(b->run[i], pages))
-            set_page(p, pages, PAGE_FREE_EDGES);
-    }
+    size_t was = done ? hk_bits_clear(arena_of(piece->ref)->dirty, number_of(piece->ref), piece->pages) : 0;
+    hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
+    set_page(page_of(piece->ref), 0, PAGE_INTERIOR);
+    uint32_t ref = hk_arena_insert(piece->ref, piece->pages, done ? piece->stamp : now);
+    if (!done)
+        set_page(page_of(ref), pages_of(page_of(ref)), PAGE_FREE_REFUSED);
+    return was;
 }
 
-size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t keep)
+size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t most, bool *refused)
 {
-    size_t given = 0;
-    for (;;) {
-        struct batch b;
-        b.runs = b.ranges = 0;
-        b.bytes = 0;
-        hk_lock(&hk_arenas.lock);
-        size_t dirty = hk_arena_dirty();
-        for (unsigned node = 0; dirty > keep && node < hk_numa_nodes(); node++)
-            collect(&b, &hk_arenas.node[node], now, delay_ms, hk_min(dirty - keep, BATCH_BYTES));
-        hk_unlock(&hk_arenas.lock);
-        if (b.runs == 0)
-            return given;
-        size_t part = purge_ranges(&b);
-        hk_lock(&hk_arenas.lock);
-        put_back(&b, now);
-        hk_unlock(&hk_arenas.lock);
-        given += part;
-        if (part == 0)
-            return given;
-    }
+    HK_ASSERT(most > 0 && most <= HK_PURGE_MOST);
+    hk_lock(&hk_arenas.lock);
+    struct piece piece = take_piece(now, delay_ms, most);
+    hk_unlock(&hk_arenas.lock);
+    if (piece.run == NO_PAGE)
+        return 0;
+    bool done = hk_os_purge(address_of(piece.ref), piece.pages * HK_PAGE);
+    hk_lock(&hk_arenas.lock);
+    size_t pages = put_back(&piece, done, now);
+    hk_unlock(&hk_arenas.lock);
+    *refused = *refused || !done;
+    return pages * HK_PAGE;
 }
 
 /* ---- check ---- */
 
-static bool check_arena(struct arena *a, size_t *dirty, size_t *live)
+static bool check_arena(struct arena *a, size_t *dirty, size_t *live, size_t *runs)
 {
     uint32_t at = 0;
     bool free_before = false;
@@ -158,6 +140,7 @@ static bool check_arena(struct arena *a, size_t *dirty, size_t *live)
             return false;
         *dirty += bits;
         *live += kind_of(p) == PAGE_RUN || kind_of(p) == PAGE_SUPERSLAB ? pages * HK_PAGE : 0;
+        *runs += kind_of(p) == PAGE_RUN ? pages : 0;
         free_before = is_hole;
         at += pages;
     }
@@ -166,12 +149,13 @@ static bool check_arena(struct arena *a, size_t *dirty, size_t *live)
 
 bool hk_arena_check(void)
 {
-    size_t dirty = 0, live = HK_SS_ARENA ? 0 : hk_arena_single_bytes();
+    size_t dirty = 0, live = HK_SS_ARENA ? 0 : hk_arena_single_bytes(), runs = 0;
     bool ok = true;
     hk_lock(&hk_arenas.lock);
     for (uint32_t i = 0; i < hk_arenas.count; i++)
-        ok = check_arena(&hk_arenas.arena[i], &dirty, &live) && ok;
+        ok = check_arena(&hk_arenas.arena[i], &dirty, &live, &runs) && ok;
     ok = ok && dirty == hk_load_relaxed(&hk_arena_dirty_pages) && live == hk_load_relaxed(&hk_arenas.live);
+    ok = ok && runs == hk_load_relaxed(&hk_arena_run_pages);
     hk_unlock(&hk_arenas.lock);
     return ok;
 }

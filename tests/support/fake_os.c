@@ -21,6 +21,7 @@ static _Atomic uint64_t misaligned, failures;
 static _Atomic uint32_t clock_ms = 1000000;
 static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SIZE_MAX;
 static void *place_next;
+static void (*during_purge)(void);
 static struct fake_purge purges[FAKE_PURGES];
 static _Atomic size_t purge_count;
 static uint64_t nodes = 1;
@@ -44,6 +45,7 @@ void fake_os_reset(void)
     page_size = HOST_PAGE;
     address_limit = cgroup_limit = SIZE_MAX;
     place_next = NULL;
+    during_purge = NULL;
     purge_count = 0;
     nodes = 1;
     thread_node = 0;
@@ -81,6 +83,11 @@ void fake_os_fail_nth(enum fake_call kind, unsigned n)
 void fake_os_fail_from(enum fake_call kind, unsigned n)
 {
     plan(kind, n, true);
+}
+
+void fake_os_during_purge(void (*hook)(void))
+{
+    during_purge = hook;
 }
 
 void fake_os_travel(uint32_t ms)
@@ -279,6 +286,8 @@ bool hk_os_commit(void *ptr, size_t size)
 
 bool hk_os_purge(void *ptr, size_t size)
 {
+    if (during_purge != NULL)
+        during_purge();
     if (refused(FAKE_PURGE) || crooked(ptr, &size) || madvise(ptr, size, MADV_DONTNEED) != 0)
         return spoiled(false);
     size_t i = purge_count++;

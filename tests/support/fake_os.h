@@ -52,6 +52,9 @@ uint64_t fake_os_failures(void);
 /* Nothing is refused any more. */
 void fake_os_recover(void);
 
+/* Called in the middle of each purge from now on, before its pages go (NULL: nobody is). */
+void fake_os_during_purge(void (*hook)(void));
+
 /* The clock moves only by this. */
 void fake_os_travel(uint32_t ms);
 

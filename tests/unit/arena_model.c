@@ -173,3 +173,18 @@ void model_check(struct model *m)
     EXPECT(hk_arena_live() == pages * HK_PAGE);
     EXPECT(hk_arena_check());
 }
+
+size_t purge_runs(uint32_t now, uint32_t delay_ms, size_t keep)
+{
+    size_t given = 0;
+    for (unsigned refusals = 0; hk_arena_dirty() > keep && refusals < 200;) {
+        bool refused = false;
+        size_t piece = hk_arena_purge(now, delay_ms, hk_min(hk_arena_dirty() - keep, HK_PURGE_MOST), &refused);
+        EXPECT(!refused || piece == 0);
+        given += piece;
+        refusals += refused;
+        if (piece == 0 && !refused)
+            break;
+    }
+    return given;
+}

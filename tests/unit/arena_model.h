@@ -40,4 +40,8 @@ void model_step(struct model *m, size_t most, bool may_fail);
 /* The arena's own check, its sums, its answers about random addresses in every run, and all contents. */
 void model_check(struct model *m);
 
+/* Purges piece by piece until at most `keep` dirty bytes are left, or no run has been free for delay_ms; one that the
+ * system refuses is not asked for again. Returns the bytes given back. */
+size_t purge_runs(uint32_t now, uint32_t delay_ms, size_t keep);
+
 #endif

@@ -61,3 +61,19 @@ struct overview look(void)
     EXPECT(hk_arena_live() == o.superslabs * HK_SUPERSLAB_SIZE);
     return o;
 }
+
+size_t purge_slabs(uint32_t now, uint32_t delay_ms, size_t keep, enum hk_pool_part part)
+{
+    _Atomic size_t *slabs = part == HK_POOL_ALL ? &hk_pool_empty_slabs : &hk_pool_empty_mid;
+    size_t given = 0, bytes;
+    for (unsigned refusals = 0; (bytes = *slabs * HK_SLAB_SIZE) > keep && refusals < 200;) {
+        bool refused = false;
+        size_t piece = hk_pool_purge(now, delay_ms, hk_min(bytes - keep, HK_PURGE_MOST), part, &refused);
+        EXPECT(!refused || piece == 0);
+        given += piece;
+        refusals += refused;
+        if (piece == 0 && !refused)
+            break;
+    }
+    return given;
+}

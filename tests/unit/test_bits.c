@@ -125,6 +125,22 @@ static size_t model_find(const bool *model, size_t from, size_t end, bool value)
     return from < end ? from : end;
 }
 
+static size_t model_find_last(const bool *model, size_t from, size_t end, bool value)
+{
+    size_t last = end;
+    for (size_t i = from; i < end; i++)
+        last = model[i] == value ? i : last;
+    return last;
+}
+
+static size_t model_count(const bool *model, size_t first, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = first; i < first + n; i++)
+        count += model[i];
+    return count;
+}
+
 static void arrays_of_bits_follow_the_model(void **state)
 {
     (void)state;
@@ -142,6 +158,9 @@ static void arrays_of_bits_follow_the_model(void **state)
         size_t from = unit_random(&seed, BITS + 1), end = from + unit_random(&seed, BITS - from + 1);
         assert_int_equal(hk_bits_find(words, from, end, true), model_find(model, from, end, true));
         assert_int_equal(hk_bits_find(words, from, end, false), model_find(model, from, end, false));
+        assert_int_equal(hk_bits_find_last(words, from, end, true), model_find_last(model, from, end, true));
+        assert_int_equal(hk_bits_find_last(words, from, end, false), model_find_last(model, from, end, false));
+        assert_int_equal(hk_bits_count(words, from, end - from), model_count(model, from, end - from));
         assert_int_equal(words[HK_COUNT(words) - 1], 0x123456789abcdef0u);
     }
 }
@@ -153,6 +172,9 @@ static void finds_nothing_in_an_empty_range(void **state)
     assert_int_equal(hk_bits_find(words, 5, 5, true), 5);
     assert_int_equal(hk_bits_find(words, 128, 128, true), 128); /* and reads no word there */
     assert_int_equal(hk_bits_find(words, 0, 128, false), 128);
+    assert_int_equal(hk_bits_find_last(words, 5, 5, true), 5);
+    assert_int_equal(hk_bits_find_last(words, 0, 128, false), 128);
+    assert_int_equal(hk_bits_count(words, 128, 0), 0);
     assert_int_equal(hk_bits_set(words, 128, 0), 0);
 }
 

@@ -94,7 +94,7 @@ static void same_class_again(void *arg)
         EXPECT(acquire(cls) == b && acquire(cls) == c && acquire(cls) == a); /* the latest first */
         EXPECT(hk_pool_stage_count(HK_STAGE_EMPTY, cls) == 3);
         release(b);
-        EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_ALL) >= n * HK_SLAB_SIZE);
+        EXPECT(purge_slabs(hk_os_now_ms(), 0, 0, HK_POOL_ALL) >= n * HK_SLAB_SIZE);
         struct hk_slab *fresh = acquire(cls); /* what was purged is not remembered */
         EXPECT(fresh->zero && hk_pool_stage_count(HK_STAGE_EMPTY, cls) == 3);
         EXPECT(hk_pool_check());
@@ -123,7 +123,7 @@ static void without_reuse(void *arg)
     struct hk_slab *next = acquire(SINGLE);
     EXPECT(hk_slab_superslab(next) != hk_slab_superslab(slab[0]) && next->zero);
     expect_stages(SINGLE, 0, 31, 2);
-    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_ALL) == 2 * HK_SLAB_SIZE);
+    EXPECT(purge_slabs(hk_os_now_ms(), 0, 0, HK_POOL_ALL) == 2 * HK_SLAB_SIZE);
     struct hk_slab *pair = acquire(class_of_span(2));
     EXPECT(pair == (class_of_span(2) <= HK_TINY_LAST ? slab[7] : pair) && pair->zero);
     expect_stages(class_of_span(2), 0, 1, 0);
@@ -199,7 +199,7 @@ static void mixed_span(void *arg)
     for (unsigned i = 0; i < HK_SLABS; i++)
         slab[i] = acquire(SINGLE);
     release(slab[30]);
-    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_ALL) == HK_SLAB_SIZE);
+    EXPECT(purge_slabs(hk_os_now_ms(), 0, 0, HK_POOL_ALL) == HK_SLAB_SIZE);
     release(slab[31]);
     struct hk_slab *pair = acquire(class_of_span(2));
     EXPECT(pair == slab[30] && !pair->zero);
@@ -242,7 +242,7 @@ static void random_spans(void *arg)
         }
         if (step % 10 == 0) {
             fake_os_travel(20);
-            hk_pool_purge(hk_os_now_ms(), 300, 4 * HK_SLAB_SIZE, HK_POOL_ALL);
+            purge_slabs(hk_os_now_ms(), 300, 4 * HK_SLAB_SIZE, HK_POOL_ALL);
         }
         EXPECT(look().owned == slabs);
     }

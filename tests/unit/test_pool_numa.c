@@ -120,7 +120,7 @@ static void give_back(void *arg)
             release(slab[node][i]);
     }
     EXPECT(look().superslabs == 1); /* one stays, of whichever node */
-    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_ALL) > 0);
+    EXPECT(purge_slabs(hk_os_now_ms(), 0, 0, HK_POOL_ALL) > 0);
     hk_pool_trim();
     EXPECT(look().superslabs == 0);
     for (unsigned i = 0; i < 40; i++)

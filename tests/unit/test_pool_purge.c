@@ -13,7 +13,7 @@
 
 static size_t purge(uint32_t delay_ms, size_t keep)
 {
-    size_t before = hk_pool_empty_bytes(), given = hk_pool_purge(hk_os_now_ms(), delay_ms, keep, HK_POOL_ALL);
+    size_t before = hk_pool_empty_bytes(), given = purge_slabs(hk_os_now_ms(), delay_ms, keep, HK_POOL_ALL);
     EXPECT(look().empty * HK_SLAB_SIZE == before - given);
     return given;
 }
@@ -100,11 +100,135 @@ static void purge_cold(void *arg)
 static void sparse_superslabs_are_purged_first(void **state)
 {
     (void)state;
-    if (!HK_HOT_COLD)
-        skip();
     unsigned hot[] = {0, 1}; /* whatever their order */
     unit_passes(purge_cold, &hot[0]);
     unit_passes(purge_cold, &hot[1]);
+}
+
+static void purge_pieces(void *arg)
+{
+    (void)arg;
+    struct hk_slab *slab[3 * HK_SLABS];
+    bool refused = false;
+    for (unsigned i = 0; i < 3 * HK_SLABS; i++)
+        slab[i] = acquire(SINGLE);
+    for (unsigned i = 0; i < 3 * HK_SLABS; i++) {
+        if (i % HK_SLABS != 7)
+            release(slab[i]);
+    }
+    for (unsigned n = 1; n <= 3; n++) { /* those above the seventh are the longest piece of each */
+        EXPECT(hk_pool_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, HK_POOL_ALL, &refused) == 24 * HK_SLAB_SIZE);
+        EXPECT(fake_os_purges() == n && fake_os_purge(n - 1).size == 24 * HK_SLAB_SIZE);
+        if (HK_EMPTY_REUSE) /* from the highest address down */
+            EXPECT(n == 1 || fake_os_purge(n - 1).start < fake_os_purge(n - 2).start);
+    }
+    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 3 * HK_SLAB_SIZE, HK_POOL_ALL, &refused) == 3 * HK_SLAB_SIZE);
+    EXPECT(fake_os_was_purged(hk_slab_base(slab[2 * HK_SLABS + 6])) || !HK_EMPTY_REUSE);
+    EXPECT(look().owned == 3 && !refused);
+}
+
+static void one_call_gives_one_piece(void **state)
+{
+    (void)state;
+    unit_passes(purge_pieces, NULL);
+}
+
+/* EMPTY slabs with UNUSED ones between them go in one call; owned ones are never part of it. */
+static void purge_over_gaps(void *arg)
+{
+    (void)arg;
+    struct hk_slab *slab[HK_SLABS];
+    bool refused = false;
+    for (unsigned i = 0; i < HK_SLABS; i++)
+        slab[i] = acquire(SINGLE);
+    for (unsigned i = 10; i < 20; i += 2)
+        release(slab[i]);
+    EXPECT(purge(0, 0) == 5 * HK_SLAB_SIZE && fake_os_purges() == 5);
+    for (unsigned i = 11; i < 20; i += 2)
+        release(slab[i]);
+    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, HK_POOL_ALL, &refused) == 5 * HK_SLAB_SIZE);
+    struct fake_purge last = fake_os_purge(5);
+    EXPECT(fake_os_purges() == 6 && last.start == hk_slab_base(slab[11]) && last.size == 9 * HK_SLAB_SIZE);
+    EXPECT(look().owned == HK_SLABS - 10 && look().unused == 10);
+    EXPECT((unsigned)__builtin_popcount(hk_slab_superslab(slab[0])->purged_mask) == 10);
+    for (unsigned i = 0; i < HK_SLABS; i++) {
+        if (i < 10 || i >= 20)
+            EXPECT(hk_slab_base(slab[i])[0] == (char)0xcc);
+    }
+}
+
+static void a_piece_runs_over_unused_slabs_but_not_over_owned_ones(void **state)
+{
+    (void)state;
+    unit_passes(purge_over_gaps, NULL);
+}
+
+static struct hk_slab *gap;
+
+static void acquire_meanwhile(void)
+{
+    fake_os_during_purge(NULL);
+    gap = acquire(SINGLE); /* none of those that are being purged, UNUSED as they may be */
+    memset(hk_slab_base(gap), 0x77, HK_SLAB_SIZE);
+}
+
+static void acquire_during_purge(void *arg)
+{
+    (void)arg;
+    struct hk_slab *slab[HK_SLABS];
+    bool refused = false;
+    for (unsigned i = 0; i < HK_SLABS; i++)
+        slab[i] = acquire(SINGLE);
+    release(slab[4]);
+    EXPECT(purge(0, 0) == HK_SLAB_SIZE);
+    release(slab[3]);
+    release(slab[5]);
+    fake_os_during_purge(acquire_meanwhile);
+    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, HK_POOL_ALL, &refused) == 2 * HK_SLAB_SIZE);
+    EXPECT(gap != NULL && hk_slab_superslab(gap) != hk_slab_superslab(slab[0]));
+    for (unsigned i = 0; i < HK_SLAB_SIZE; i++)
+        EXPECT(hk_slab_base(gap)[i] == 0x77);
+    look();
+}
+
+static void nobody_takes_what_is_being_purged(void **state)
+{
+    (void)state;
+    unit_passes(acquire_during_purge, NULL);
+}
+
+/* A SuperSlab that is idle when its piece comes back leaves where another idle one stays already. */
+static struct hk_slab *last_owned[2];
+
+static void release_meanwhile(void)
+{
+    fake_os_during_purge(NULL);
+    release(last_owned[0]);
+    release(last_owned[1]);
+}
+
+static void become_idle_during_purge(void *arg)
+{
+    (void)arg;
+    struct hk_slab *slab[2 * HK_SLABS];
+    bool refused = false;
+    for (unsigned i = 0; i < 2 * HK_SLABS; i++)
+        slab[i] = acquire(SINGLE);
+    for (unsigned i = 1; i < 2 * HK_SLABS; i++) {
+        if (i != HK_SLABS)
+            release(slab[i]);
+    }
+    last_owned[0] = slab[0];
+    last_owned[1] = slab[HK_SLABS];
+    fake_os_during_purge(release_meanwhile);
+    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, HK_POOL_ALL, &refused) == 31 * HK_SLAB_SIZE);
+    EXPECT(look().superslabs == 1 && look().owned == 0);
+}
+
+static void one_idle_superslab_stays(void **state)
+{
+    (void)state;
+    unit_passes(become_idle_during_purge, NULL);
 }
 
 static void purge_mid(void *arg)
@@ -123,14 +247,14 @@ static void purge_mid(void *arg)
         release(span[i]);
     }
     EXPECT(hk_load_relaxed(&hk_pool_empty_mid) == slabs && slabs > 0);
-    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, slabs * HK_SLAB_SIZE, HK_POOL_MID) == 0);
-    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_MID) == slabs * HK_SLAB_SIZE);
+    EXPECT(purge_slabs(hk_os_now_ms(), 0, slabs * HK_SLAB_SIZE, HK_POOL_MID) == 0);
+    EXPECT(purge_slabs(hk_os_now_ms(), 0, 0, HK_POOL_MID) == slabs * HK_SLAB_SIZE);
     EXPECT(hk_load_relaxed(&hk_pool_empty_mid) == 0);
     for (unsigned i = 0; i < 4; i++) {
         EXPECT(!fake_os_was_purged(hk_slab_base(tiny[i])));
         EXPECT(fake_os_was_purged(hk_slab_base(span[i])) == (span[i]->cls > HK_TINY_LAST));
     }
-    EXPECT(hk_pool_purge(hk_os_now_ms(), 0, 0, HK_POOL_MID) == 0);
+    EXPECT(purge_slabs(hk_os_now_ms(), 0, 0, HK_POOL_MID) == 0);
     EXPECT(purge(0, 0) >= 4 * HK_SLAB_SIZE);
 }
 
@@ -151,13 +275,13 @@ static void be_refused(void *arg)
     fake_os_travel(500);
     fake_os_fail_nth(FAKE_PURGE, 3);
     EXPECT(purge(500, 0) == 5 * HK_SLAB_SIZE);
-    EXPECT(!fake_os_was_purged(hk_slab_base(slab[4])));
+    EXPECT(!fake_os_was_purged(hk_slab_base(slab[6]))); /* from the highest down */
     uint64_t asked = fake_os_count(FAKE_PURGE);
     EXPECT(purge(500, 0) == 0 && fake_os_count(FAKE_PURGE) == asked); /* not asked again and again */
     EXPECT(look().empty == 1);
     if (HK_EMPTY_REUSE) {
-        EXPECT(acquire(SINGLE) == slab[4] && !slab[4]->zero); /* EMPTY still, and not taken for zero */
-        release(slab[4]);
+        EXPECT(acquire(SINGLE) == slab[6] && !slab[6]->zero); /* EMPTY still, and not taken for zero */
+        release(slab[6]);
     }
     fake_os_travel(500);
     fake_os_fail_from(FAKE_PURGE, 1);
@@ -244,7 +368,7 @@ static void *churn(void *arg)
             held[at] = NULL;
         }
         if (i % 100 == 0)
-            hk_pool_purge(hk_os_now_ms(), 0, HK_MIB, HK_POOL_ALL);
+            purge_slabs(hk_os_now_ms(), 0, HK_MIB, HK_POOL_ALL);
         if (i % 300 == 0)
             hk_pool_trim();
     }
@@ -281,6 +405,10 @@ int main(void)
         cmocka_unit_test(slabs_are_purged_when_they_were_empty_long_enough),
         cmocka_unit_test(what_is_kept_stays),
         cmocka_unit_test(sparse_superslabs_are_purged_first),
+        cmocka_unit_test(one_call_gives_one_piece),
+        cmocka_unit_test(a_piece_runs_over_unused_slabs_but_not_over_owned_ones),
+        cmocka_unit_test(nobody_takes_what_is_being_purged),
+        cmocka_unit_test(one_idle_superslab_stays),
         cmocka_unit_test(spans_of_mid_classes_can_be_purged_alone),
         cmocka_unit_test(a_refused_purge_leaves_slabs_empty),
         cmocka_unit_test(every_call_may_be_refused),

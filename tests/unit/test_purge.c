@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * When memory goes back. Time is the test's, but the helper thread sleeps for real. Each case runs in a child.
+ * When memory goes back, and how much in one call. Time is the test's, but the thread of HAKMEM_PURGE_THREAD sleeps for
+ * real. Each case runs in a child.
  */
 #include "unit.h"
 
-#include "box/gate.h"
 #include "box/heap.h"
 #include "box/purge.h"
 #include "fake_os.h"
 #include "os/os.h"
+#include "os/thread.h"
 #include "superslab/meta.h"
 
 #include <errno.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define KIB HK_TINY_LAST /* the class of 1024 bytes: 64 blocks to a slab */
@@ -60,7 +62,6 @@ static void make_free_run(size_t size)
     EXPECT(hk_arena_give(p));
 }
 
-/* Set before the first tick: ticks are half a delay apart. */
 static void options(int64_t delay_ms, int64_t keep)
 {
     EXPECT(hk_option_store(HK_OPT_PURGE_DELAY_MS, delay_ms));
@@ -108,34 +109,150 @@ static void purge_now_keeps_what_it_is_told(void **state)
     unit_passes(purge_but_keep, NULL);
 }
 
+/* The end of a slow path: at most one call of the system, of at most 2 MiB. Returns what it gave back. */
+static size_t tick(void)
+{
+    uint64_t calls = fake_os_count(FAKE_PURGE), before = hk_purge_total();
+    size_t logged = fake_os_purges();
+    errno = 4321;
+    hk_purge_tick();
+    EXPECT(errno == 4321);
+    EXPECT(fake_os_count(FAKE_PURGE) <= calls + 1);
+    EXPECT(fake_os_purges() == logged || fake_os_purge(logged).size <= 2 * HK_MIB);
+    EXPECT(hk_single_threaded());
+    return (size_t)(hk_purge_total() - before);
+}
+
+/* ---- more than the allowance ---- */
+
+static void allow(void *arg)
+{
+    (void)arg;
+    bool zero;
+    options(500, 3 * HK_MIB);
+    EXPECT(hk_purge_allowance() == 10 * HK_MIB); /* a small heap */
+    char *run = hk_arena_take(30 * HK_MIB / HK_PAGE, HK_PAGE, &zero);
+    EXPECT(run != NULL && hk_purge_allowance() == 18 * HK_MIB); /* half of a large one: of runs, */
+    work(40, 1);
+    void *block[32];
+    EXPECT(hk_heap_take(heap, KIB, &block[31], 32) == 32);
+    size_t slabs = *&hk_pool_owned;
+    EXPECT(slabs >= 1 &&
+           slabs <= 41); /* and of slabs that are owned; those of their SuperSlab that are not do not count */
+    EXPECT(hk_purge_allowance() == 18 * HK_MIB + slabs * HK_SLAB_SIZE / 2);
+    EXPECT(hk_arena_give(run) && hk_purge_allowance() == 10 * HK_MIB);
+}
+
+static void what_may_be_free_follows_what_is_live(void **state)
+{
+    (void)state;
+    unit_passes(allow, NULL);
+}
+
+static void tick_beyond(void *arg)
+{
+    (void)arg;
+    options(3600000, HK_MIB);
+    make_empty_between(200);
+    make_free_run(10 * HK_MIB);
+    size_t free_bytes = hk_purge_free_bytes(), given;
+    EXPECT(free_bytes > 20 * HK_MIB);
+    unsigned ticks = 0;
+    for (; hk_purge_free_bytes() > hk_purge_allowance(); ticks++) {
+        given = tick();
+        EXPECT(given >= HK_SLAB_SIZE && given <= 2 * HK_MIB);
+    }
+    EXPECT(ticks >= (free_bytes - hk_purge_allowance()) / (2 * HK_MIB));
+    size_t left = hk_purge_free_bytes();
+    EXPECT(left > 6 * HK_MIB || !HK_HOT_SPAN); /* the last piece may have been a long one */
+    for (unsigned i = 0; i < 10; i++)
+        tick();
+    EXPECT(!HK_HOT_SPAN || hk_purge_free_bytes() == left); /* the rest is young */
+    EXPECT(hk_arena_check() && hk_pool_check());
+}
+
+static void what_is_beyond_goes_at_once_in_pieces(void **state)
+{
+    (void)state;
+    unit_passes(tick_beyond, NULL);
+}
+
+/* A burst that is freed block by block is bounded at its end, whatever is called later. */
+static void free_much(void *arg)
+{
+    static char *run[200];
+    bool zero;
+    size_t size = *(size_t *)arg;
+    for (unsigned i = 0; i < 200; i++) {
+        run[i] = hk_arena_take(size / HK_PAGE, HK_PAGE, &zero);
+        EXPECT(run[i] != NULL);
+        memset(run[i], 1, size);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        EXPECT(hk_arena_give(run[i * 77 % 200]));
+        tick();
+    }
+    EXPECT(hk_purge_free_bytes() <= hk_purge_allowance() + 2 * size);
+}
+
+static void a_burst_leaves_no_more_than_is_allowed(void **state)
+{
+    (void)state;
+    size_t sizes[] = {128 * HK_KIB, 512 * HK_KIB, HK_MIB};
+    for (unsigned i = 0; i < HK_COUNT(sizes); i++)
+        unit_passes(free_much, &sizes[i]);
+}
+
+static void end_with_much(void *arg)
+{
+    (void)arg;
+    options(3600000, HK_MIB);
+    make_empty_between(200);
+    make_free_run(10 * HK_MIB);
+    hk_purge_end_thread();
+    size_t left = hk_purge_free_bytes();
+    EXPECT(left <= hk_purge_allowance() && (left > 6 * HK_MIB || !HK_HOT_SPAN));
+    for (size_t i = 0; i < fake_os_purges(); i++)
+        EXPECT(fake_os_purge(i).size <= 2 * HK_MIB);
+    uint64_t calls = fake_os_count(FAKE_PURGE);
+    hk_purge_end_thread();
+    EXPECT(fake_os_count(FAKE_PURGE) == calls || !HK_HOT_SPAN); /* it is within what is allowed */
+}
+
+static void the_end_of_a_thread_gives_all_that_is_beyond(void **state)
+{
+    (void)state;
+    unit_passes(end_with_much, NULL);
+}
+
+/* ---- old memory ---- */
+
 static void tick_in_time(void *arg)
 {
     (void)arg;
     options(1000, HK_MIB);
-    make_empty(33);
-    make_free_run(2 * HK_MIB);
+    make_empty(81);
     size_t free_bytes = hk_purge_free_bytes();
-    EXPECT(free_bytes == 32 * HK_SLAB_SIZE + 2 * HK_MIB);
-    errno = 4321;
-    hk_purge_tick(); /* nothing is due, but a run that must not stay */
-    size_t after = HK_HOT_SPAN ? free_bytes : 32 * HK_SLAB_SIZE;
-    EXPECT(hk_purge_free_bytes() == after && fake_os_count(FAKE_PURGE) == !HK_HOT_SPAN);
-    fake_os_travel(999);
-    hk_purge_tick();
-    EXPECT(hk_purge_free_bytes() == after);
-    fake_os_travel(1);
-    hk_purge_tick(); /* due, but the last look was a moment ago */
-    EXPECT(hk_purge_free_bytes() == after);
-    fake_os_travel(500);
-    hk_purge_tick();
-    EXPECT(hk_purge_free_bytes() <= HK_MIB);
+    EXPECT(free_bytes == 80 * HK_SLAB_SIZE && free_bytes <= hk_purge_allowance());
+    EXPECT(tick() == 0 && fake_os_count(FAKE_PURGE) == 0);
+    fake_os_travel(900);
+    EXPECT(tick() == 0);
+    fake_os_travel(100);
+    EXPECT(tick() == 0 && fake_os_count(FAKE_PURGE) == 0); /* due, but the last look was a moment ago */
+    fake_os_travel(150);
+    EXPECT(tick() > 0); /* a quarter of the delay ago; and as long as there is more, */
+    EXPECT(tick() > 0); /* the next call goes on */
+    for (unsigned i = 0; i < 10; i++)
+        tick();
+    EXPECT(hk_purge_free_bytes() <= HK_MIB && hk_purge_free_bytes() > HK_MIB - HK_SLAB_SIZE);
     EXPECT(hk_purge_total() == free_bytes - hk_purge_free_bytes());
-    EXPECT(errno == 4321);
 }
 
-static void ticks_purge_what_was_free_for_the_delay(void **state)
+static void old_memory_goes_back_beyond_what_is_kept(void **state)
 {
     (void)state;
+    if (!HK_HOT_SPAN || !HK_SS_ARENA)
+        skip(); /* runs do not grow old, idle SuperSlabs are unmapped */
     unit_passes(tick_in_time, NULL);
 }
 
@@ -147,9 +264,9 @@ static void tick_below_keep(void *arg)
     make_free_run(2 * HK_MIB);
     for (unsigned i = 0; i < 10; i++) {
         fake_os_travel(1000);
-        hk_purge_tick();
+        tick();
     }
-    EXPECT(fake_os_count(FAKE_PURGE) == !HK_HOT_SPAN);
+    EXPECT(fake_os_count(FAKE_PURGE) == 0 || !HK_HOT_SPAN);
     EXPECT(hk_purge_free_bytes() == 16 * HK_SLAB_SIZE + (HK_HOT_SPAN ? 2 * HK_MIB : 0));
 }
 
@@ -167,11 +284,12 @@ static void tick_while_working(void *arg)
     for (unsigned i = 0; i < 50; i++) {
         make_empty(20);
         fake_os_travel(100);
-        hk_purge_tick();
+        tick();
     }
     EXPECT(fake_os_count(FAKE_PURGE) == 0);
     fake_os_travel(1000);
-    hk_purge_tick();
+    tick(); /* below the active slab, */
+    tick(); /* and above it */
     EXPECT(hk_pool_empty_bytes() == 0);
 }
 
@@ -183,6 +301,8 @@ static void what_is_in_use_is_not_purged(void **state)
     unit_passes(tick_while_working, NULL);
 }
 
+/* ---- a system that refuses ---- */
+
 static void tick_refused(void *arg)
 {
     (void)arg;
@@ -190,12 +310,13 @@ static void tick_refused(void *arg)
     make_empty(10);
     fake_os_fail_from(FAKE_PURGE, 1);
     fake_os_travel(200);
-    hk_purge_tick();
+    tick();
     EXPECT(hk_pool_empty_bytes() == 9 * HK_SLAB_SIZE && hk_purge_total() == 0);
     EXPECT(hk_purge_now(0) == (HK_SS_ARENA ? 0 : 10 * HK_SLAB_SIZE)); /* an unmap is not refused */
     fake_os_recover();
     make_empty(10);
     EXPECT(hk_arena_check() && hk_pool_check());
+    fake_os_travel(1);
     EXPECT(hk_purge_now(0) == (HK_EMPTY_REUSE || !HK_SS_ARENA ? 10 : 20) * HK_SLAB_SIZE);
 }
 
@@ -205,7 +326,68 @@ static void a_system_that_refuses_harms_nothing(void **state)
     unit_passes(tick_refused, NULL);
 }
 
-/* ---- the helper ---- */
+static void tick_refused_often(void *arg)
+{
+    (void)arg;
+    options(500, HK_MIB);
+    fake_os_fail_from(FAKE_PURGE, 1);
+    bool zero;
+    char *more = hk_arena_take(3 * HK_MIB / HK_PAGE, HK_PAGE, &zero);
+    EXPECT(more != NULL);
+    make_free_run(30 * HK_MIB);
+    for (unsigned i = 0; i < 100; i++)
+        EXPECT(tick() == 0);
+    EXPECT(fake_os_count(FAKE_PURGE) == 1); /* not in every call */
+    fake_os_travel(500);
+    tick();
+    tick();
+    EXPECT(fake_os_count(FAKE_PURGE) == 2); /* but after the delay, */
+    EXPECT(hk_arena_give(more));
+    tick();
+    tick();
+    EXPECT(fake_os_count(FAKE_PURGE) == 3); /* or when much more is free */
+    fake_os_recover();
+    fake_os_travel(500);
+    for (unsigned i = 0; i < 300; i++)
+        tick();
+    EXPECT(hk_purge_free_bytes() <= hk_purge_allowance());
+}
+
+static void a_refusal_is_not_asked_for_in_every_call(void **state)
+{
+    (void)state;
+    unit_passes(tick_refused_often, NULL);
+}
+
+/* ---- on behalf of threads that sleep ---- */
+
+/* Another heap's slabs: half of what was live goes, and what waits for that heap goes too. */
+static void free_for_a_sleeper(void *arg)
+{
+    (void)arg;
+    static void *blocks[400][32];
+    options(3600000, 0);
+    work(1, 0); /* makes a heap of this thread */
+    struct hk_heap *sleeper = hk_meta_alloc(sizeof *sleeper);
+    EXPECT(sleeper != NULL);
+    hk_heap_begin(sleeper);
+    for (unsigned i = 0; i < 400; i++)
+        EXPECT(hk_heap_take(sleeper, KIB, &blocks[i][31], 32) == 32);
+    tick(); /* sees what is live */
+    for (unsigned i = 0; i < 400; i++) {
+        hk_heap_give(heap, blocks[i], 32);
+        tick();
+    }
+    EXPECT(sleeper->slabs <= 2 * HK_MIB / HK_SLAB_SIZE + 4 * HK_MIB / HK_SLAB_SIZE);
+}
+
+static void what_waits_for_a_sleeper_is_swept(void **state)
+{
+    (void)state;
+    unit_passes(free_for_a_sleeper, NULL);
+}
+
+/* ---- the thread ---- */
 
 static bool wait_until_at_most(size_t bytes)
 {
@@ -220,84 +402,91 @@ static void sleep_with_much(void *arg)
 {
     (void)arg;
     options(40, HK_MIB);
-    hk_purge_allow_helper(true);
-    make_empty_between(300);
-    EXPECT(hk_purge_free_bytes() > 13 * HK_MIB);
-    EXPECT(hk_single_threaded());
-    hk_purge_tick();
+    EXPECT(hk_option_store(HK_OPT_PURGE_THREAD, 1));
+    hk_purge_start();
     EXPECT(!hk_single_threaded());
-    EXPECT(wait_until_at_most(HK_MIB)); /* nobody else does anything */
-    hk_purge_allow_helper(false);
-    EXPECT(hk_purge_free_bytes() <= HK_MIB);
-    make_empty_between(300); /* no second helper now */
-    fake_os_travel(10);
+    for (unsigned round = 0; round < 2; round++) {
+        make_empty_between(300);
+        EXPECT(hk_purge_free_bytes() > 13 * HK_MIB);
+        hk_purge_tick();
+        EXPECT(wait_until_at_most(HK_MIB)); /* nobody else does anything */
+        usleep(60000);                      /* it rests, and is woken again */
+    }
+    hk_purge_stop();
+    make_empty_between(300);
+    uint64_t calls = fake_os_count(FAKE_PURGE);
     hk_purge_tick();
-    usleep(100000);
-    EXPECT(hk_purge_free_bytes() > 13 * HK_MIB);
+    EXPECT(fake_os_count(FAKE_PURGE) == calls + 1); /* slow paths give back again */
 }
 
-static void a_helper_gives_back_while_the_program_sleeps(void **state)
+static void a_thread_gives_back_while_the_program_sleeps(void **state)
 {
     (void)state;
     unit_passes(sleep_with_much, NULL);
 }
 
-static void start_helper_twice(void *arg)
+static void tick_beside_thread(void *arg)
+{
+    (void)arg;
+    options(3600000, HK_MIB);
+    EXPECT(hk_option_store(HK_OPT_PURGE_THREAD, 1));
+    hk_purge_start();
+    make_empty_between(300);
+    for (unsigned i = 0; i < 10; i++)
+        hk_purge_tick();
+    hk_purge_end_thread();
+    EXPECT(fake_os_count(FAKE_PURGE) == 0 || !HK_HOT_SPAN); /* that is the thread's business now */
+    hk_purge_stop();
+}
+
+static void slow_paths_leave_it_to_the_thread(void **state)
+{
+    (void)state;
+    unit_passes(tick_beside_thread, NULL);
+}
+
+/* In the child only the calling thread exists. */
+static void fork_beside_thread(void *arg)
 {
     (void)arg;
     options(40, HK_MIB);
-    hk_purge_allow_helper(true);
-    for (unsigned round = 0; round < 2; round++) {
+    EXPECT(hk_option_store(HK_OPT_PURGE_THREAD, 1));
+    hk_purge_start();
+    pid_t pid = fork();
+    EXPECT(pid >= 0);
+    if (pid == 0) {
+        hk_purge_fork_child();
         make_empty_between(300);
         hk_purge_tick();
-        EXPECT(wait_until_at_most(HK_MIB));
-        usleep(60000); /* it has nothing to do and ends */
+        _exit(wait_until_at_most(HK_MIB) ? 0 : 1);
     }
+    int status;
+    EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-static void a_helper_that_ended_is_started_again(void **state)
+static void a_child_has_a_thread_of_its_own(void **state)
 {
     (void)state;
-    unit_passes(start_helper_twice, NULL);
+    unit_passes(fork_beside_thread, NULL);
 }
 
-static void sleep_with_little(void *arg)
+static void start_without_option(void *arg)
 {
     (void)arg;
-    options(40, HK_MIB);
-    hk_purge_allow_helper(true);
-    make_free_run(10 * HK_MIB);
-    EXPECT(hk_purge_free_bytes() == 10 * HK_MIB);
-    hk_purge_tick();
-    EXPECT(hk_single_threaded());
-}
-
-static void who_frees_little_stays_single_threaded(void **state)
-{
-    (void)state;
-    unit_passes(sleep_with_little, NULL);
-}
-
-static void tick_without_permission(void *arg)
-{
-    (void)arg;
+    hk_purge_start();
     make_empty_between(400);
-    hk_purge_tick();
-    EXPECT(hk_single_threaded()); /* before the start of the program */
-    hk_purge_allow_helper(true);
-    hk_gate_close(NULL);
-    hk_purge_tick();
-    EXPECT(hk_single_threaded()); /* inside fork */
-    hk_gate_open(NULL);
+    make_free_run(20 * HK_MIB);
+    for (unsigned i = 0; i < 50; i++)
+        tick(); /* sees that there is no other thread */
     hk_purge_fork_child();
-    hk_purge_tick();
-    EXPECT(!hk_single_threaded());
+    EXPECT(hk_single_threaded());
+    hk_purge_stop();
 }
 
-static void no_helper_before_the_start_or_inside_fork(void **state)
+static void there_is_no_thread_by_default(void **state)
 {
     (void)state;
-    unit_passes(tick_without_permission, NULL);
+    unit_passes(start_without_option, NULL);
 }
 
 int main(void)
@@ -305,14 +494,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(purge_now_gives_everything_back),
         cmocka_unit_test(purge_now_keeps_what_it_is_told),
-        cmocka_unit_test(ticks_purge_what_was_free_for_the_delay),
+        cmocka_unit_test(what_may_be_free_follows_what_is_live),
+        cmocka_unit_test(what_is_beyond_goes_at_once_in_pieces),
+        cmocka_unit_test(a_burst_leaves_no_more_than_is_allowed),
+        cmocka_unit_test(the_end_of_a_thread_gives_all_that_is_beyond),
+        cmocka_unit_test(old_memory_goes_back_beyond_what_is_kept),
         cmocka_unit_test(what_is_kept_is_never_purged),
         cmocka_unit_test(what_is_in_use_is_not_purged),
         cmocka_unit_test(a_system_that_refuses_harms_nothing),
-        cmocka_unit_test(a_helper_gives_back_while_the_program_sleeps),
-        cmocka_unit_test(a_helper_that_ended_is_started_again),
-        cmocka_unit_test(who_frees_little_stays_single_threaded),
-        cmocka_unit_test(no_helper_before_the_start_or_inside_fork),
+        cmocka_unit_test(a_refusal_is_not_asked_for_in_every_call),
+        cmocka_unit_test(what_waits_for_a_sleeper_is_swept),
+        cmocka_unit_test(a_thread_gives_back_while_the_program_sleeps),
+        cmocka_unit_test(slow_paths_leave_it_to_the_thread),
+        cmocka_unit_test(a_child_has_a_thread_of_its_own),
+        cmocka_unit_test(there_is_no_thread_by_default),
     };
     return cmocka_run_group_tests_name("purge", tests, NULL, NULL);
 }

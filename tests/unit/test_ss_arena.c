@@ -345,10 +345,10 @@ static void work_refused(void *arg)
         EXPECT(run[i] == NULL || hk_arena_give(run[i]));
     bool happened = fake_os_failures() != 0;
     EXPECT(hk_arena_check());
-    hk_arena_purge(0, 0, 0);
+    purge_runs(0, 0, 0);
     work(50, 100, true);
     fake_os_recover();
-    hk_arena_purge(0, 0, 0);
+    purge_runs(0, 0, 0);
     work(50, 100, false);
     EXPECT(fake_os_misaligned() == 0);
     _exit(happened ? 0 : 3);
@@ -426,7 +426,7 @@ static void *churn(void *arg)
             run[at][0] = run[at][pages[at] * HK_PAGE - 1] = (char)(uintptr_t)arg;
         }
         if (i % 200 == 0)
-            hk_arena_purge(0, 0, i * HK_KIB);
+            purge_runs(0, 0, i * HK_KIB);
     }
     for (unsigned at = 0; at < 30; at++)
         EXPECT(run[at] == NULL || hk_arena_give(run[at]));

@@ -108,7 +108,7 @@ static void purge_all(void *arg)
     }
     for (unsigned i = 0; i < 8; i++)
         EXPECT(hk_arena_give(run[0][i]) && hk_arena_give(run[1][i]));
-    EXPECT(hk_arena_purge(0, 0, 0) == 2 * 8 * 8 * HK_PAGE);
+    EXPECT(purge_runs(0, 0, 0) == 2 * 8 * 8 * HK_PAGE);
     for (unsigned i = 0; i < 8; i++)
         EXPECT(fake_os_was_purged(run[0][i]) && fake_os_was_purged(run[1][i]));
     EXPECT(hk_arena_check() && hk_arena_dirty() == 0);

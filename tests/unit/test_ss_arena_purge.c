@@ -26,7 +26,7 @@ static void make_holes(char **hole, unsigned count, size_t pages)
 static size_t purge(uint32_t delay_ms, size_t keep)
 {
     size_t dirty = hk_arena_dirty();
-    size_t given = hk_arena_purge(hk_os_now_ms(), delay_ms, keep);
+    size_t given = purge_runs(hk_os_now_ms(), delay_ms, keep);
     EXPECT(hk_arena_dirty() == dirty - given);
     EXPECT(hk_arena_check());
     return given;
@@ -202,6 +202,136 @@ static void purges_follow_the_model(void **state)
         unit_passes(purge_at_random, &pages[i]);
 }
 
+/* ---- pieces ---- */
+
+/* A run of `bytes`, dirty all over, between two live pages. */
+static char *make_run(size_t bytes)
+{
+    bool zero;
+    EXPECT(hk_arena_take(1, HK_SUPERSLAB_SIZE, &zero) != NULL);
+    char *run = hk_arena_take(bytes / HK_PAGE, HK_PAGE, &zero);
+    EXPECT(run != NULL && hk_arena_take(1, HK_PAGE, &zero) != NULL);
+    memset(run, 7, bytes);
+    EXPECT(hk_arena_give(run));
+    return run;
+}
+
+static void purge_pieces(void *arg)
+{
+    (void)arg;
+    bool refused = false;
+    size_t size = 9 * HK_MIB, given;
+    char *run = make_run(size), *above = run + size;
+    for (size_t left = size; left > 0; left -= given) {
+        uint64_t calls = fake_os_count(FAKE_PURGE);
+        given = hk_arena_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, &refused);
+        EXPECT(given > 0 && given <= HK_PURGE_MOST && fake_os_count(FAKE_PURGE) == calls + 1);
+        EXPECT(hk_arena_dirty() == left - given && hk_arena_check());
+        struct fake_purge last = fake_os_purge(fake_os_purges() - 1);
+        EXPECT(last.size == given && last.start >= run && last.start < run + size);
+        /* from the high end, a little out of order where the run's ends make short pieces */
+        EXPECT(last.start + last.size == above || left <= HK_PURGE_MOST ||
+               last.start + last.size > above - HK_PURGE_MOST);
+        above = last.start < above ? last.start : above;
+    }
+    EXPECT(!refused && hk_arena_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, &refused) == 0);
+}
+
+static void a_long_run_goes_in_pieces_from_its_high_end(void **state)
+{
+    (void)state;
+    unit_passes(purge_pieces, NULL);
+}
+
+static void purge_less(void *arg)
+{
+    (void)arg;
+    bool refused = false;
+    make_run(4 * HK_MIB);
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, 10 * HK_PAGE, &refused) == 10 * HK_PAGE);
+    EXPECT(fake_os_purge(0).size == 10 * HK_PAGE);
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, 1, &refused) == HK_PAGE && hk_arena_check());
+}
+
+static void a_piece_is_no_longer_than_is_asked_for(void **state)
+{
+    (void)state;
+    unit_passes(purge_less, NULL);
+}
+
+/* The rest of a run keeps its age. */
+static void purge_old_pieces(void *arg)
+{
+    (void)arg;
+    make_run(6 * HK_MIB);
+    fake_os_travel(500);
+    EXPECT(purge(500, 0) == 6 * HK_MIB);
+    EXPECT(fake_os_purges() >= 3);
+}
+
+static void what_is_left_of_a_run_is_as_old_as_it_was(void **state)
+{
+    (void)state;
+    unit_passes(purge_old_pieces, NULL);
+}
+
+static size_t mapped_before;
+static char *taken;
+
+static void take_meanwhile(void)
+{
+    bool zero;
+    fake_os_during_purge(NULL);
+    taken = hk_arena_take(5 * HK_MIB / HK_PAGE, HK_PAGE, &zero);
+    EXPECT(taken != NULL && !zero && taken[0] == 7);
+    EXPECT(hk_arena_check() && hk_arena_mapped() == mapped_before);
+    memset(taken, 8, 5 * HK_MIB);
+}
+
+static void allocate_during_purge(void *arg)
+{
+    (void)arg;
+    bool refused = false;
+    char *run = make_run(9 * HK_MIB);
+    mapped_before = hk_arena_mapped();
+    fake_os_during_purge(take_meanwhile);
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, &refused) > 0);
+    EXPECT(taken >= run && taken + 5 * HK_MIB <= run + 9 * HK_MIB); /* from what is being purged otherwise */
+    for (size_t i = 0; i < 5 * HK_MIB; i++)
+        EXPECT(taken[i] == 8);
+    EXPECT(hk_arena_check());
+}
+
+static void others_may_take_from_the_rest_of_a_run(void **state)
+{
+    (void)state;
+    unit_passes(allocate_during_purge, NULL);
+}
+
+/* Of many holes the long ones go first, and clean ones are not in the way. */
+static void purge_largest(void *arg)
+{
+    (void)arg;
+    bool refused = false;
+    static char *hole[600];
+    make_holes(hole, 600, 4);
+    EXPECT(purge(0, 0) == 2400 * HK_PAGE);
+    bool zero;
+    char *small = hk_arena_take(2, HK_PAGE, &zero), *large = hk_arena_take(300, HK_PAGE, &zero);
+    EXPECT(small != NULL && large != NULL && hk_arena_take(1000, HK_PAGE, &zero) != NULL);
+    EXPECT(hk_arena_give(small) && hk_arena_give(large));
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, &refused) == 300 * HK_PAGE);
+    EXPECT(fake_os_was_purged(large));
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, &refused) == 2 * HK_PAGE);
+    EXPECT(hk_arena_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, &refused) == 0 && hk_arena_dirty() == 0);
+}
+
+static void long_runs_come_first(void **state)
+{
+    (void)state;
+    unit_passes(purge_largest, NULL);
+}
+
 /* With kernel pages of 64 KiB only whole ones go back, but all of those do. */
 static void purge_large_pages(void *arg)
 {
@@ -261,6 +391,11 @@ int main(void)
         cmocka_unit_test(refused_ranges_stay_dirty_and_wait),
         cmocka_unit_test(one_refusal_harms_no_other_run),
         cmocka_unit_test(purges_follow_the_model),
+        cmocka_unit_test(a_long_run_goes_in_pieces_from_its_high_end),
+        cmocka_unit_test(a_piece_is_no_longer_than_is_asked_for),
+        cmocka_unit_test(what_is_left_of_a_run_is_as_old_as_it_was),
+        cmocka_unit_test(others_may_take_from_the_rest_of_a_run),
+        cmocka_unit_test(long_runs_come_first),
         cmocka_unit_test(all_whole_large_pages_go_back),
         cmocka_unit_test(superslabs_bring_their_clean_slabs_back),
     };
