@@ -25,7 +25,10 @@ NOTES = {
     'TINY_FRONT_METRICS': 'Hits and misses are counted with `-Dtelemetry=enabled` only. The page of `HAKMEM_STATS=1` has '
                           'the table too.',
     'SHARED_POOL_STAGE_STATS': 'The page of `HAKMEM_STATS=1` has the table too.',
-    'PURGE_DELAY_MS': 'With 0 free memory is given back by the next slow path that looks.',
+    'PURGE_DELAY_MS': 'With 0 calls that free give back all beyond `MIN_KEEP`, 2 MiB at most in each. More than 7 MiB '
+                      'beyond that, or half of what is live, goes back whatever its age; see [idle memory](idle.md).',
+    'PURGE_THREAD': 'Read at the start. The process then has a second thread from its start on, and so has each child '
+                    'of a fork; see [idle memory](idle.md).',
     'FRONT_BYTES': 'Or an eighth of the slabs that the thread owns (8 KiB for each), whichever is more; see '
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
     'FRONT_V2_CAP': 'Each class also has a limit of its own: 256 blocks up to 128 bytes, 128 up to 256, 64 up to 512, above that 32 KiB; Mid classes 16 blocks.',

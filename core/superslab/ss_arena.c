@@ -71,12 +71,6 @@ static unsigned next_bin(const struct bins *b, unsigned bin)
     return (unsigned)hk_bits_find(b->filled, bin, BINS, true);
 }
 
-/* The stamp of two parts of a run together, of which one has the kind of this page. */
-static uint32_t younger(uint32_t stamp, const struct page *p)
-{
-    return kind_of(p) != PAGE_FREE_CLEAN && (int32_t)(p->stamp - stamp) > 0 ? p->stamp : stamp;
-}
-
 /* A clean run beside a dirty one makes a dirty one: what is dirty in it is in the bits. */
 uint32_t hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
 {
@@ -188,14 +182,6 @@ static bool within_limit(size_t more)
 {
     size_t limit = (size_t)hk_opt(HK_OPT_MEMORY_LIMIT);
     return limit == 0 || hk_load_relaxed(&hk_arenas.live) + hk_load_relaxed(&hk_arenas.charged) + more <= limit;
-}
-
-/* So many pages more of that kind are live, or with a negative number less. */
-static void count_live(enum page_kind kind, size_t pages)
-{
-    hk_add_relaxed(&hk_arenas.live, pages * HK_PAGE);
-    if (kind == PAGE_RUN)
-        hk_add_relaxed(&hk_arena_run_pages, pages);
 }
 
 /* A live run of that kind from an arena of the node, if need be a new one, its dirty bits untouched yet; NO_PAGE: no

@@ -139,6 +139,20 @@ static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)
     p->word = pages << 4 | (uint32_t)kind;
 }
 
+/* The stamp of two parts of a run together, of which this page begins one. */
+static inline uint32_t younger(uint32_t stamp, const struct page *p)
+{
+    return kind_of(p) != PAGE_FREE_CLEAN && (int32_t)(p->stamp - stamp) > 0 ? p->stamp : stamp;
+}
+
+/* So many pages more of that kind are live, or with a negative number less. */
+static inline void count_live(enum page_kind kind, size_t pages)
+{
+    hk_add_relaxed(&hk_arenas.live, pages * HK_PAGE);
+    if (kind == PAGE_RUN)
+        hk_add_relaxed(&hk_arena_run_pages, pages);
+}
+
 /* Adds an arena of a node with room for `pages`; false when the system refuses. (ss_arena_grow.c) */
 bool hk_arena_grow(size_t pages, unsigned node);
 

@@ -7,15 +7,15 @@
 #include "os/os.h"
 #include "superslab/ss_arena_priv.h"
 
-/* Runs that one call looks at. */
+/* Runs that one call looks at, and those of them that have something to purge; parts of a run that are compared. */
 #define LOOK 256
-
-/* Parts of a run that are compared. */
+#define COMPARE 8
 #define PARTS 8
 
 struct piece {
     uint32_t run; /* that it is in, or NO_PAGE: there is none */
     uint32_t ref, pages, stamp;
+    size_t dirty; /* pages */
 };
 
 /* The pages [low, high) of a free run that one piece may have, `last` being the highest dirty one: those in its unit
@@ -27,16 +27,16 @@ static void find_part(size_t first, size_t end, size_t last, size_t *low, size_t
     *high = whole ? end : hk_min(hk_align_down(last, UNIT_PAGES) + UNIT_PAGES, end);
 }
 
-/* The fullest of the first few parts from the high end of a free run. Whole kernel pages; clean ones go along. False:
- * no whole kernel page is dirty. */
-static bool find_top(uint32_t ref, size_t most, struct piece *piece)
+/* The fullest of the first few parts from the high end of a free run. Whole kernel pages; clean ones go along. Without
+ * dirty pages: no whole kernel page of the run is dirty. */
+static struct piece find_top(uint32_t ref, size_t most)
 {
     struct arena *a = arena_of(ref);
-    size_t unit = hk_os_page_size() / HK_PAGE, number = number_of(ref), fullest = 0, low, high;
+    struct piece best = {NO_PAGE, 0, 0, 0, 0};
+    size_t unit = hk_os_page_size() / HK_PAGE, number = number_of(ref), low, high;
     size_t first = hk_align_up(number, unit);
     size_t end = hk_align_down(hk_min(number + pages_of(page_of(ref)), a->ready), unit);
-    most = hk_align_up((most + HK_PAGE - 1) / HK_PAGE, unit);
-    for (unsigned i = 0; i < PARTS && first < end && fullest < most; i++, end = low) {
+    for (unsigned i = 0; i < PARTS && first < end && best.dirty < most; i++, end = low) {
         size_t last = hk_bits_find_last(a->dirty, first, end, true);
         if (last == end)
             break;
@@ -46,11 +46,11 @@ static bool find_top(uint32_t ref, size_t most, struct piece *piece)
             low = high - hk_min(high - low, most);
         }
         size_t dirty = hk_bits_count(a->dirty, low, high - low);
-        if (dirty > fullest)
-            *piece = (struct piece){ref, ref + (uint32_t)(low - number), (uint32_t)(high - low), page_of(ref)->stamp};
-        fullest = hk_max(fullest, dirty);
+        if (dirty > best.dirty)
+            best =
+                (struct piece){ref, ref + (uint32_t)(low - number), (uint32_t)(high - low), page_of(ref)->stamp, dirty};
     }
-    return fullest != 0;
+    return best;
 }
 
 /* What was refused is asked for again later only, even by who does not want to wait. */
@@ -59,31 +59,56 @@ static bool is_due(const struct page *p, uint32_t now, uint32_t delay_ms)
     return now - p->stamp >= (kind_of(p) == PAGE_FREE ? delay_ms : hk_max(delay_ms, 1));
 }
 
-/* Runs of which no whole kernel page is dirty leave the way: they are no longer among those to purge. */
-static void choose(struct arena_node *n, uint32_t now, uint32_t delay_ms, size_t most, struct piece *piece)
+/* Runs that a search has come by. */
+struct search {
+    uint32_t now, delay_ms;
+    size_t most; /* pages of a piece */
+    unsigned looked, compared;
+    struct piece best;
+};
+
+static bool is_over(const struct search *s)
 {
-    unsigned looked = 0;
-    for (size_t bin = hk_bits_find_last(n->dirty.filled, 0, BINS, true); bin < BINS;) {
-        for (uint32_t ref = n->dirty.bin[bin], next; ref != NO_PAGE && looked < LOOK; ref = next, looked++) {
-            struct page *p = page_of(ref);
-            next = p->next;
-            if (!is_due(p, now, delay_ms))
-                continue;
-            if (find_top(ref, most, piece))
-                return;
-            hk_arena_unlink(ref);
-            hk_arena_link(ref, pages_of(p), PAGE_FREE_EDGES, p->stamp);
+    return s->looked == LOOK || s->compared == COMPARE || s->best.dirty >= s->most;
+}
+
+/* Runs of which no whole kernel page is dirty leave the way: they are no longer among those to purge. */
+static void look_at(struct search *s, uint32_t ref)
+{
+    struct page *p = page_of(ref);
+    s->looked++;
+    if (!is_due(p, s->now, s->delay_ms))
+        return;
+    struct piece piece = find_top(ref, s->most);
+    s->compared += piece.dirty != 0;
+    if (piece.dirty > s->best.dirty)
+        s->best = piece;
+    if (piece.dirty != 0)
+        return;
+    hk_arena_unlink(ref);
+    hk_arena_link(ref, pages_of(p), PAGE_FREE_EDGES, p->stamp);
+}
+
+/* The fullest piece of the first few runs, from the longest down. */
+static void search_node(struct search *s, const struct bins *b)
+{
+    size_t below = BINS, bin;
+    while (!is_over(s) && (bin = hk_bits_find_last(b->filled, 0, below, true)) < below) {
+        for (uint32_t ref = b->bin[bin], next; ref != NO_PAGE && !is_over(s); ref = next) {
+            next = page_of(ref)->next;
+            look_at(s, ref);
         }
-        size_t below = looked < LOOK ? hk_bits_find_last(n->dirty.filled, 0, bin, true) : bin;
-        bin = below < bin ? below : BINS;
+        below = bin;
     }
 }
 
 static struct piece take_piece(uint32_t now, uint32_t delay_ms, size_t most)
 {
-    struct piece piece = {NO_PAGE, 0, 0, 0};
-    for (unsigned node = 0; node < hk_numa_nodes() && piece.run == NO_PAGE; node++)
-        choose(&hk_arenas.node[node], now, delay_ms, most, &piece);
+    size_t unit = hk_os_page_size() / HK_PAGE;
+    struct search s = {now, delay_ms, hk_align_up((most + HK_PAGE - 1) / HK_PAGE, unit), 0, 0, {NO_PAGE, 0, 0, 0, 0}};
+    for (unsigned node = 0; node < hk_numa_nodes() && !is_over(&s); node++)
+        search_node(&s, &hk_arenas.node[node].dirty);
+    struct piece piece = s.best;
     if (piece.run != NO_PAGE) {
         hk_arena_cut(piece.run, piece.ref, piece.pages);
         set_page(page_of(piece.ref), piece.pages, PAGE_PURGING);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * After a burst a helper may be giving memory back. Forks, and calls that signal every thread (setuid), go on
- * meanwhile; children allocate, start threads and make a burst of their own.
+ * Run with HAKMEM_PURGE_THREAD=1: after a burst that thread is giving memory back. Forks, and calls that signal every
+ * thread (setuid), go on meanwhile; children allocate, start threads and make a burst of their own, and have such a
+ * thread too.
  */
 #include "check.h"
 #include "pattern.h"
@@ -39,6 +40,7 @@ static void *small_work(void *argument)
 static void child(int number)
 {
     alarm(30);
+    CHECK(proc_threads() == 2);
     small_work(NULL);
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, small_work, NULL) == 0);
@@ -51,6 +53,7 @@ static void child(int number)
 int main(void)
 {
     check_watchdog(150);
+    CHECKF(proc_threads() == 2, "there is no thread: this test wants HAKMEM_PURGE_THREAD=1");
     for (int round = 0; round < 2; round++) {
         burst(BLOCKS);
         for (int i = 0; i < 100; i++) {

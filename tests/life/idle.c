@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * idle MIB in-order|random|other|ended [MS]: a burst of mixed small blocks (16 to 1024 bytes), all freed, and then
- * every thread blocks in read(). MS milliseconds later (2000) the process, watched from outside, is within 16 MiB of
- * its size before the burst.
+ * idle MIB SIZES ORDER AFTER BURSTS BOUND [MS]: bursts of blocks, all freed, and then every thread blocks in read(). MS
+ * milliseconds later (2000) the process, watched from outside, has at most so much more than before the first burst.
  *
- *   in-order  freed by the thread that made them, oldest first
- *   random    the same, in random order
- *   other     freed by another thread while the first sleeps in read()
- *   ended     freed by another thread after the first has ended
+ *   SIZES  small   16 bytes to 1 KiB
+ *          mid     1 to 32 KiB
+ *          large   64 KiB to 1 MiB
+ *   ORDER  in-order  freed by the thread that made them, oldest first
+ *          random    the same, in random order
+ *          other     freed by another thread, in random order, while the first sleeps in read()
+ *          ended     freed by another thread, in random order, after the first has ended
+ *   AFTER  sleeps  the freeing thread makes no further call
+ *          calls   it makes a few thousand calls for small blocks
+ *          ends    it ends
+ *   BOUND  a number of MiB, or `eighth`: of the peak
  */
 #include "check.h"
 #include "pattern.h"
@@ -15,19 +21,23 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <unistd.h>
 
-enum { SMALLEST = 16, LARGEST = 1024 };
+static const struct {
+    const char *name;
+    size_t smallest, largest;
+} sizes[] = {{"small", 16, 1024}, {"mid", 1024, 32 * KIB}, {"large", 64 * KIB, MIB}};
 
-static size_t total, count;
+static size_t total, smallest, largest, count;
 static void **blocks; /* a mapping of its own, touched before the start is measured */
 static int to_child[2], to_parent[2], never[2];
+static const char *order, *after;
 
 static void tell(int fd)
 {
@@ -45,10 +55,10 @@ static void hear(int fd)
 
 static void allocate_all(void)
 {
-    uint64_t random = 7;
+    static uint64_t random = 7;
     size_t bytes = 0;
     for (count = 0; bytes < total; count++) {
-        size_t size = SMALLEST + random_below(&random, LARGEST - SMALLEST + 1);
+        size_t size = smallest + random_below(&random, largest - smallest + 1);
         blocks[count] = malloc(size);
         CHECK(blocks[count]);
         memset(blocks[count], 1, size);
@@ -67,8 +77,23 @@ static void shuffle(void)
     }
 }
 
+static void make_calls(void)
+{
+    enum { HELD = 100, CALLS = 3000 };
+    static void *held[HELD];
+    uint64_t random = 9;
+    for (unsigned i = 0; i < CALLS; i++) {
+        void **slot = &held[random_below(&random, HELD)];
+        free(*slot);
+        *slot = malloc(1 + random_below(&random, 1000));
+        CHECK(*slot);
+    }
+}
+
 static void free_all(void)
 {
+    if (strcmp(order, "in-order") != 0)
+        shuffle();
     for (size_t i = 0; i < count; i++)
         free(blocks[i]);
 }
@@ -83,66 +108,95 @@ static void sleep_in_read(void)
 
 static pthread_barrier_t allocated;
 
-static void *maker(void *sleeps)
+static void *make_and_sleep(void *argument)
 {
     allocate_all();
-    if (!sleeps)
-        return NULL;
     pthread_barrier_wait(&allocated);
     sleep_in_read();
-    return NULL;
+    return argument;
 }
 
-static void burst(const char *mode)
+static void *make_and_end(void *argument)
+{
+    allocate_all();
+    return argument;
+}
+
+static void burst(void)
 {
     pthread_t thread;
-    bool other = !strcmp(mode, "other"), ended = !strcmp(mode, "ended");
-    if (!other && !ended) {
-        allocate_all();
-        if (!strcmp(mode, "random"))
-            shuffle();
-        free_all();
-        return;
-    }
-    CHECK(pthread_barrier_init(&allocated, NULL, 2) == 0);
-    CHECK(pthread_create(&thread, NULL, maker, other ? &thread : NULL) == 0);
-    if (other)
+    if (!strcmp(order, "other")) {
+        CHECK(pthread_barrier_init(&allocated, NULL, 2) == 0);
+        CHECK(pthread_create(&thread, NULL, make_and_sleep, NULL) == 0);
         pthread_barrier_wait(&allocated);
-    else
+    } else if (!strcmp(order, "ended")) {
+        CHECK(pthread_create(&thread, NULL, make_and_end, NULL) == 0);
         CHECK(pthread_join(thread, NULL) == 0);
-    shuffle();
+    } else {
+        allocate_all();
+    }
     free_all();
 }
 
-static void child(const char *mode)
+static void *burst_and_end(void *argument)
+{
+    burst();
+    return argument;
+}
+
+static void child(unsigned bursts)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    size_t most = total / ((SMALLEST + LARGEST) / 2) * 5 / 4 + 1000;
+    size_t most = total / ((smallest + largest) / 2) * 5 / 4 + 1000;
     blocks =
         mmap(NULL, most * sizeof(*blocks), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     CHECK(blocks != MAP_FAILED);
     free(malloc(100));
     tell(to_parent[1]);
     hear(to_child[0]);
-    burst(mode);
+    for (unsigned i = 0; i < bursts; i++) {
+        pthread_t thread;
+        if (!strcmp(after, "ends")) {
+            CHECK(pthread_create(&thread, NULL, burst_and_end, NULL) == 0);
+            CHECK(pthread_join(thread, NULL) == 0);
+        } else {
+            burst();
+        }
+    }
+    if (!strcmp(after, "calls"))
+        make_calls();
     tell(to_parent[1]);
     sleep_in_read();
     _exit(1);
 }
 
+static void choose(char **arguments)
+{
+    total = strtoull(arguments[1], NULL, 10) * MIB;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        if (!strcmp(arguments[2], sizes[i].name)) {
+            smallest = sizes[i].smallest;
+            largest = sizes[i].largest;
+        }
+    }
+    order = arguments[3];
+    after = arguments[4];
+    CHECK(total != 0 && largest != 0);
+    CHECK(!strcmp(order, "in-order") || !strcmp(order, "random") || !strcmp(order, "other") || !strcmp(order, "ended"));
+    CHECK(!strcmp(after, "sleeps") || !strcmp(after, "calls") || !strcmp(after, "ends"));
+}
+
 int main(int argument_count, char **arguments)
 {
-    CHECKF(argument_count >= 3, "usage: idle MIB in-order|random|other|ended [MS]");
-    const char *mode = arguments[2];
-    CHECK(!strcmp(mode, "in-order") || !strcmp(mode, "random") || !strcmp(mode, "other") || !strcmp(mode, "ended"));
-    total = strtoull(arguments[1], NULL, 10) * MIB;
-    unsigned wait_ms = argument_count > 3 ? (unsigned)strtoul(arguments[3], NULL, 10) : 2000;
+    CHECKF(argument_count >= 7, "usage: idle MIB SIZES ORDER AFTER BURSTS BOUND [MS]");
+    choose(arguments);
+    unsigned wait_ms = argument_count > 7 ? (unsigned)strtoul(arguments[7], NULL, 10) : 2000;
     check_watchdog(110);
     CHECK(pipe(to_child) == 0 && pipe(to_parent) == 0 && pipe(never) == 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0)
-        child(mode);
+        child((unsigned)strtoul(arguments[5], NULL, 10));
     close(to_parent[1]);
     hear(to_parent[0]);
     size_t start = proc_status_bytes(pid, "VmRSS:");
@@ -155,6 +209,7 @@ int main(int argument_count, char **arguments)
     check_note("start %zu KiB, peak %zu KiB, %u ms after the burst %zu KiB", start / KIB, peak / KIB, wait_ms,
                end / KIB);
     CHECKF(peak >= total, "the burst never was that large");
-    CHECK(end <= start + 16 * MIB);
+    size_t bound = !strcmp(arguments[6], "eighth") ? peak / 8 : strtoull(arguments[6], NULL, 10) * MIB;
+    CHECK(end <= start + bound);
     return 0;
 }
