@@ -10,6 +10,8 @@ import os
 import platform
 import subprocess
 
+import standstill
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PEERS = {
     "mimalloc": "libmimalloc.so.2*",
@@ -141,7 +143,9 @@ def describe_failure(usage, errors):
 
 def run_once(build, preload, command, env=None, measured=True):
     """Runs one program under the launcher, with `env` added to the environment. A run that fails in any way has another
-    status than 'ok'. A program that is not `measured` prints no line of its own: one run of it is one operation."""
+    status than 'ok'. A program that is not `measured` prints no line of its own: one run of it is one operation.
+
+    A run that stands still or takes too long shows its stacks on stderr. A program that is not one of ours may sleep."""
     read_end, write_end = os.pipe()
     argv = [program_path(build, "launch"), "--fd", str(write_end)]
     argv += ["--preload", preload] if preload else []
@@ -153,14 +157,13 @@ def run_once(build, preload, command, env=None, measured=True):
                                   env={**os.environ, **(env or {})}) as process:
                 os.close(write_end)
                 try:
-                    output, errors = process.communicate(timeout=RUN_LIMIT_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()  # the launcher's end kills the program
-                    process.communicate()
-                    return Run(f"ran longer than {RUN_LIMIT_S} s")
+                    output, errors, why = standstill.finish(process, RUN_LIMIT_S,
+                                                            standstill.SECONDS if measured else None)
                 except BaseException:
-                    process.kill()
+                    process.kill()  # the launcher's end kills the program
                     raise
+                if why:
+                    return Run(why)
             usage = parse_fields(report.read())
             if process.returncode != 0:
                 return Run(describe_failure(usage, errors))

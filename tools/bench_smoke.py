@@ -22,6 +22,7 @@ import ab  # noqa: E402
 import ab_sides  # noqa: E402
 import bench_count  # noqa: E402
 import bench_run  # noqa: E402
+import standstill  # noqa: E402
 
 RESULT_KEYS = ["ops_per_sec", "ops", "elapsed_ns", "peak_rss_kib", "minor_faults", "major_faults"]
 USAGE_KEYS = ["status", "signal", "wall_us", "user_us", "sys_us", "max_rss_kib", "minor_faults", "major_faults"]
@@ -77,7 +78,22 @@ def check_launch(launch):
     expect(fields["max_rss_kib"] < 16 << 10, f"the parent's size shows in the peak RSS: {fields['max_rss_kib']} KiB")
 
 
+def check_standstill(build):
+    """A run that stands still ends, says so and shows where."""
+    standstill.SECONDS = 2
+    with tempfile.TemporaryFile("w+") as errors:
+        kept = os.dup(2)
+        os.dup2(errors.fileno(), 2)
+        run_of_sleep = bench_run.run_once(build, None, ["launch", "sleep", "100"])
+        os.dup2(kept, 2)
+        errors.seek(0)
+        text = errors.read()
+    expect(run_of_sleep.status == "stood still for 2 s", f"a sleeping program: {run_of_sleep.status}")
+    expect("sleep 100\n" in text and text.count("---- stacks of process") >= 2, f"no stacks of it: {text}")
+
+
 def check_runner(build):
+    check_standstill(build)
     tool = os.path.join(bench_run.ROOT, "tools", "bench.py")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "rows.csv")

@@ -6,13 +6,16 @@ usage: run_tests.py BUILD [--list] [NAME...]
 
 A NAME is a suite (unit, api, programs, ...) or a test. Without one, all are run. Each skipped test is listed with its
 reason, each failed one with its name; the last line is `N passed, N failed, N skipped`, counted in cases: a test
-program may hold many. The exit status is 0 when nothing failed.
+program may hold many. The exit status is 0 when nothing failed. A test that stands still for 30 s is killed, and the
+stacks of all its threads are printed.
 """
 import json
 import os
 import re
 import subprocess
 import sys
+
+import standstill
 
 # What the test programs print for one case: cmocka's own output, or TAP.
 CMOCKA = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (?!\d+ test\(s\))(\S+)", re.M)
@@ -108,7 +111,8 @@ def main():
     # A preload or an option of the developer's shell is not part of the tests.
     env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("HAKMEM_")}
     command = ["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *selected]
-    status = subprocess.run(command, env=env).returncode
+    with subprocess.Popen(command, env=env) as meson:
+        status = standstill.finish_children(meson, "this test")
     try:
         with open(log, encoding="utf-8", errors="replace") as file:
             records = [json.loads(line) for line in file if line.strip()]

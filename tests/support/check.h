@@ -21,8 +21,8 @@ __attribute__((noreturn, format(printf, 1, 2))) void check_skip(const char *form
 /* One line on stdout without stdio. */
 __attribute__((format(printf, 1, 2))) void check_note(const char *format, ...);
 
-/* Ends the process by SIGALRM with one line on stderr when it still runs after that many seconds: a hang is a failure.
- */
+/* When the process still runs after that many seconds: prints the stacks of its threads on stderr and ends it with
+ * status 1. A hang is a failure. Takes the place of the last call; a child of fork has none until it calls it. */
 void check_watchdog(unsigned seconds);
 
 #define CHECK(cond)                                                  \
