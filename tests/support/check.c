@@ -52,13 +52,13 @@ void check_note(const char *format, ...)
 static void print_own_stacks(void)
 {
     char pid[16];
-    char *const words[] = {"env", "python3", CHECK_STANDSTILL, "--stacks", pid, NULL};
-    char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL}; /* without LD_PRELOAD */
+    const char *const words[] = {"env", "python3", CHECK_STANDSTILL, "--stacks", pid, NULL};
+    const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL}; /* without LD_PRELOAD */
     snprintf(pid, sizeof(pid), "%ld", (long)getpid());
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
     pid_t child = vfork();
     if (child == 0) {
-        execve("/usr/bin/env", words, environment);
+        execve("/usr/bin/env", (char **)words, (char **)environment);
         _exit(127);
     }
     if (child > 0)

@@ -22,7 +22,8 @@ __attribute__((noreturn, format(printf, 1, 2))) void check_skip(const char *form
 __attribute__((format(printf, 1, 2))) void check_note(const char *format, ...);
 
 /* When the process still runs after that many seconds: prints the stacks of its threads on stderr and ends it with
- * status 1. A hang is a failure. Takes the place of the last call; a child of fork has none until it calls it. */
+ * status 1. A hang is a failure. Takes the place of the last call; a child of fork has none until it calls it.
+ * A program that hangs with all signals blocked does not hear it: `./hakmem test` sees that from outside. */
 void check_watchdog(unsigned seconds);
 
 #define CHECK(cond)                                                  \
