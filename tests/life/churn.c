@@ -5,8 +5,9 @@
  * number swings between FEW and MANY: when it falls, stacks and thread-local blocks are given back by whoever ends. A
  * thread does some of: blocks of all sizes that are handed to whichever thread comes by, bursts that leave more than
  * 16 MiB to give back, the thread-local storage of libraries that stay and of libraries that are opened and closed,
- * keys whose destructors allocate and free. There are PHASES of that, the first without bursts, with a rest before the
- * next.
+ * keys whose destructors allocate and free. There are PHASES of that with a rest between them, the first without bursts
+ * and large blocks. No thread-local arrays here: with much static TLS a thread with a small stack cannot start, and so
+ * not stand still either.
  */
 #include "check.h"
 #include "pattern.h"
@@ -70,7 +71,8 @@ static void hand_on(uint64_t *random, size_t count)
 
 static void burst(uint64_t *random)
 {
-    static _Thread_local void *blocks[BURST];
+    void **blocks = malloc(BURST * sizeof(*blocks));
+    CHECK(blocks);
     for (size_t i = 0; i < BURST; i++) {
         blocks[i] = malloc(SIZE);
         CHECK(blocks[i]);
@@ -78,6 +80,7 @@ static void burst(uint64_t *random)
     }
     for (size_t i = 0; i < BURST; i++)
         free(random_below(random, 64) ? blocks[i] : replace(i % SHARED, blocks[i]));
+    free(blocks);
 }
 
 static void touch(void *(*space)(size_t *))
@@ -161,9 +164,23 @@ static void *work(void *argument)
         burst(&random);
     for (int i = 0; i < 3 && started < total && alive <= wanted(); i++)
         start();
+    if (wanted() == MANY)
+        proc_sleep_ms((unsigned)random_below(&random, 20)); /* else each has ended before there are many */
     if (--alive == 0)
         sem_post(&ended);
     return NULL;
+}
+
+static void *come_and_go(void *argument)
+{
+    return argument;
+}
+
+static void start_one_more(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, come_and_go, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
 }
 
 int main(int count, char **arguments)
@@ -190,6 +207,7 @@ int main(int count, char **arguments)
         while (sem_wait(&ended) != 0) {
         }
         proc_sleep_ms(REST_MS);
+        start_one_more(); /* who ended last may stand still, and nobody would notice */
     }
     return 0;
 }
