@@ -4,7 +4,7 @@ behind it. Used by faketime.py and uid_wrapper.py."""
 import glob
 import harness
 
-PERL = "my %h; $h{$_ % 5000} .= 'x' x ($_ % 100) for 1..200000; print length(join '', map {$h{$_}} sort keys %h), qq(\\n)"
+PERL = "my %h; $h{$_ % 5000} .= 'x' x ($_ % 100) for 1..200000; print length(join '', map {$h{$_}} sort keys %h)"
 PYTHON = """
 import sys, threading
 sys.stdin.readline()
