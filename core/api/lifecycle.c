@@ -47,6 +47,7 @@ static void fork_child(void)
     hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
     if (HK_TRANSFER)
         hk_transfer_fork_child();
+    hk_front_fork_child();
     hk_gate_reset(hk_front_pass(mine));
     hk_front_free_deferred();
     hk_purge_fork_child();

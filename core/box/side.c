@@ -8,8 +8,8 @@
 #define CHUNK HK_MIB
 #define UNIT ((size_t)16) /* of what a chunk has handed out */
 
-/* An emptied chunk gives back what its last life touched beyond this. */
-#define KEEP (64 * HK_KIB)
+/* An emptied chunk gives back what it touched beyond this: those that were made for large blocks. */
+#define KEEP CHUNK
 
 /* At the start of a mapping. `word` is all that changes: blocks handed out and not freed << 32 | units handed out since
  * the chunk was last without a block. Mappings stay. */

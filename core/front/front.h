@@ -138,6 +138,9 @@ void hk_front_reset(struct hk_thread *thread);
  * malloc; not inside the gate. */
 HK_SLOW_PATH struct hk_thread *hk_front_attach(void);
 
+/* In the child of a fork: nobody but this thread is starting the process. */
+void hk_front_fork_child(void);
+
 /* The record if there is one. */
 static inline struct hk_thread *hk_front_thread(void)
 {

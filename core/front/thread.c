@@ -53,26 +53,34 @@ static void detach(void *arg)
     hk_corrupt_report();
 }
 
+static _Atomic uintptr_t starter; /* 0, then the thread that starts the process, then STARTED */
+#define STARTED ((uintptr_t)1)
+
 /* Once per process, on first use and not in a constructor: the first call may come from the loader. One thread does it,
  * and a malloc that it comes back to does without a record: whoever has interposed pthread_key_create may allocate. */
 static bool start_process(void)
 {
-    static _Atomic uintptr_t maker; /* 0, then the thread that makes the key, then MADE */
-    const uintptr_t made = 1;
     uintptr_t seen = 0;
-    if (HK_LIKELY(hk_load_acquire(&maker) == made)) /* pairs with the release below */
+    if (HK_LIKELY(hk_load_acquire(&starter) == STARTED)) /* pairs with the release below */
         return true;
-    if (hk_cas_acquire(&maker, &seen, hk_thread_self())) {
+    if (hk_cas_acquire(&starter, &seen, hk_thread_self())) {
         hk_os_start();
         hk_thread_exit_init(detach);
-        hk_store_release(&maker, made); /* pairs with the load above */
+        hk_store_release(&starter, STARTED); /* pairs with the load above */
         return true;
     }
-    while (seen != made && seen != hk_thread_self()) {
+    while (seen != STARTED && seen != hk_thread_self()) {
         hk_pause();
-        seen = hk_load_acquire(&maker); /* as above */
+        seen = hk_load_acquire(&starter); /* as above */
     }
-    return seen == made;
+    return seen == STARTED;
+}
+
+void hk_front_fork_child(void)
+{
+    uintptr_t seen = hk_load_relaxed(&starter);
+    if (seen != STARTED && seen != hk_thread_self())
+        hk_store_relaxed(&starter, 0); /* who had begun is not here */
 }
 
 /* A record in the lists of heaps and passes; NULL: no memory. Inside the gate. */

@@ -42,23 +42,32 @@ void hk_thread_watch_fork(void (*prepare)(void), void (*parent)(void), void (*ch
     __register_atfork(prepare, parent, child, __dso_handle);
 }
 
-bool hk_thread_start(void *(*run)(void *))
+/* stack: in bytes; 0 is what the process gives its threads. */
+static bool start_with_stack(void *(*run)(void *), size_t stack)
 {
     pthread_attr_t attr;
     pthread_t thread;
-    sigset_t all, before;
     if (pthread_attr_init(&attr) != 0)
         return false;
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, 64 * 1024);
+    if (stack != 0)
+        pthread_attr_setstacksize(&attr, stack);
+    int failed = pthread_create(&thread, &attr, run, NULL);
+    pthread_attr_destroy(&attr);
+    return failed == 0;
+}
+
+bool hk_thread_start(void *(*run)(void *))
+{
+    sigset_t all, before;
     /* pthread_sigmask and not the system call: that would block the signal by which glibc runs setuid in all threads.
      */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&thread, &attr, run, NULL);
+    /* Static TLS lies in the stack: a program with much of it has no room left in a small one. */
+    bool started = start_with_stack(run, 64 * 1024) || start_with_stack(run, 0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return failed == 0;
+    return started;
 }
 
 void hk_thread_sleep(_Atomic uint32_t *word, uint32_t value, unsigned ms)
