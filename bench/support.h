@@ -328,22 +328,52 @@ BENCH_INLINE uint64_t bench_clock(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/* The one line on stdout. `start` is bench_clock() before the measured loop; this function must be called right after
- * it. One operation is one malloc and one free. Peak RSS and faults are those of the whole program. */
-BENCH_FUNCTION void bench_result(uint64_t start, uint64_t operations)
+/* The one line on stdout, before it is printed. */
+struct bench_line {
+    char text[512];
+    size_t length;
+};
+
+BENCH_FUNCTION void bench_add(struct bench_line *line, const char *name, uint64_t value)
+{
+    size_t room = sizeof(line->text) - line->length;
+    int length = snprintf(line->text + line->length, room, "%s%s=%" PRIu64, line->length != 0 ? " " : "", name, value);
+    if (length < 0 || (size_t)length >= room)
+        bench_die("the result is too long");
+    line->length += (size_t)length;
+}
+
+/* `start` is bench_clock() before the measured loop; this function must be called right after it. One operation is one
+ * malloc and one free. Peak RSS and faults are those of the whole program so far. */
+BENCH_FUNCTION struct bench_line bench_stop(uint64_t start, uint64_t operations)
 {
     uint64_t elapsed = bench_clock() - start;
     double rate = elapsed != 0 ? (double)operations * 1e9 / (double)elapsed : 0;
     struct rusage usage;
-    char line[256];
+    struct bench_line line = {.length = 0};
     if (getrusage(RUSAGE_SELF, &usage) != 0)
         bench_die("getrusage failed");
-    int length = snprintf(line, sizeof(line),
-                          "ops_per_sec=%" PRIu64 " ops=%" PRIu64 " elapsed_ns=%" PRIu64
-                          " peak_rss_kib=%ld minor_faults=%ld major_faults=%ld\n",
-                          (uint64_t)rate, operations, elapsed, usage.ru_maxrss, usage.ru_minflt, usage.ru_majflt);
-    if (write(1, line, (size_t)length) != length)
+    bench_add(&line, "ops_per_sec", (uint64_t)rate);
+    bench_add(&line, "ops", operations);
+    bench_add(&line, "elapsed_ns", elapsed);
+    bench_add(&line, "peak_rss_kib", (uint64_t)usage.ru_maxrss);
+    bench_add(&line, "minor_faults", (uint64_t)usage.ru_minflt);
+    bench_add(&line, "major_faults", (uint64_t)usage.ru_majflt);
+    return line;
+}
+
+BENCH_FUNCTION void bench_print(struct bench_line *line)
+{
+    line->text[line->length] = '\n';
+    if (write(1, line->text, line->length + 1) != (ssize_t)(line->length + 1))
         bench_die("cannot write the result");
+}
+
+/* Where there is nothing to add. */
+BENCH_FUNCTION void bench_result(uint64_t start, uint64_t operations)
+{
+    struct bench_line line = bench_stop(start, operations);
+    bench_print(&line);
 }
 
 #endif

@@ -6,6 +6,8 @@ import os
 import random
 from statistics import median
 
+import bench_run
+
 WIDTH = 160
 SHORT = {"mimalloc": "mi", "jemalloc": "je", "tcmalloc": "tc"}
 RESAMPLES = 2000
@@ -53,6 +55,8 @@ class LineResult:
         self.speed = {who: median(run.ops_per_sec for run in rows) for who, rows in good.items()}
         self.rss = {who: median(run.rss for run in rows) for who, rows in good.items()}
         self.faults = {who: median(run.minor_faults for run in rows) for who, rows in good.items()}
+        self.calls = {field: {who: median(run.calls[field] for run in rows) for who, rows in good.items()
+                              if all(field in run.calls for run in rows)} for field in bench_run.CALL_FIELDS}
         self.interval = (math.nan, math.nan)
         if "hakmem" in good and "glibc" in good:
             self.interval = interval(*([run.ops_per_sec for run in good[who]] for who in ("hakmem", "glibc")))
@@ -127,6 +131,24 @@ def draw(title, cols, results, last):
     return [text[0].rstrip(), rule, *(row.rstrip() for row in text[1:-1]), rule, text[-1].rstrip()]
 
 
+def draw_calls(names, results):
+    """The slowest calls, in microseconds, of the lines that time single calls; nothing where there are none."""
+    titles = {"slowest_malloc_ns": "malloc", "slowest_free_ns": "free", "p9999_malloc_ns": "malloc 99.99 %",
+              "p9999_free_ns": "free 99.99 %"}
+    cols = [(short(name), max(8, len(short(name))), name) for name in names]
+    text = []
+    for result in results:
+        for field, title in titles.items():
+            figures = result.calls[field]
+            if figures:
+                cells = [number(figures[name] / 1e3 if name in figures else None, 1).rjust(width) for _, width, name in cols]
+                text.append(" ".join([f"{result.name} {title}".ljust(30), *cells]))
+    if not text:
+        return []
+    head = " ".join(["slowest call, microseconds".ljust(30), *(title.rjust(width) for title, width, _ in cols)])
+    return [head, "-" * len(head), *text, ""]
+
+
 def geomeans(names, results):
     """The last row, by column index of each group."""
     peers = [name for name in names if name not in ("hakmem", "glibc")]
@@ -194,6 +216,7 @@ def render(results, allocators, rounds, facts):
         "",
         *wrap(LEGEND),
         "",
+        *draw_calls(names, results),
         *to_best(names, results),
         "",
         *verdict(results),
