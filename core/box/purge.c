@@ -206,6 +206,14 @@ void hk_purge_tick_slow(void)
     errno = saved;
 }
 
+void hk_purge_tick_long(size_t bytes)
+{
+    hk_purge_tick();
+    for (size_t given = HK_PURGE_MOST; given < 2 * bytes && hk_purge_free_bytes() > hk_purge_allowance();
+         given += HK_PURGE_MOST)
+        hk_purge_tick_slow();
+}
+
 void hk_purge_end_thread(void)
 {
     int saved = errno;

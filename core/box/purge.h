@@ -32,12 +32,16 @@ size_t hk_purge_allowance(void);
 
 HK_SLOW_PATH void hk_purge_tick_slow(void);
 
-/* For the end of slow paths that freed a batch or a run. */
+/* For the end of slow paths that freed a batch or a run: one piece. */
 static inline void hk_purge_tick(void)
 {
     if (HK_UNLIKELY(hk_purge_free_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP) || hk_hot_span_at_once()))
         hk_purge_tick_slow();
 }
+
+/* The same where one block of `bytes`, more than half a piece, was freed: up to twice as many pieces as it has, because
+ * it takes half as much from what may be free. So many of these leave no more behind than many small ones. */
+HK_SLOW_PATH void hk_purge_tick_long(size_t bytes);
 
 /* A thread has ended: gives pieces back until no more is free than what is live now allows. */
 void hk_purge_end_thread(void);

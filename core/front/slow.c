@@ -210,8 +210,13 @@ static void free_large(void *ptr)
         errno = saved;
         return;
     }
+    size_t before = hk_arena_dirty();
     bool freed = hk_page_heap_free(ptr);
-    hk_purge_tick();
+    size_t now = hk_arena_dirty(); /* others change it too: about what this block leaves */
+    if (HK_UNLIKELY(now > before + HK_PURGE_MOST / 2))
+        hk_purge_tick_long(now - before);
+    else
+        hk_purge_tick();
     leave_and_report(pass);
     if (HK_UNLIKELY(!freed))
         hk_wrong_unknown(ptr, "free");

@@ -6,6 +6,7 @@
  *   SIZES  small   16 bytes to 1 KiB
  *          mid     1 to 32 KiB
  *          large   64 KiB to 1 MiB
+ *          huge    1 to 32 MiB, the longest that stay in the heap
  *   ORDER  in-order  freed by the thread that made them, oldest first
  *          random    the same, in random order
  *          other     freed by another thread, in random order, while the first sleeps in read()
@@ -32,7 +33,7 @@
 static const struct {
     const char *name;
     size_t smallest, largest;
-} sizes[] = {{"small", 16, 1024}, {"mid", 1024, 32 * KIB}, {"large", 64 * KIB, MIB}};
+} sizes[] = {{"small", 16, 1024}, {"mid", 1024, 32 * KIB}, {"large", 64 * KIB, MIB}, {"huge", MIB, 31 * MIB}};
 
 static size_t total, smallest, largest, count;
 static void **blocks; /* a mapping of its own, touched before the start is measured */

@@ -387,6 +387,31 @@ static void what_waits_for_a_sleeper_is_swept(void **state)
     unit_passes(free_for_a_sleeper, NULL);
 }
 
+/* One block may be more than a piece: many of these, freed by as many calls, leave no more behind. */
+static void free_long_runs(void *arg)
+{
+    (void)arg;
+    options(3600000, HK_MIB);
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t calls = fake_os_count(FAKE_PURGE);
+        size_t before = hk_purge_free_bytes();
+        make_free_run(30 * HK_MIB);
+        size_t more = hk_purge_free_bytes() - before;
+        errno = 4321;
+        hk_purge_tick_long(more);
+        EXPECT(errno == 4321 && fake_os_count(FAKE_PURGE) - calls <= 30);
+        EXPECT(hk_purge_free_bytes() <= hk_purge_allowance());
+    }
+    for (size_t i = 0; i < fake_os_purges(); i++)
+        EXPECT(fake_os_purge(i).size <= 2 * HK_MIB);
+}
+
+static void long_blocks_give_as_many_pieces_as_they_have(void **state)
+{
+    (void)state;
+    unit_passes(free_long_runs, NULL);
+}
+
 /* ---- the thread ---- */
 
 static bool wait_until_at_most(size_t bytes)
@@ -504,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_system_that_refuses_harms_nothing),
         cmocka_unit_test(a_refusal_is_not_asked_for_in_every_call),
         cmocka_unit_test(what_waits_for_a_sleeper_is_swept),
+        cmocka_unit_test(long_blocks_give_as_many_pieces_as_they_have),
         cmocka_unit_test(a_thread_gives_back_while_the_program_sleeps),
         cmocka_unit_test(slow_paths_leave_it_to_the_thread),
         cmocka_unit_test(a_child_has_a_thread_of_its_own),
