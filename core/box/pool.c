@@ -12,6 +12,7 @@ struct pool hk_pool;
 _Atomic size_t hk_pool_empty_slabs;
 _Atomic size_t hk_pool_empty_mid;
 _Atomic size_t hk_pool_owned;
+_Atomic size_t hk_pool_clean_taken;
 
 struct hk_lock *hk_pool_lock(void)
 {
@@ -178,6 +179,8 @@ static bool claim(struct hk_superslab *ss, unsigned index, unsigned slabs)
     bool zero = (ss->unused_mask & mask) == mask;
     hk_pool.idle -= is_idle(ss);
     hk_add_relaxed(&hk_pool_owned, slabs);
+    size_t clean = hk_count64(ss->unused_mask & mask);
+    hk_store_relaxed(&hk_pool_clean_taken, hk_load_relaxed(&hk_pool_clean_taken) + clean); /* the lock's */
     hk_pool_leave_empty(ss, ss->empty_mask & mask);
     ss->unused_mask &= ~mask;
     ss->purged_mask &= ~mask;

@@ -46,6 +46,9 @@ extern HK_HIDDEN _Atomic size_t hk_pool_empty_mid;
 /* Slabs that heaps own. Relaxed, as above. */
 extern HK_HIDDEN _Atomic size_t hk_pool_owned;
 
+/* UNUSED slabs that heaps got so far: their pages take faults. Changed under the lock. */
+extern HK_HIDDEN _Atomic size_t hk_pool_clean_taken;
+
 static inline size_t hk_pool_empty_bytes(void)
 {
     return hk_load_relaxed(&hk_pool_empty_slabs) * HK_SLAB_SIZE;

@@ -11,7 +11,10 @@
 
 /* Beyond HAKMEM_MIN_KEEP. With what else stays after 1 GiB was freed (records, slabs that classes only keep for their
  * next block) a process is then within 16 MiB of what it was. */
-#define SMALL_HEAP (7 * HK_MIB)
+#define SMALL_HEAP (10 * HK_MIB)
+
+/* What a thread that ends leaves of it: nobody else may come. */
+#define AFTER_END (6 * HK_MIB)
 
 /* Live memory is half of what it was, and so much less: then heaps are swept, so many in one call. */
 #define SWEEP_BYTES (4 * HK_MIB)
@@ -35,6 +38,14 @@ static _Atomic uint64_t total; /* relaxed: a statistic */
 static _Atomic uint32_t looked;   /* ms of the clock when a look for old memory was in vain */
 static _Atomic uint32_t failed;   /* and when an attempt to give anything back was */
 static _Atomic size_t worthwhile; /* bytes that must be free before the next one, if it comes before the delay; or 0 */
+
+/* What was given back whatever its age, and wanted again before long. Relaxed, as above. */
+static _Atomic size_t early;      /* bytes given back whatever their age and not wanted again yet, */
+static _Atomic uint32_t given_at; /* ms of the clock at the last of them */
+static _Atomic size_t regained;   /* hk_arena_clean_taken and hk_pool_clean_taken at the last tick, in bytes, */
+static _Atomic uint32_t ticked;   /* which was then */
+static _Atomic size_t allowed;    /* the allowance then; 0: none */
+static _Atomic size_t credit;     /* bytes that may be free because they are wanted again and again */
 
 static _Atomic size_t most_live;      /* bytes, since the last sweep began; relaxed, as above */
 static struct hk_heap *_Atomic swept; /* last, in a sweep that is under way, or NULL; relaxed: records stay for ever */
@@ -61,7 +72,28 @@ static size_t live(void)
 
 size_t hk_purge_allowance(void)
 {
-    return min_keep() + hk_max(SMALL_HEAP, live() / 2);
+    return min_keep() + hk_max(SMALL_HEAP, live() / 2) + hk_load_relaxed(&credit);
+}
+
+/* Bursts that follow each other within the delay: what comes again was given back too early, so much more may be free
+ * from now on. The first free after a longer pause knows nothing any more. */
+static void learn(uint32_t now)
+{
+    size_t clean =
+        hk_load_relaxed(&hk_arena_clean_taken) * HK_PAGE + hk_load_relaxed(&hk_pool_clean_taken) * HK_SLAB_SIZE;
+    size_t wrong = hk_min(clean - hk_load_relaxed(&regained), hk_load_relaxed(&early));
+    bool pause = now - hk_load_relaxed(&ticked) > delay();
+    hk_store_relaxed(&regained, clean);
+    hk_store_relaxed(&ticked, now);
+    if (pause) {
+        hk_store_relaxed(&credit, 0);
+        hk_store_relaxed(&early, 0);
+    } else if (wrong != 0) {
+        hk_add_relaxed(&credit, wrong);
+        hk_sub_relaxed(&early, wrong);
+    } else if (now - hk_load_relaxed(&given_at) > delay() && hk_load_relaxed(&early) != 0) {
+        hk_store_relaxed(&early, 0); /* nobody missed it */
+    }
 }
 
 /* One piece that has been free for delay_ms, of that kind of memory of which there is more, or else of the other. */
@@ -109,18 +141,22 @@ static void sweep_all(void)
 }
 
 /* Blocks that wait for a thread, and slabs that its classes only keep for their next block, are little beside a live
- * heap, but not beside what is left of one. Whoever sees that much less is live now sweeps, a few heaps at a time. */
-static void sweep_some(void)
+ * heap, but not beside what is left of one. Whoever sees that much less is live now sweeps. */
+static inline bool has_to_sweep(void)
 {
     size_t now = live(), most = hk_load_relaxed(&most_live);
+    return hk_load_relaxed(&swept) != NULL || (now <= most / 2 && most - now >= SWEEP_BYTES);
+}
+
+/* A few heaps at a time. */
+static void sweep_some(void)
+{
     struct hk_heap *heap = hk_load_relaxed(&swept);
-    if (heap == NULL) {
-        bool less = now <= most / 2 && most - now >= SWEEP_BYTES;
-        if (now > most || less)
-            hk_store_relaxed(&most_live, now);
-        if (!less)
-            return;
-    }
+    bool must = has_to_sweep();
+    if (heap == NULL && (must || live() > hk_load_relaxed(&most_live)))
+        hk_store_relaxed(&most_live, live());
+    if (!must)
+        return;
     for (unsigned i = 0; i < SWEEP_HEAPS && (i == 0 || heap != NULL); i++) {
         heap = hk_heap_next(heap);
         if (heap != NULL)
@@ -149,11 +185,13 @@ static void note(uint32_t now, size_t bytes, bool vain)
 static void give_at_once(uint32_t now, size_t bytes, bool over)
 {
     bool refused = false;
-    size_t given = hk_hot_span_at_once() ? hk_hot_span_purge(now, &refused) : 0;
-    hk_add_relaxed(&total, given);
-    if (given == 0 && !refused && over)
-        given = give_piece(now, 0, HK_PURGE_MOST, &refused);
-    note(now, bytes, given == 0);
+    size_t bytes_given = hk_hot_span_at_once() ? hk_hot_span_purge(now, &refused) : 0;
+    hk_add_relaxed(&total, bytes_given);
+    if (bytes_given == 0 && !refused && over)
+        bytes_given = give_piece(now, 0, HK_PURGE_MOST, &refused);
+    hk_add_relaxed(&early, bytes_given);
+    hk_store_relaxed(&given_at, now);
+    note(now, bytes, bytes_given == 0);
 }
 
 /* One that is old enough. */
@@ -164,6 +202,8 @@ static void give_old(uint32_t now, size_t bytes)
         return;
     if (give_piece(now, delay(), bytes - min_keep(), &refused) == 0)
         hk_store_relaxed(&looked, now);
+    else
+        hk_store_relaxed(&allowed, 0); /* there may be more: the next call looks again */
     if (refused)
         note(now, bytes, true);
 }
@@ -183,10 +223,11 @@ static bool leave_to_thread(size_t bytes)
     return true;
 }
 
-static void give_some(void)
+static void give_some(uint32_t now)
 {
     size_t bytes = hk_purge_free_bytes();
-    uint32_t now = hk_os_now_ms();
+    learn(now);
+    hk_store_relaxed(&allowed, hk_hot_span_at_once() ? 0 : hk_purge_allowance());
     bool over = bytes > hk_purge_allowance();
     if (is_vain(now, bytes))
         return;
@@ -199,9 +240,12 @@ static void give_some(void)
 void hk_purge_tick_slow(void)
 {
     int saved = errno;
-    if (!leave_to_thread(hk_purge_free_bytes())) {
+    uint32_t now = hk_os_now_ms();
+    bool same =
+        now == hk_load_relaxed(&ticked) && hk_purge_free_bytes() <= hk_load_relaxed(&allowed); /* as a moment ago */
+    if ((!same || has_to_sweep()) && !leave_to_thread(hk_purge_free_bytes())) {
         sweep_some();
-        give_some();
+        give_some(now);
     }
     errno = saved;
 }
@@ -220,9 +264,9 @@ void hk_purge_end_thread(void)
     if (!leave_to_thread(hk_purge_free_bytes())) {
         sweep_some();
         if (hk_purge_free_bytes() > hk_purge_allowance())
-            give_all(hk_os_now_ms(), 0, hk_purge_allowance());
+            give_all(hk_os_now_ms(), 0, hk_purge_allowance() - (SMALL_HEAP - AFTER_END));
         else
-            give_some();
+            give_some(hk_os_now_ms());
     }
     errno = saved;
 }

@@ -3,8 +3,10 @@
  * purge: when free memory goes back to the system: EMPTY slabs, and dirty pages of free runs. It goes in the calls that
  * free, a piece of at most 2 MiB in one call, so that what a program leaves behind is bounded before it goes to sleep:
  *
- *   - Free memory may be as much as HAKMEM_MIN_KEEP and 11 MiB, or half of what is live if that is more. A slow path
+ *   - Free memory may be as much as HAKMEM_MIN_KEEP and 10 MiB, or half of what is live if that is more. A slow path
  *     that ends with more gives one piece back, whatever its age.
+ *   - What was given back so and is wanted again within HAKMEM_PURGE_DELAY_MS was given back too early: so much more
+ * may be free from then on, until nothing is freed for as long.
  *   - Else, beyond HAKMEM_MIN_KEEP, it gives one piece back that has been free for HAKMEM_PURGE_DELAY_MS. When there
  * was none, nobody looks again for a quarter of the delay.
  *

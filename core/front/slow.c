@@ -20,14 +20,14 @@ static void count_malloc_miss(struct hk_thread *thread, unsigned cls)
 }
 
 /* Ends every call that may have found a corrupted list. */
-static void leave_and_report(struct hk_pass *pass)
+static inline void leave_and_report(struct hk_pass *pass)
 {
     hk_gate_leave(pass);
     hk_corrupt_report();
 }
 
 /* One block of a class, through the front if this thread has one. NULL: no memory. Inside the gate. */
-static void *take_block(struct hk_thread *thread, unsigned cls)
+static inline void *take_block(struct hk_thread *thread, unsigned cls)
 {
     void *block = NULL;
     count_malloc_miss(thread, cls);
@@ -84,10 +84,23 @@ static void *take_inside(struct want *w)
     return ptr;
 }
 
-static void *malloc_missed(size_t size)
+static HK_NOINLINE void *take_sized(size_t size)
 {
     struct want w = {.size = size, .align = 16};
     return take_inside(&w);
+}
+
+/* The common case of take_inside: a block of a class, for a thread that has a record. */
+static void *malloc_missed(size_t size)
+{
+    struct hk_thread *thread = hk_front_thread();
+    if (HK_UNLIKELY(size > HK_MID_MAX || thread == NULL || !hk_gate_enter(&thread->pass)))
+        return take_sized(size);
+    int saved = errno;
+    void *block = take_block(thread, hk_class_of(size));
+    leave_and_report(&thread->pass);
+    errno = saved;
+    return HK_LIKELY(block != NULL) ? block : take_sized(size);
 }
 
 /* One block of a Mid class that the front bypasses; NULL: the ordinary way knows more. */
@@ -225,23 +238,33 @@ static void free_large(void *ptr)
     errno = saved;
 }
 
+/* Where this thread has no record, or is turned away. */
+static HK_SLOW_PATH void put_elsewhere(struct hk_slab *slab, void *ptr)
+{
+    int saved = errno;
+    if (hk_front_thread() == NULL && hk_gate_enter(NULL)) {
+        hk_heap_give_one(&hk_orphan_heap, slab, ptr);
+        hk_purge_tick();
+        leave_and_report(NULL);
+    } else {
+        hk_side_defer(ptr);
+    }
+    errno = saved;
+}
+
 /* Puts a checked and marked block into this thread's front. */
 static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
 {
-    int saved = errno;
     struct hk_thread *thread = hk_front_thread_or_new();
     struct hk_pass *pass = hk_front_pass(thread);
-    if (HK_UNLIKELY(!hk_gate_enter(pass))) {
-        hk_side_defer(ptr);
-        errno = saved;
+    if (HK_UNLIKELY(thread == NULL || !hk_gate_enter(pass))) {
+        put_elsewhere(slab, ptr);
         return;
     }
-    if (HK_TELEMETRY && thread != NULL)
+    int saved = errno;
+    if (HK_TELEMETRY)
         thread->hits[slab->cls].free_misses++;
-    if (thread != NULL)
-        hk_front_put(thread, slab, ptr);
-    else
-        hk_heap_give_one(&hk_orphan_heap, slab, ptr);
+    hk_front_put(thread, slab, ptr);
     hk_purge_tick();
     leave_and_report(pass);
     if (hk_side_has_deferred())

@@ -15,6 +15,7 @@
 struct arenas hk_arenas;
 _Atomic size_t hk_arena_dirty_pages;
 _Atomic size_t hk_arena_run_pages;
+_Atomic size_t hk_arena_clean_taken;
 
 struct hk_lock *hk_arena_lock(void)
 {
@@ -174,6 +175,7 @@ static size_t clear_dirty(uint32_t ref, uint32_t pages)
 static bool hand_out(uint32_t ref, uint32_t pages, size_t length)
 {
     size_t dirty = clear_dirty(ref, pages);
+    hk_store_relaxed(&hk_arena_clean_taken, hk_load_relaxed(&hk_arena_clean_taken) + pages - dirty); /* the lock's */
     hk_telemetry_add(length <= L25_PAGES ? HK_PAGES_L25 : HK_PAGES_HUGE, pages - dirty);
     return dirty == 0;
 }

@@ -94,6 +94,9 @@ static inline size_t hk_arena_dirty(void)
 /* Pages of live runs, without SuperSlabs. Relaxed, as above. */
 extern HK_HIDDEN _Atomic size_t hk_arena_run_pages;
 
+/* Pages without contents that went into live runs so far: each takes a page fault. Changed under the lock. */
+extern HK_HIDDEN _Atomic size_t hk_arena_clean_taken;
+
 /* Bytes reserved, and bytes in live runs (SuperSlabs included). */
 size_t hk_arena_mapped(void);
 size_t hk_arena_live(void);
