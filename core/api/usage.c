@@ -4,6 +4,7 @@
 #include "box/hot_cold.h"
 #include "box/huge.h"
 #include "box/pool.h"
+#include "box/side.h"
 #include "os/os.h"
 #include "superslab/meta.h"
 #include "superslab/ss_arena.h"
@@ -104,6 +105,27 @@ static void visit_huge(void *ctx, void *start, size_t size)
     u->live_resident += resident(u, start, size, size);
 }
 
+static void visit_side(void *ctx, void *start, size_t size, size_t used)
+{
+    struct hk_usage *u = ctx;
+    u->mapped += size;
+    u->metadata += resident(u, start, size, used);
+}
+
+/* What the side box has resident and is not live counts as metadata. */
+static void add_side(struct hk_usage *u)
+{
+    size_t blocks, bytes;
+    hk_side_live(&blocks, &bytes);
+    size_t before = u->metadata;
+    hk_side_visit(visit_side, u);
+    size_t live = hk_min(bytes, u->metadata - before);
+    u->live += bytes;
+    u->live_blocks += blocks;
+    u->live_resident += live;
+    u->metadata -= live;
+}
+
 static void visit_registry(void *ctx, void *start, size_t size)
 {
     struct hk_usage *u = ctx;
@@ -155,6 +177,7 @@ void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
     hk_arena_visit(visit_run, u);
     u->run_free += u->counted ? hk_arena_dirty() : 0;
     hk_huge_visit(visit_huge, u);
+    add_side(u);
     hk_meta_visit(visit_meta, u);
     hk_registry_visit(visit_registry, u);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)

@@ -143,14 +143,17 @@ void hk_gate_close(struct hk_pass *mine)
 
 bool hk_gate_open(struct hk_pass *mine)
 {
-    if (mine != NULL)
+    uint32_t forks = hk_load_relaxed(&hk_gate_forks);
+    if (mine != NULL && mine->forks != 0)
         mine->forks--;
-    else
+    if (mine == NULL)
         hk_store_relaxed(&forking_stranger, 0);
-    bool last = hk_sub_full(&hk_gate_forks, 1) == 1; /* pairs with hk_gate_enter; nothing was changed meanwhile */
+    while (forks != 0 && !hk_cas_full(&hk_gate_forks, &forks, forks - 1)) { /* pairs with hk_gate_enter; 0: a child */
+    }
     hk_thread_wake(&hk_gate_forks);
-    unpark(mine);
-    return last;
+    if (mine == NULL || mine->forks == 0) /* else a handler forked in the middle of this thread's fork */
+        unpark(mine);
+    return forks == 1;
 }
 
 /* Only what changes is written: a write copies a page. */

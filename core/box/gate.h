@@ -40,8 +40,7 @@ void hk_gate_join(struct hk_pass *pass);
 HK_SLOW_PATH bool hk_gate_enter_stranger(void);
 HK_SLOW_PATH void hk_gate_leave_stranger(void);
 
-/* Goes in with this thread's pass, or NULL where it has none. False: turned away, and nothing may be done that takes a
- * lock but to look something up. */
+/* Goes in with this thread's pass, or NULL where it has none. False: turned away: no lock may be taken then. */
 static inline bool hk_gate_enter(struct hk_pass *pass)
 {
     if (HK_UNLIKELY(pass == NULL))
@@ -52,7 +51,7 @@ static inline bool hk_gate_enter(struct hk_pass *pass)
         hk_store_relaxed(&pass->state, HK_PASS_INSIDE);
     else
         hk_swap_full(&pass->state, HK_PASS_INSIDE); /* I am seen by a fork, or see it: pairs with hk_gate_close */
-    hk_fence_signal(); /* a handler finds the pass taken before anything is changed */
+    hk_fence_signal();                              /* a handler finds the pass taken before anything is changed */
     if (HK_UNLIKELY(hk_load_full(&hk_gate_forks) != 0)) {
         hk_store_release(&pass->state, HK_PASS_OUTSIDE);
         return false;
@@ -77,7 +76,7 @@ HK_SLOW_PATH bool hk_gate_wait(struct hk_pass *pass);
 /* From now on nobody but this thread, if a handler in it called fork, is inside. Several threads may fork at once. */
 void hk_gate_close(struct hk_pass *mine);
 
-/* The fork is done. True: no other is in progress. */
+/* The fork is done. True: no other is in progress, and none of a handler in between had made this process. */
 bool hk_gate_open(struct hk_pass *mine);
 
 /* In the child: this thread is the only one. Locks were reset before. */

@@ -108,8 +108,8 @@ static inline void hk_heap_give_one(struct hk_heap *heap, struct hk_slab *slab, 
 /* Takes one block that is known to be zero, or NULL (then take any and clear it). */
 void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls);
 
-/* Works on a heap on behalf of its thread, which may be asleep: collects what others pushed, and retires slabs that have
- * become EMPTY. Or on every heap. Any thread that holds no lock. */
+/* Works on a heap on behalf of its thread, which may be asleep: collects what others pushed, and retires slabs that
+ * have become EMPTY. Or on every heap. Any thread that holds no lock. */
 void hk_heap_sweep_one(struct hk_heap *heap);
 void hk_heap_sweep(void);
 

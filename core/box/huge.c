@@ -126,6 +126,22 @@ size_t hk_huge_size(const void *ptr)
     return size;
 }
 
+#define TRIES 1000
+
+size_t hk_huge_size_of_live(const void *ptr)
+{
+    bool held = false;
+    for (unsigned i = 0; i < TRIES && !held; i++) {
+        held = hk_try_lock(&lock);
+        hk_pause();
+    }
+    struct huge *h = *find(ptr); /* without the lock: records are never unmapped, and each change is one store */
+    size_t size = h != NULL ? h->size : 0;
+    if (held)
+        hk_unlock(&lock);
+    return size;
+}
+
 void *hk_huge_around(const void *ptr, size_t *size)
 {
     void *start = NULL;

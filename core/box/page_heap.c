@@ -27,6 +27,12 @@ size_t hk_page_heap_size(const void *ptr)
     return run.kind == HK_RUN_LIVE ? run.pages * HK_PAGE : hk_huge_size(ptr);
 }
 
+size_t hk_page_heap_size_of_live(const void *ptr)
+{
+    size_t pages = hk_arena_pages_of_live(ptr);
+    return pages != 0 ? pages * HK_PAGE : hk_huge_size_of_live(ptr);
+}
+
 /* A huge block that shrinks stays a mapping of its own, unless it becomes a small part of what a run can be. */
 void *hk_page_heap_resize(void *ptr, size_t size)
 {

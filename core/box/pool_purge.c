@@ -34,7 +34,7 @@ static uint32_t due(const struct hk_superslab *ss, const struct aim *aim)
         unsigned i = hk_lowest(left);
         bool part = aim->part == HK_POOL_ALL || ss->slab[i].cls > HK_TINY_LAST;
         bool refused = (ss->refused_mask >> i & 1) != 0;
-        if (part && aim->now - ss->since[i] >= (refused ? hk_max(aim->delay_ms, 1) : aim->delay_ms))
+        if (part && hk_ms_since(aim->now, ss->since[i]) >= (refused ? hk_max(aim->delay_ms, 1) : aim->delay_ms))
             mask |= (uint32_t)1 << i;
     }
     return mask;

@@ -79,6 +79,9 @@ size_t hk_purge_allowance(void)
  * from now on. The first free after a longer pause knows nothing any more. */
 static void learn(uint32_t now)
 {
+    static struct hk_lock learning; /* one thread at a time: the words belong together */
+    if (!hk_try_lock(&learning))
+        return;
     size_t clean =
         hk_load_relaxed(&hk_arena_clean_taken) * HK_PAGE + hk_load_relaxed(&hk_pool_clean_taken) * HK_SLAB_SIZE;
     size_t wrong = hk_min(clean - hk_load_relaxed(&regained), hk_load_relaxed(&early));
@@ -94,6 +97,7 @@ static void learn(uint32_t now)
     } else if (now - hk_load_relaxed(&given_at) > delay() && hk_load_relaxed(&early) != 0) {
         hk_store_relaxed(&early, 0); /* nobody missed it */
     }
+    hk_unlock(&learning);
 }
 
 /* One piece that has been free for delay_ms, of that kind of memory of which there is more, or else of the other. */
@@ -113,10 +117,10 @@ static size_t give_piece(uint32_t now, uint32_t delay_ms, size_t most, bool *ref
  * asked for again: they are all judged by one moment. */
 static size_t give_all(uint32_t now, uint32_t delay_ms, size_t keep)
 {
-    size_t given = 0, piece;
-    for (unsigned refusals = 0; hk_purge_free_bytes() > keep && refusals < 64;) {
+    size_t given = 0, piece, bytes, most = hk_purge_free_bytes(); /* what others free meanwhile is theirs to give */
+    for (unsigned refusals = 0; (bytes = hk_purge_free_bytes()) > keep && given < most && refusals < 64;) {
         bool refused = false;
-        piece = give_piece(now, delay_ms, hk_purge_free_bytes() - keep, &refused);
+        piece = give_piece(now, delay_ms, bytes - keep, &refused);
         given += piece;
         refusals += refused;
         if (piece == 0 && !refused)
@@ -214,7 +218,7 @@ static bool leave_to_thread(size_t bytes)
     uint32_t state = hk_load_relaxed(&thread_state);
     if (state == THREAD_NONE || state == THREAD_ENDS || hk_hot_span_at_once())
         return false;
-    if (bytes <= min_keep() + SMALL_HEAP)
+    if (bytes <= min_keep())
         return true;
     hk_fence_full(); /* pairs with the fence in rest: it sees what is free, or I see that it rests */
     state = THREAD_RESTS;
@@ -289,7 +293,7 @@ static void rest(bool tired)
         return;      /* it is to end */
     hk_fence_full(); /* pairs with the fence in leave_to_thread */
     state = THREAD_RESTS;
-    if (!tired && hk_purge_free_bytes() > min_keep() + SMALL_HEAP)
+    if (!tired && hk_purge_free_bytes() > min_keep())
         hk_cas_acquire(&thread_state, &state, THREAD_AT_WORK);
     while (hk_load_relaxed(&thread_state) == THREAD_RESTS)
         hk_thread_sleep(&thread_state, THREAD_RESTS, HK_FOREVER);

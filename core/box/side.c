@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Pieces of memory by powers of two. A free piece waits in the stack of its size; what no stack has is cut from a
+ * chunk, or is a mapping of its own. Nothing is unmapped, so a stale pointer to a piece can be read.
+ */
 #include "box/side.h"
 
 #include "base/bits.h"
@@ -6,31 +10,41 @@
 #include "superslab/ss_arena.h"
 
 #define CHUNK HK_MIB
-#define UNIT ((size_t)16) /* of what a chunk has handed out */
+#define CUT_MOST (CHUNK / 4) /* larger pieces have a mapping of their own */
+#define PURGED CHUNK         /* pieces from here on give their pages back while they wait, and are charged by use */
+#define PIECE_BITS 7         /* log2 of the smallest piece */
+#define SIZES (48u - PIECE_BITS)
 
-/* An emptied chunk gives back what it touched beyond this: those that were made for large blocks. */
-#define KEEP CHUNK
-
-/* At the start of a mapping. `word` is all that changes: blocks handed out and not freed << 32 | units handed out since
- * the chunk was last without a block. Mappings stay. */
+/* At the start of a mapping. */
 struct hk_side_chunk {
     struct hk_side_chunk *next; /* constant once the chunk is in the list */
     size_t size;                /* of the mapping */
-    _Atomic uint64_t word;
+    _Atomic size_t used;        /* bytes cut off, from its start */
 };
 
-/* Before a block. */
-struct head {
-    size_t size;
-    _Atomic uintptr_t mark; /* mark_of(block) while the block is live */
+struct piece {
+    struct piece *_Atomic next; /* in its stack; who has popped a neighbour meanwhile may still read it */
+    size_t bytes;               /* of the piece, a power of two; constant */
 };
-_Static_assert(sizeof(struct head) == UNIT, "a block is as aligned as what precedes it");
+
+/* Before a block, somewhere in its piece. */
+struct head {
+    struct piece *piece;
+    size_t size;            /* what the block may hold */
+    _Atomic uintptr_t mark; /* mark_of(block) while it is live */
+    uintptr_t none;
+};
+_Static_assert(sizeof(struct hk_side_chunk) <= 64 && sizeof(struct piece) % 16 == 0 && sizeof(struct head) % 16 == 0,
+               "blocks are aligned");
 
 struct hk_side_chunk *_Atomic hk_side_chunks;
 struct hk_side_note *_Atomic hk_side_notes;
+static _Atomic size_t live_blocks, live_bytes; /* relaxed: statistics */
 
-#define LIVE_ONE ((uint64_t)1 << 32)
-#define UNITS_MAX (((uint64_t)1 << 32) - 1)
+/* Free pieces by size: the address of the first, and above it a number that every change counts up, so that a stack
+ * which has the same first piece again is not taken for the same stack. */
+static _Atomic uint64_t stacks[SIZES];
+#define ADDRESS_MASK (((uint64_t)1 << 48) - 1)
 
 static uintptr_t mark_of(const void *block)
 {
@@ -42,81 +56,135 @@ static struct head *head_of(const void *block)
     return (struct head *)(void *)((char *)(uintptr_t)block - sizeof(struct head));
 }
 
-/* The first place behind `units` for an aligned block; NULL: the chunk is too small. */
-static char *place_in(struct hk_side_chunk *chunk, uint64_t units, size_t align, size_t size)
-{
-    uintptr_t from = (uintptr_t)chunk + units * UNIT + sizeof(struct head), end = (uintptr_t)chunk + chunk->size;
-    uintptr_t start = hk_align_up(from, align);
-    return start >= from && start <= end && end - start >= size ? (char *)start : NULL;
-}
+/* ---- pieces ---- */
 
-static uint64_t units_to(const struct hk_side_chunk *chunk, const char *end)
+static void push_piece(struct piece *piece)
 {
-    return hk_align_up((size_t)(end - (const char *)chunk), UNIT) / UNIT;
-}
-
-static char *take_from(struct hk_side_chunk *chunk, size_t align, size_t size)
-{
-    uint64_t word = hk_load_acquire(&chunk->word), after; /* pairs with give_back: what was purged is purged */
-    char *block;
+    _Atomic uint64_t *stack = &stacks[hk_log2(piece->bytes) - PIECE_BITS];
+    uint64_t first = hk_load_relaxed(stack), after;
     do {
-        uint64_t units = word & UNITS_MAX;
-        block = place_in(chunk, units != 0 ? units : units_to(chunk, (char *)(chunk + 1)), align, size);
-        if (block == NULL)
-            return NULL;
-        after = ((word & ~UNITS_MAX) + LIVE_ONE) | units_to(chunk, block + size);
-    } while (!hk_cas_weak_acquire(&chunk->word, &word, after)); /* as the load */
-    return block;
+        hk_store_relaxed(&piece->next, (struct piece *)(uintptr_t)(first & ADDRESS_MASK)); /* with the release below */
+        after = ((first & ~ADDRESS_MASK) + ADDRESS_MASK + 1) | (uintptr_t)piece;
+    } while (!hk_cas_weak_release(stack, &first, after)); /* pairs with pop_piece */
 }
 
-static struct hk_side_chunk *new_chunk(size_t align, size_t size)
+static struct piece *pop_piece(unsigned size)
 {
-    size_t overhead = sizeof(struct hk_side_chunk) + sizeof(struct head) + align, bytes;
-    if (__builtin_add_overflow(size, overhead, &bytes) || bytes > PTRDIFF_MAX)
+    uint64_t first = hk_load_acquire(&stacks[size]), after; /* pairs with push_piece */
+    struct piece *piece;
+    do {
+        piece = (struct piece *)(uintptr_t)(first & ADDRESS_MASK);
+        if (piece == NULL)
+            return NULL;
+        after = ((first & ~ADDRESS_MASK) + ADDRESS_MASK + 1) | (uintptr_t)hk_load_relaxed(&piece->next);
+    } while (!hk_cas_weak_acquire(&stacks[size], &first, after)); /* as the load */
+    return piece;
+}
+
+/* A mapping, in the list with `used` bytes cut off; NULL: no memory, or over the limit. */
+static struct hk_side_chunk *new_chunk(size_t size, size_t used)
+{
+    if (!hk_arena_charge(size))
         return NULL;
-    bytes = hk_align_up(hk_max(bytes, CHUNK), hk_os_page_size());
-    if (bytes / UNIT > UNITS_MAX || !hk_arena_charge(bytes))
-        return NULL;
-    struct hk_side_chunk *chunk = hk_os_map(bytes);
+    struct hk_side_chunk *chunk = hk_os_map(size);
     if (chunk == NULL) {
-        hk_arena_uncharge(bytes);
+        hk_arena_uncharge(size);
         return NULL;
     }
-    chunk->size = bytes;
+    chunk->size = size;
+    hk_store_relaxed(&chunk->used, used); /* before anybody sees it */
+    chunk->next = hk_load_relaxed(&hk_side_chunks);
+    while (!hk_cas_weak_release(&hk_side_chunks, &chunk->next, chunk)) { /* pairs with chunks */
+    }
     return chunk;
 }
 
-static void *hand_out(char *block, size_t size)
+static struct hk_side_chunk *chunks(void)
 {
-    head_of(block)->size = size;
-    hk_store_relaxed(&head_of(block)->mark, mark_of(block)); /* the block is handed over by the program */
-    return block;
+    return hk_load_acquire(&hk_side_chunks); /* pairs with new_chunk */
 }
+
+/* Cuts off a chunk that has room; NULL: it has not. */
+static struct piece *cut_from(struct hk_side_chunk *chunk, size_t bytes)
+{
+    size_t used = hk_load_relaxed(&chunk->used);
+    while (chunk->size == CHUNK && CHUNK - used >= bytes) {
+        if (hk_cas_relaxed(&chunk->used, &used, used + bytes)) /* fresh memory: nothing is handed over */
+            return (struct piece *)(void *)((char *)chunk + used);
+    }
+    return NULL;
+}
+
+static struct piece *cut(size_t bytes)
+{
+    struct piece *piece = NULL;
+    for (struct hk_side_chunk *chunk = chunks(); chunk != NULL && piece == NULL; chunk = chunk->next)
+        piece = cut_from(chunk, bytes);
+    while (piece == NULL) { /* others may be faster */
+        struct hk_side_chunk *chunk = new_chunk(CHUNK, 64);
+        if (chunk == NULL)
+            return NULL;
+        piece = cut_from(chunk, bytes);
+    }
+    return piece;
+}
+
+static struct piece *map_piece(size_t bytes)
+{
+    struct hk_side_chunk *chunk = new_chunk(hk_align_up(bytes + 64, hk_os_page_size()), bytes + 64);
+    return chunk != NULL ? (struct piece *)(void *)((char *)chunk + 64) : NULL;
+}
+
+static struct piece *take_piece(size_t bytes)
+{
+    struct piece *piece = pop_piece(hk_log2(bytes) - PIECE_BITS);
+    if (piece != NULL) {
+        if (bytes < PURGED || hk_arena_charge(bytes))
+            return piece;
+        push_piece(piece);
+        return NULL;
+    }
+    piece = bytes <= CUT_MOST ? cut(bytes) : map_piece(bytes);
+    if (piece != NULL)
+        piece->bytes = bytes;
+    return piece;
+}
+
+static void give_piece(struct piece *piece)
+{
+    size_t page = hk_os_page_size();
+    if (piece->bytes >= PURGED) {
+        char *from = (char *)hk_align_up((uintptr_t)(piece + 1), page), *end = (char *)piece + piece->bytes;
+        hk_os_purge(from, hk_align_down((size_t)(end - from), page)); /* refused: the pages stay */
+        hk_arena_uncharge(piece->bytes);
+    }
+    push_piece(piece);
+}
+
+/* ---- blocks ---- */
 
 void *hk_side_alloc(size_t align, size_t size)
 {
-    char *block;
+    size_t need, extra = sizeof(struct piece) + sizeof(struct head) + (align > 16 ? align : 0);
     size = hk_max(size, 1);
-    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
+    if (align > PTRDIFF_MAX || __builtin_add_overflow(size, extra, &need) || need > (size_t)1 << 46)
         return NULL;
-    struct hk_side_chunk *chunk = hk_load_acquire(&hk_side_chunks); /* pairs with the release below */
-    for (; chunk != NULL; chunk = chunk->next) {
-        if ((block = take_from(chunk, align, size)) != NULL)
-            return hand_out(block, size);
-    }
-    chunk = new_chunk(align, size);
-    if (chunk == NULL)
+    size_t bytes = (size_t)1 << (hk_log2(hk_max(need, (size_t)1 << PIECE_BITS) * 2 - 1));
+    struct piece *piece = take_piece(bytes);
+    if (piece == NULL)
         return NULL;
-    block = take_from(chunk, align, size);
-    chunk->next = hk_load_relaxed(&hk_side_chunks);
-    while (!hk_cas_weak_release(&hk_side_chunks, &chunk->next, chunk)) { /* pairs with the loads of the list */
-    }
-    return hand_out(block, size);
+    char *block = (char *)hk_align_up((uintptr_t)(piece + 1) + sizeof(struct head), align);
+    head_of(block)->piece = piece;
+    head_of(block)->size = (size_t)((char *)piece + bytes - block);
+    hk_store_relaxed(&head_of(block)->mark, mark_of(block)); /* the block is handed over by the program */
+    hk_add_relaxed(&live_blocks, 1);
+    hk_add_relaxed(&live_bytes, head_of(block)->size);
+    return block;
 }
 
 static struct hk_side_chunk *chunk_of(const void *ptr)
 {
-    struct hk_side_chunk *chunk = hk_load_acquire(&hk_side_chunks); /* pairs with hk_side_alloc */
+    struct hk_side_chunk *chunk = chunks();
     while (chunk != NULL && (uintptr_t)ptr - (uintptr_t)chunk >= chunk->size)
         chunk = chunk->next;
     return chunk;
@@ -130,8 +198,8 @@ bool hk_side_has(const void *ptr)
 /* Could a block start there, so that its head may be read? */
 static bool is_place(const struct hk_side_chunk *chunk, const void *ptr)
 {
-    return chunk != NULL && (uintptr_t)ptr % UNIT == 0 &&
-           (uintptr_t)ptr - (uintptr_t)chunk >= sizeof(*chunk) + sizeof(struct head);
+    return chunk != NULL && (uintptr_t)ptr % 16 == 0 &&
+           (uintptr_t)ptr - (uintptr_t)chunk >= sizeof *chunk + sizeof(struct piece) + sizeof(struct head);
 }
 
 size_t hk_side_size(const void *ptr)
@@ -141,30 +209,18 @@ size_t hk_side_size(const void *ptr)
     return head_of(ptr)->size;
 }
 
-/* The last block of a chunk takes its pages with it, while the chunk still counts as having one: all that was handed
- * out before is free then, and what others take meanwhile lies behind it. */
-static void give_back(struct hk_side_chunk *chunk)
-{
-    uint64_t word = hk_load_relaxed(&chunk->word), after;
-    do {
-        uint64_t units = word & UNITS_MAX;
-        bool last = word >> 32 == 1;
-        size_t used = hk_align_down(units * UNIT, hk_os_page_size());
-        if (last && used > KEEP)
-            hk_os_purge((char *)chunk + KEEP, used - KEEP); /* refused: the pages stay */
-        after = last ? 0 : word - LIVE_ONE;
-    } while (!hk_cas_weak_release(&chunk->word, &word, after)); /* pairs with take_from */
-}
-
 bool hk_side_free(void *ptr)
 {
-    struct hk_side_chunk *chunk = chunk_of(ptr);
     uintptr_t live = mark_of(ptr);
-    if (!is_place(chunk, ptr) || !hk_cas_relaxed(&head_of(ptr)->mark, &live, 0)) /* one of two frees wins */
+    if (!is_place(chunk_of(ptr), ptr) || !hk_cas_relaxed(&head_of(ptr)->mark, &live, 0)) /* one of two frees wins */
         return false;
-    give_back(chunk);
+    hk_sub_relaxed(&live_blocks, 1);
+    hk_sub_relaxed(&live_bytes, head_of(ptr)->size);
+    give_piece(head_of(ptr)->piece);
     return true;
 }
+
+/* ---- notes ---- */
 
 void hk_side_defer(void *ptr)
 {
@@ -182,9 +238,16 @@ struct hk_side_note *hk_side_take_deferred(void)
     return hk_swap_acquire(&hk_side_notes, NULL); /* pairs with hk_side_defer */
 }
 
-void hk_side_visit(void (*visit)(void *ctx, void *start, size_t size, size_t blocks), void *ctx)
+/* ---- statistics ---- */
+
+void hk_side_live(size_t *blocks, size_t *bytes)
 {
-    struct hk_side_chunk *chunk = hk_load_acquire(&hk_side_chunks); /* pairs with hk_side_alloc */
-    for (; chunk != NULL; chunk = chunk->next)
-        visit(ctx, chunk, chunk->size, (size_t)(hk_load_relaxed(&chunk->word) >> 32)); /* a statistic */
+    *blocks = hk_load_relaxed(&live_blocks);
+    *bytes = hk_load_relaxed(&live_bytes);
+}
+
+void hk_side_visit(void (*visit)(void *ctx, void *start, size_t size, size_t used), void *ctx)
+{
+    for (struct hk_side_chunk *chunk = chunks(); chunk != NULL; chunk = chunk->next)
+        visit(ctx, chunk, chunk->size, hk_load_relaxed(&chunk->used)); /* a statistic */
 }

@@ -54,7 +54,10 @@ static inline bool hk_side_has_deferred(void)
 /* Takes all that were put down, linked through `next`; each note is a block of this box, the caller's to free. */
 struct hk_side_note *hk_side_take_deferred(void);
 
-/* Calls `visit` for each chunk. */
-void hk_side_visit(void (*visit)(void *ctx, void *start, size_t size, size_t blocks), void *ctx);
+/* Live blocks and their bytes; calls `visit` for each mapping, of which `used` bytes were handed out once. For
+ * statistics.
+ */
+void hk_side_live(size_t *blocks, size_t *bytes);
+void hk_side_visit(void (*visit)(void *ctx, void *start, size_t size, size_t used), void *ctx);
 
 #endif

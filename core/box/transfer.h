@@ -39,11 +39,12 @@ unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, uns
 /* Takes up to n blocks of a class that came back: the first to top[0], the next to top[-1], downwards. */
 unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n);
 
-/* Between hk_heap_end and hk_heap_retire: what waits for the thread that ended goes to the slabs, and nothing more comes for it. */
+/* Between hk_heap_end and hk_heap_retire: what waits for the thread that ended goes to the slabs, and nothing more
+ * comes for it. */
 void hk_transfer_end(struct hk_heap *heap);
 
-/* What waits for a heap goes to the slabs, on behalf of its thread, which may be asleep; or for any heap. Any thread that
- * holds no lock. */
+/* What waits for a heap goes to the slabs, on behalf of its thread, which may be asleep; or for any heap. Any thread
+ * that holds no lock. */
 void hk_transfer_sweep_one(struct hk_heap *heap);
 void hk_transfer_sweep(void);
 

@@ -72,8 +72,10 @@ static void *take_inside(struct want *w)
     void *ptr;
     if (HK_LIKELY(hk_gate_enter(pass))) {
         ptr = take(thread, w);
-        if (HK_UNLIKELY(ptr == NULL) && hk_purge_now(0) != 0)
+        if (HK_UNLIKELY(ptr == NULL)) {
+            hk_purge_now(0); /* whatever it gave to the system, it may have made room */
             ptr = take(thread, w);
+        }
         leave_and_report(pass);
     } else {
         ptr = hk_side_alloc(w->align, w->size);
@@ -194,6 +196,17 @@ static inline struct hk_slab *slab_of_live(const void *ptr, const char *verb)
     return NULL;
 }
 
+/* Who is turned away may be a handler that interrupted this thread under one of these locks: it looks without them. */
+static size_t size_of_large(const void *ptr)
+{
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    if (HK_UNLIKELY(!hk_gate_enter(pass)))
+        return hk_page_heap_size_of_live(ptr);
+    size_t size = hk_page_heap_size(ptr);
+    leave_and_report(pass);
+    return size;
+}
+
 size_t hk_block_size(const void *ptr, const char *verb)
 {
     if (hk_registry_code(ptr) != 0) {
@@ -202,15 +215,13 @@ size_t hk_block_size(const void *ptr, const char *verb)
     }
     size_t size = hk_side_is_used() ? hk_side_size(ptr) : 0;
     if (size == 0)
-        size = hk_page_heap_size(ptr);
+        size = size_of_large(ptr);
     if (size == 0)
         hk_wrong_unknown(ptr, verb);
     return size;
 }
 
 /* ---- free ---- */
-
-static void free_deferred(void);
 
 static void free_large(void *ptr)
 {
@@ -233,8 +244,6 @@ static void free_large(void *ptr)
     leave_and_report(pass);
     if (HK_UNLIKELY(!freed))
         hk_wrong_unknown(ptr, "free");
-    if (hk_side_has_deferred())
-        free_deferred();
     errno = saved;
 }
 
@@ -267,8 +276,6 @@ static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
     hk_front_put(thread, slab, ptr);
     hk_purge_tick();
     leave_and_report(pass);
-    if (hk_side_has_deferred())
-        free_deferred();
     errno = saved;
 }
 
@@ -294,10 +301,9 @@ void hk_front_free_deferred(void)
         free_deferred();
 }
 
-void hk_free_slow(void *ptr)
+/* Not NULL. */
+static inline void free_one(void *ptr)
 {
-    if (ptr == NULL)
-        return;
     if (hk_registry_code(ptr) == 0) {
         free_large(ptr);
         return;
@@ -318,72 +324,13 @@ void hk_free_slow(void *ptr)
     put_in_front(slab, ptr);
 }
 
-/* ---- realloc ---- */
-
-/* Untouched room for a block that grows, so that growing step by step does not copy each time. */
-static size_t with_headroom(size_t size)
+void hk_free_slow(void *ptr)
 {
-    return size > HK_TINY_MAX ? size + size / 8 : size;
-}
-
-static void *move(void *ptr, size_t have, size_t size)
-{
-    size_t roomy = size > have ? with_headroom(size) : size;
-    int saved = errno;
-    void *to = hk_malloc_fast(roomy, hk_malloc_slow);
-    if (to == NULL && roomy > size)
-        to = hk_malloc_fast(size, hk_malloc_slow);
-    if (to == NULL)
-        return NULL;
-    errno = saved;
-    memcpy(to, ptr, hk_min(have, size));
-    hk_free_fast(ptr);
-    return to;
-}
-
-/* Page runs and mappings: in place when the neighbours allow it. Inside the gate. */
-static void *resize_inside(void *ptr, size_t have, size_t size)
-{
-    if (size > have) {
-        size_t roomy = with_headroom(size);
-        void *to = have < HK_RUN_MAX ? hk_page_heap_resize(ptr, roomy) : NULL;
-        return to != NULL ? to : hk_page_heap_resize(ptr, size);
-    }
-    if (have - size < have / 8)
-        return ptr;
-    void *to = hk_page_heap_resize(ptr, size);
-    if (to != NULL)
-        hk_purge_tick(); /* else the free of what is copied does that */
-    return to;
-}
-
-/* NULL: by a copy. */
-static void *resize_large(void *ptr, size_t have, size_t size)
-{
-    int saved = errno;
-    struct hk_pass *pass = hk_front_pass(hk_front_thread());
-    if ((hk_side_is_used() && hk_side_has(ptr)) || !hk_gate_enter(pass))
-        return NULL;
-    void *to = resize_inside(ptr, have, size);
-    leave_and_report(pass);
-    errno = saved;
-    return to;
-}
-
-void *hk_resize(void *ptr, size_t size)
-{
-    size_t have = hk_block_size(ptr, "realloc");
-    if (have == 0) {
-        errno = EINVAL;
-        return NULL;
-    }
-    if (size > PTRDIFF_MAX)
-        return fail();
-    bool small = hk_registry_code(ptr) != 0;
-    if (size <= have && (have <= HK_MID_MAX ? size > have / 2 : small))
-        return ptr;
-    void *to = small ? NULL : resize_large(ptr, have, size);
-    return to != NULL ? to : move(ptr, have, size);
+    if (ptr == NULL)
+        return;
+    free_one(ptr);
+    if (hk_side_has_deferred())
+        free_deferred();
 }
 
 /* ---- trim ---- */

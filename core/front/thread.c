@@ -11,12 +11,11 @@
 
 #include <errno.h>
 
-/* Gives away all that the thread has, but its record. Inside the gate. */
+/* Gives away all that the thread has, but its record. Inside the gate, and the record is still the thread's: a signal
+ * handler finds its pass. (A block that a handler frees into a bin now is lost.) */
 static void end_heap(struct hk_thread *thread)
 {
     hk_front_flush_all(thread);
-    hk_front_leave(thread->front);
-    thread->front = NULL;
     hk_heap_end(&thread->heap);
     if (HK_TRANSFER)
         hk_transfer_end(&thread->heap);
@@ -40,15 +39,14 @@ static void detach(void *arg)
     if (thread->front != hk_front_mine())
         return;
     int saved = errno;
-    if (hk_gate_wait(&thread->pass)) {
+    bool inside = hk_gate_wait(&thread->pass);
+    if (inside)
         end_heap(thread);
-        hk_gate_leave(&thread->pass);
+    hk_gate_leave(&thread->pass);
+    hk_front_leave(thread->front);
+    thread->front = NULL;
+    if (inside) /* else it ends in a signal handler that interrupted malloc: what it has stays behind */
         retire(thread);
-    } else { /* it ends in a signal handler that interrupted malloc: what it has stays behind */
-        hk_front_leave(thread->front);
-        thread->front = NULL;
-        hk_gate_leave(&thread->pass);
-    }
     errno = saved;
     hk_corrupt_report();
 }
@@ -83,7 +81,7 @@ void hk_front_fork_child(void)
         hk_store_relaxed(&starter, 0); /* who had begun is not here */
 }
 
-/* A record in the lists of heaps and passes; NULL: no memory. Inside the gate. */
+/* A record whose pass is in the list; NULL: no memory. Inside the gate. */
 static struct hk_thread *make_record(void)
 {
     struct hk_heap *heap = hk_heap_reuse();
@@ -95,7 +93,6 @@ static struct hk_thread *make_record(void)
     else
         hk_gate_join(&thread->pass);
     thread->front = hk_front_open(&thread->place);
-    hk_heap_begin(&thread->heap);
     return thread;
 }
 
@@ -113,6 +110,7 @@ struct hk_thread *hk_front_attach(void)
         front->code_of[i] = (uint8_t)hk_code_of_class(hk_tiny_class[i]);
     front->thread = thread;
     hk_front_enter(front);
+    hk_heap_begin(&thread->heap); /* last: a fork in a handler now finds whose it is */
     hk_gate_leave(NULL);
     int saved = errno;
     hk_thread_watch(thread); /* may come back to malloc, which finds everything in place */

@@ -71,6 +71,9 @@ static inline void hk_arena_learn(void)
 /* Changes the length of a live run where it lies; false when its neighbours do not allow it. */
 bool hk_arena_resize(void *ptr, size_t pages);
 
+/* Pages of a live run that starts there, 0: none does. Takes no lock: nobody else changes the record of a live run. */
+size_t hk_arena_pages_of_live(const void *ptr);
+
 /* What lies at an address. */
 struct hk_run hk_arena_find(const void *ptr);
 

@@ -125,6 +125,13 @@ bool hk_arena_commit(struct arena *a, uint32_t end)
     return true;
 }
 
+size_t hk_arena_pages_of_live(const void *ptr)
+{
+    uint32_t ref = hk_arena_page(ptr);
+    bool is_start = ref != NO_PAGE && (uintptr_t)ptr % HK_PAGE == 0 && kind_of(page_of(ref)) == PAGE_RUN;
+    return is_start ? pages_of(page_of(ref)) : 0;
+}
+
 static enum hk_run_kind public_kind(enum page_kind kind)
 {
     return kind == PAGE_RUN ? HK_RUN_LIVE : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB : HK_RUN_FREED;

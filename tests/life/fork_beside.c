@@ -181,8 +181,10 @@ enum { COMPANIONS = sizeof(companions) / sizeof(companions[0]) };
 static void *accompany(void *argument)
 {
     void (*act)(unsigned) = companions[(uintptr_t)argument].act;
-    for (unsigned turn = 0; !stop; turn++)
+    for (unsigned turn = 0; !stop; turn++) {
         act(turn);
+        proc_sleep_ms(1); /* glibc's locks are not fair: who takes one again and again starves the fork */
+    }
     return NULL;
 }
 

@@ -9,22 +9,23 @@
 
 #include <pthread.h>
 
-static unsigned chunks, blocks;
-static size_t bytes;
+static unsigned chunks;
+static size_t blocks, bytes; /* live blocks; bytes of mappings */
 
-static void add(void *ctx, void *start, size_t size, size_t live)
+static void add(void *ctx, void *start, size_t size, size_t used)
 {
     (void)ctx;
-    EXPECT(start != NULL);
+    EXPECT(start != NULL && used <= size);
     chunks++;
     bytes += size;
-    blocks += (unsigned)live;
 }
 
 static void count(void)
 {
-    chunks = blocks = 0;
+    size_t live;
+    chunks = 0;
     bytes = 0;
+    hk_side_live(&blocks, &live);
     hk_side_visit(add, NULL);
 }
 
@@ -76,16 +77,18 @@ static void use_again(void *arg)
             EXPECT(hk_side_free(some[(i * 37 + round) % 100]));
     }
     count();
-    EXPECT(chunks == 1 && blocks == 0 && bytes == HK_MIB);
-    EXPECT(fake_os_count(FAKE_PURGE) == 0 && fake_os_count(FAKE_MAP) == 1);
-    char *large = hk_side_alloc(16, 10 * HK_MIB);
-    EXPECT(large != NULL && hk_side_free(large));
+    EXPECT(chunks <= 3 && blocks == 0); /* 100 pieces of 16 KiB, used again and again */
+    EXPECT(fake_os_count(FAKE_PURGE) == 0);
+    for (unsigned round = 0; round < 3; round++) {
+        char *large = hk_side_alloc(16, 10 * HK_MIB);
+        EXPECT(large != NULL && hk_side_free(large));
+        EXPECT(fake_os_was_purged(large + 5 * HK_MIB) && fake_os_count(FAKE_PURGE) == round + 1);
+    }
     count();
-    EXPECT(chunks == 2 && blocks == 0 && fake_os_count(FAKE_PURGE) == 1); /* its pages went, but for the first */
-    EXPECT(fake_os_was_purged(large + 5 * HK_MIB) && !fake_os_was_purged(large));
+    EXPECT(chunks <= 4);
 }
 
-static void an_emptied_chunk_starts_again(void **state)
+static void what_was_freed_is_used_again(void **state)
 {
     (void)state;
     unit_passes(use_again, NULL);
@@ -101,10 +104,13 @@ static void refuse(void *arg)
     hk_side_defer(arg); /* lost */
     EXPECT(!hk_side_has_deferred());
     fake_os_recover();
-    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 2 * HK_MIB));
-    void *first = hk_side_alloc(16, 100), *second = hk_side_alloc(16, HK_MIB - 200);
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 4 * HK_MIB));
+    void *first = hk_side_alloc(16, 100), *second = hk_side_alloc(16, HK_MIB);
     EXPECT(first != NULL && second != NULL && hk_side_alloc(16, 2 * HK_MIB) == NULL);
-    EXPECT(hk_side_free(second) && hk_side_free(first) && hk_side_alloc(16, HK_MIB - 200) == first);
+    EXPECT(hk_side_free(second) && hk_arena_charge(2 * HK_MIB)); /* who waits is not charged */
+    EXPECT(hk_side_alloc(16, HK_MIB) == NULL);
+    hk_arena_uncharge(2 * HK_MIB);
+    EXPECT(hk_side_alloc(16, HK_MIB) == second && hk_side_free(first));
 }
 
 static void refusals_are_told(void **state)
@@ -152,7 +158,7 @@ static void *trade(void *arg)
     for (unsigned n = 0; n < 20000; n++) {
         unsigned i = (unsigned)unit_random(&random, 8);
         if (mine[i] != NULL) {
-            EXPECT(hk_side_size(mine[i]) == size[i]);
+            EXPECT(hk_side_size(mine[i]) >= size[i]);
             for (size_t at = 0; at < size[i]; at += 61)
                 EXPECT(mine[i][at] == (unsigned char)(uintptr_t)arg);
             EXPECT(hk_side_free(mine[i]));
@@ -197,7 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_what_was_asked_for),
-        cmocka_unit_test(an_emptied_chunk_starts_again),
+        cmocka_unit_test(what_was_freed_is_used_again),
         cmocka_unit_test(refusals_are_told),
         cmocka_unit_test(what_is_put_down_is_found),
         cmocka_unit_test(threads_need_no_lock),
