@@ -204,7 +204,7 @@ static void empty_slabs_come_first(void **state)
         assert_true(empty * 100 >= all * 95);
         /* With steps wider than a stripe one has more of the memory, and SuperSlabs come and go with it. */
         if (hak_good_size(513) <= 576)
-            assert_true(fresh * 1000 <= all * 2);
+            assert_true(fresh * 100 <= all); /* a SuperSlab that became idle went back, pages and all */
     }
     for (size_t i = 0; i < SLOTS; i++) {
         hak_free(slots[i]);
