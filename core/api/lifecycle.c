@@ -6,6 +6,7 @@
 #include "api/picture.h"
 #include "api/report_file.h"
 #include "api/stats.h"
+#include "base/assert.h"
 #include "base/options.h"
 #include "box/huge.h"
 #include "box/purge.h"
@@ -40,6 +41,8 @@ static void fork_child(void)
 {
     int saved = errno;
     struct hk_thread *mine = hk_front_thread();
+    if (!hk_single_threaded())
+        hk_misuse_left_behind = true; /* before there is a second thread again */
     hk_lock_reset(hk_pool_lock());
     hk_lock_reset(hk_arena_lock());
     hk_lock_reset(hk_huge_lock());

@@ -28,6 +28,11 @@ enum hk_misuse {
  * entry that was called ("free"), `size` the block's bytes where they are known. */
 HK_SLOW_PATH void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
 
+/* In the child of a fork of several threads: from now on a second free is ignored without a message. libc frees there what
+ * belonged to the threads that stayed behind (their thread-local blocks), and one of them may have been freeing just that:
+ * the block is marked as free, and libc does not know it yet. */
+extern HK_HIDDEN bool hk_misuse_left_behind;
+
 /* ---- corrupted lists ----
  *
  * They are found under a lock, or in the middle of a change. Who finds one takes it out of use, so that nobody meets

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/gate.h"
 
+#include <limits.h>
+
 /* Rounds of looking before a wait sleeps. Nobody wakes it: a look once a millisecond does, and leaving stays a store.
  */
 #define ROUNDS 100
@@ -78,9 +80,10 @@ bool hk_gate_wait(struct hk_pass *pass)
 
 /* ---- fork ---- */
 
-static void wait_for_pass(struct hk_pass *pass)
+static void wait_for_pass(struct hk_pass *pass, unsigned rounds)
 {
-    for (unsigned i = 0; hk_load_full(&pass->state) == HK_PASS_INSIDE; i++) { /* pairs with hk_gate_leave */
+    for (unsigned i = 0; i < rounds && hk_load_full(&pass->state) == HK_PASS_INSIDE;
+         i++) { /* pairs with hk_gate_leave */
         if (i < ROUNDS)
             hk_pause();
         else
@@ -88,10 +91,11 @@ static void wait_for_pass(struct hk_pass *pass)
     }
 }
 
-static void wait_for_stranger(void)
+static void wait_for_stranger(unsigned rounds)
 {
     uintptr_t inside;
-    for (unsigned i = 0; (inside = hk_load_full(&stranger)) != 0 && (inside & PARKED) == 0; i++) { /* as above */
+    for (unsigned i = 0; i < rounds && (inside = hk_load_full(&stranger)) != 0 && (inside & PARKED) == 0;
+         i++) { /* as above */
         if (i < ROUNDS)
             hk_pause();
         else
@@ -124,6 +128,10 @@ static void unpark(struct hk_pass *mine)
     }
 }
 
+/* Rounds of a thread that is parked: it may hold a lock that somebody inside waits for, and nobody gets out then. Its
+ * child has such a thread's change half way, as far as that lock. */
+#define PARKED_ROUNDS (ROUNDS + 20)
+
 /* Strangers first: one of them may just be making the record of a thread, whose pass is in the list before it leaves.
  */
 void hk_gate_close(struct hk_pass *mine)
@@ -134,10 +142,12 @@ void hk_gate_close(struct hk_pass *mine)
     else
         hk_store_relaxed(&forking_stranger, hk_thread_self());
     hk_add_full(&hk_gate_forks, 1); /* pairs with the swap in hk_gate_enter */
-    wait_for_stranger();
+    bool is_parked = is_stranger_inside() || (mine != NULL && hk_load_relaxed(&mine->state) == HK_PASS_PARKED);
+    unsigned rounds = is_parked ? PARKED_ROUNDS : UINT_MAX;
+    wait_for_stranger(rounds);
     for (struct hk_pass *pass = hk_load_acquire(&passes); pass != NULL; pass = pass->next) { /* with hk_gate_join */
         if (pass != mine)
-            wait_for_pass(pass);
+            wait_for_pass(pass, rounds);
     }
 }
 

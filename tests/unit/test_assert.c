@@ -184,9 +184,28 @@ static void assertions_follow_the_build(void **state)
     assert_int_equal(child.length != 0, HK_CHECK_FULL);
 }
 
+static void free_twice_in_a_child(void *arg)
+{
+    (void)arg;
+    hk_misuse_left_behind = true;
+    hk_misuse(HK_MISUSE_DOUBLE_FREE, "free", NULL, NULL, 48);
+    hk_misuse(HK_MISUSE_INVALID, "free", NULL, NULL, 0); /* ends it */
+}
+
+static void what_threads_left_half_freed_is_no_misuse(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_run(&child, free_twice_in_a_child, NULL);
+    assert_true(WIFSIGNALED(child.status));
+    assert_null(strstr(child.text, "double free"));
+    assert_non_null(strstr(child.text, "invalid pointer"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_threads_left_half_freed_is_no_misuse),
         cmocka_unit_test(double_free),
         cmocka_unit_test(use_of_a_free_block),
         cmocka_unit_test(invalid_pointer),
