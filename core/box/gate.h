@@ -68,7 +68,7 @@ static inline void hk_gate_leave(struct hk_pass *pass)
 }
 
 /* As hk_gate_enter, but waits while others fork. For what the program does not call while it holds a lock of libc's:
- * the end of a thread, statistics. False: this thread is inside already or is the one that forks. */
+ * the end of a thread, hak_trim. False: this thread is inside already or is the one that forks. */
 HK_SLOW_PATH bool hk_gate_wait(struct hk_pass *pass);
 
 /* ---- fork; `mine` is the forking thread's pass or NULL ---- */

@@ -47,6 +47,8 @@ static _Atomic uint32_t ticked;   /* which was then */
 static _Atomic size_t allowed;    /* the allowance then; 0: none */
 static _Atomic size_t credit;     /* bytes that may be free because they are wanted again and again */
 
+static struct hk_lock learning; /* one thread at a time learns: the words belong together; nobody waits for it */
+
 static _Atomic size_t most_live;      /* bytes, since the last sweep began; relaxed, as above */
 static struct hk_heap *_Atomic swept; /* last, in a sweep that is under way, or NULL; relaxed: records stay for ever */
 
@@ -79,7 +81,6 @@ size_t hk_purge_allowance(void)
  * from now on. The first free after a longer pause knows nothing any more. */
 static void learn(uint32_t now)
 {
-    static struct hk_lock learning; /* one thread at a time: the words belong together */
     if (!hk_try_lock(&learning))
         return;
     size_t clean =
@@ -360,6 +361,7 @@ void hk_purge_stop(void)
 void hk_purge_fork_child(void)
 {
     uint32_t state = hk_load_relaxed(&thread_state);
+    hk_lock_reset(&learning); /* held only where a parked fork did not wait for its holder */
     hk_store_relaxed(&thread_state, THREAD_NONE);
     if (state == THREAD_AT_WORK || state == THREAD_RESTS)
         hk_purge_start();

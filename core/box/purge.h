@@ -5,10 +5,10 @@
  *
  *   - Free memory may be as much as HAKMEM_MIN_KEEP and 10 MiB, or half of what is live if that is more. A slow path
  *     that ends with more gives one piece back, whatever its age.
- *   - What was given back so and is wanted again within HAKMEM_PURGE_DELAY_MS was given back too early: so much more
- * may be free from then on, until nothing is freed for as long.
- *   - Else, beyond HAKMEM_MIN_KEEP, it gives one piece back that has been free for HAKMEM_PURGE_DELAY_MS. When there
- * was none, nobody looks again for a quarter of the delay.
+ *   - What was given back so and is wanted again within HAKMEM_PURGE_DELAY_MS was given back too early: so much
+ *     more may be free from then on, until nothing is freed for as long.
+ *   - Else, beyond HAKMEM_MIN_KEEP, it gives one piece back that has been free for HAKMEM_PURGE_DELAY_MS. When
+ *     there was none, nobody looks again for a quarter of the delay.
  *
  * No call starts a thread. With HAKMEM_PURGE_THREAD=1 there is one from the start, which gives back by age in the place
  * of slow paths; they only wake it.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * side: blocks for whoever is turned away at the gate (box/gate.h): while a fork is in progress, and in a signal
- * handler that interrupted its own thread inside. They come from chunks of 1 MiB that no other box knows, by one
- * compare-and-swap; a chunk starts again from its beginning when its last block is freed. What such a caller frees of
- * other boxes' blocks is put down here and freed later.
+ * handler that interrupted its own thread inside. They are pieces by powers of two, of mappings that no other box
+ * knows, taken and given by one compare-and-swap; nothing is unmapped, but pieces of 1 MiB and more give their pages
+ * back. What such a caller frees of other boxes' blocks is put down here and freed later.
  *
  * A block that was handed out here is an ordinary one: its thread frees it whenever it likes. Any thread, any time, a
  * handler included: no lock is taken and nobody waited for. Knows the SSArena (for HAKMEM_MEMORY_LIMIT) and os only.
@@ -26,7 +26,7 @@ static inline bool hk_side_is_used(void)
     return HK_UNLIKELY(hk_load_relaxed(&hk_side_chunks) != NULL); /* whoever has a block here sees its chunk */
 }
 
-/* Does the address lie in a chunk? */
+/* Does the address lie in one of these mappings? */
 bool hk_side_has(const void *ptr);
 
 /* Bytes of a live block; 0: ptr is not the start of one. */
