@@ -59,6 +59,15 @@ static void *take(struct hk_thread *thread, struct want *w)
     return hk_page_heap_alloc(hk_max(w->size, 1), w->align, &w->zero);
 }
 
+/* Everything that is free comes together, so that it can serve any size: the few blocks that a front keeps can pin
+ * hundreds of SuperSlabs. Whether anything goes back to the system does not matter. */
+static HK_SLOW_PATH void make_room(struct hk_thread *thread)
+{
+    if (thread != NULL)
+        hk_front_flush_all(thread);
+    hk_purge_now(0);
+}
+
 /* Goes in and takes a block. Before that fails for good everything that is free is given back. Who is turned away gets
  * a block that belongs to no heap. */
 static void *take_inside(struct want *w)
@@ -73,7 +82,7 @@ static void *take_inside(struct want *w)
     if (HK_LIKELY(hk_gate_enter(pass))) {
         ptr = take(thread, w);
         if (HK_UNLIKELY(ptr == NULL)) {
-            hk_purge_now(0); /* whatever it gave to the system, it may have made room */
+            make_room(thread);
             ptr = take(thread, w);
         }
         leave_and_report(pass);

@@ -2,7 +2,7 @@
  *
  * out_of_memory THREADS: the address space is limited a little above what is in use, in several steps. Allocation goes
  * on until it is refused: NULL and ENOMEM, every block whole, and after all is freed it works again, for other sizes
- * too.
+ * too. What serves another size may lie in the front of the very thread that asks: some blocks freed are enough.
  */
 #include "check.h"
 #include "death.h"
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -125,6 +126,43 @@ static void *nothing(void *argument)
     return argument;
 }
 
+/* 80 KiB of one size is freed, which a front may hold. */
+static void few_are_enough(size_t size, size_t small_size)
+{
+    enum { MANY = 20000 };
+    static void *blocks[MANY];
+    size_t count = 0, few = 80 * KIB / size;
+    while (count < MANY && (blocks[count] = malloc(size)) != NULL)
+        count++;
+    CHECKF(count > few && count < MANY, "%zu blocks of %zu", count, size);
+    void *list = NULL;
+    for (void **block; (block = malloc(small_size)) != NULL; list = block)
+        *block = list;
+    for (size_t i = 0; i < few; i++)
+        free(blocks[i]);
+    void *block = malloc(small_size);
+    CHECKF(block != NULL, "%zu blocks of %zu were freed, and %zu bytes are refused", few, size, small_size);
+    free(block);
+    for (void *next; list != NULL; list = next) {
+        next = *(void **)list;
+        free(list);
+    }
+    while (count > few)
+        free(blocks[--count]);
+}
+
+static void own_front(void *argument)
+{
+    (void)argument;
+    alarm(100);
+    size_t limit = proc_status_bytes(0, "VmSize:") + 8 * MIB;
+    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
+    few_are_enough(4096, 64);
+    few_are_enough(8192, 100);
+    few_are_enough(4096, 24);
+    few_are_enough(4096, 32768);
+}
+
 static void one_step(void *argument)
 {
     (void)argument;
@@ -162,18 +200,26 @@ static void one_step(void *argument)
     CHECKF(other >= first / 2 && third >= first / 2, "freed memory does not serve other sizes");
 }
 
+static void run_to_end(void (*body)(void *), const char *name)
+{
+    static struct death death;
+    death_run(&death, body, NULL);
+    CHECKF(WIFEXITED(death.status) && WEXITSTATUS(death.status) == 0, "%s: %s\n%s", name, death_describe(&death),
+           death.text);
+}
+
 int main(int count, char **arguments)
 {
     static const size_t steps[] = {4, 8, 12, 16, 24, 32, 64, 128};
     threads = count > 1 ? atoi(arguments[1]) : 0;
     CHECK(threads >= 0 && threads <= MOST_THREADS);
     free(malloc(1));
+    run_to_end(own_front, "own front");
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        static struct death death;
+        char name[32];
         step = steps[i] * MIB;
-        death_run(&death, one_step, NULL);
-        CHECKF(WIFEXITED(death.status) && WEXITSTATUS(death.status) == 0, "%zu MiB: %s\n%s", steps[i],
-               death_describe(&death), death.text);
+        snprintf(name, sizeof(name), "%zu MiB", steps[i]);
+        run_to_end(one_step, name);
     }
     return 0;
 }
