@@ -28,9 +28,12 @@ enum hk_misuse {
  * entry that was called ("free"), `size` the block's bytes where they are known. */
 HK_SLOW_PATH void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
 
-/* In the child of a fork of several threads: from now on a second free is ignored without a message. libc frees there what
- * belonged to the threads that stayed behind (their thread-local blocks), and one of them may have been freeing just that:
- * the block is marked as free, and libc does not know it yet. */
+/* In the child of a fork of several threads: from now on a second free is ignored without a message. glibc's
+ * pthread_create takes the stack of an ended thread out of its cache, frees that thread's blocks of thread-local
+ * storage without a lock, and forgets them afterwards. Where another thread forks in between, the child has the stack
+ * in its cache with blocks that are free already, and its next pthread_create frees them again
+ * (tests/life/fork_half_freed.c). They may lie in the front that was left behind, in a slab or in a free run, and a
+ * front of the child may have got them from there, so nothing tells them from what the child itself freed twice. */
 extern HK_HIDDEN bool hk_misuse_left_behind;
 
 /* ---- corrupted lists ----
