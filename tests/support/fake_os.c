@@ -21,7 +21,8 @@ static _Atomic uint64_t misaligned, failures;
 static _Atomic uint32_t clock_ms = 1000000;
 static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SIZE_MAX;
 static void *place_next;
-static void (*during_purge)(void);
+static void (*during_purge)(void), (*during_calls)(void), (*during_start)(void);
+static _Thread_local bool in_hook;
 static struct fake_purge purges[FAKE_PURGES];
 static _Atomic size_t purge_count;
 static uint64_t nodes = 1;
@@ -45,7 +46,7 @@ void fake_os_reset(void)
     page_size = HOST_PAGE;
     address_limit = cgroup_limit = SIZE_MAX;
     place_next = NULL;
-    during_purge = NULL;
+    during_purge = during_calls = during_start = NULL;
     purge_count = 0;
     nodes = 1;
     thread_node = 0;
@@ -88,6 +89,16 @@ void fake_os_fail_from(enum fake_call kind, unsigned n)
 void fake_os_during_purge(void (*hook)(void))
 {
     during_purge = hook;
+}
+
+void fake_os_during_calls(void (*hook)(void))
+{
+    during_calls = hook;
+}
+
+void fake_os_during_start(void (*hook)(void))
+{
+    during_start = hook;
 }
 
 void fake_os_travel(uint32_t ms)
@@ -203,9 +214,19 @@ static bool planned(enum fake_call kind)
     return left == 1 || (left < 1 && plans[kind].lasting);
 }
 
+static void interrupt(void)
+{
+    if (during_calls == NULL || in_hook)
+        return;
+    in_hook = true;
+    during_calls();
+    in_hook = false;
+}
+
 /* Counts the call; true when it is to be refused. */
 static bool refused(enum fake_call kind)
 {
+    interrupt();
     bool alone = planned(kind), any = kind < FAKE_HINT && planned(FAKE_ANY);
     if (alone || any)
         failures++;
@@ -249,6 +270,8 @@ static void *map_paged(size_t size, int protection)
 
 void hk_os_start(void)
 {
+    if (during_start != NULL)
+        during_start();
     errno = FAKE_ERRNO;
 }
 
@@ -330,6 +353,7 @@ size_t hk_os_resident(void *ptr, size_t size)
 
 uint32_t hk_os_now_ms(void)
 {
+    interrupt();
     return (uint32_t)spoiled_number(clock_ms);
 }
 

@@ -55,6 +55,13 @@ void fake_os_recover(void);
 /* Called in the middle of each purge from now on, before its pages go (NULL: nobody is). */
 void fake_os_during_purge(void (*hook)(void));
 
+/* Called at the start of each call that asks for memory, gives some back or reads the clock, from now on: where a
+ * signal might come, whatever is half changed or locked then (NULL: nobody is). Not in calls that it makes itself. */
+void fake_os_during_calls(void (*hook)(void));
+
+/* Called in the start of the process (hk_os_start). */
+void fake_os_during_start(void (*hook)(void));
+
 /* The clock moves only by this. */
 void fake_os_travel(uint32_t ms);
 

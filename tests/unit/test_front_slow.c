@@ -9,9 +9,12 @@
 #include "box/page_heap.h"
 #include "box/pool.h"
 #include "box/purge.h"
+#include "box/side.h"
 #include "fake_os.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 static void every_size(void *arg)
@@ -265,6 +268,93 @@ static void contents_survive(void **state)
     unit_passes(random_program, (void *)2);
 }
 
+/* ---- a signal handler that interrupts a slow path ---- */
+
+/* Its sizes are of other classes than the program's: what is in the middle of a change is not in the way (the bins of a
+ * thread are guarded by nothing). */
+static unsigned interruptions;
+static void *volatile handed_over; /* a large block of the program's, for the handler to free */
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void on_signal(int number)
+{
+    static const size_t sizes[] = {48, 300, 6000, 150000, 5 * HK_MIB};
+    static struct {
+        unsigned char *ptr;
+        size_t size;
+    } kept[40];
+    static uint64_t seed = 3;
+    unsigned i = (unsigned)unit_random(&seed, HK_COUNT(kept));
+    if (kept[i].ptr != NULL) {
+        EXPECT(hk_block_size(kept[i].ptr, "x") >= kept[i].size);
+        EXPECT(kept[i].ptr[0] == i && kept[i].ptr[kept[i].size - 1] == i);
+        front_free(kept[i].ptr);
+        kept[i].ptr = NULL;
+    } else {
+        kept[i].size = sizes[unit_random(&seed, HK_COUNT(sizes))];
+        kept[i].ptr = front_take(kept[i].size);
+        kept[i].ptr[0] = kept[i].ptr[kept[i].size - 1] = (unsigned char)i;
+    }
+    if (handed_over != NULL) {
+        EXPECT(hk_block_size(handed_over, "x") >= 100000);
+        front_free(handed_over);
+        handed_over = NULL;
+    }
+    interruptions += number != 0;
+}
+
+static void interrupt_slow_path(void)
+{
+    if (hk_front_thread() != NULL && hk_front_thread()->pass.state == HK_PASS_INSIDE)
+        raise(SIGUSR1);
+}
+
+static void program_with_handler(void *threads)
+{
+    static const size_t sizes[] = {16, 100, 1000, 3000, 20000, 100000, 3 * HK_MIB, 40 * HK_MIB};
+    static unsigned char *blocks[400];
+    static size_t size[400];
+    pthread_t thread;
+    uint64_t seed = 9;
+    if (threads != NULL) /* with one thread nothing is ever locked */
+        EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    EXPECT(signal(SIGUSR1, on_signal) != SIG_ERR);
+    EXPECT(hk_option_store(HK_OPT_PURGE_DELAY_MS, 10));
+    fake_os_during_calls(interrupt_slow_path);
+    for (unsigned n = 0; n < 20000; n++) {
+        unsigned i = (unsigned)unit_random(&seed, HK_COUNT(blocks));
+        if (blocks[i] != NULL)
+            EXPECT(blocks[i][0] == 1 && blocks[i][size[i] - 1] == 1);
+        front_free(blocks[i]);
+        size[i] = sizes[unit_random(&seed, unit_random(&seed, 20) == 0 ? HK_COUNT(sizes) : 6)];
+        blocks[i] = front_take(size[i]);
+        blocks[i][0] = blocks[i][size[i] - 1] = 1;
+        if (n % 50 == 0)
+            fake_os_travel(1);
+        if (handed_over == NULL)
+            handed_over = front_take(n % 100 == 0 ? 33 * HK_MIB : 100000);
+    }
+    fake_os_during_calls(NULL);
+    front_free(handed_over);
+    EXPECT(interruptions > 500);
+    front_check();
+    EXPECT(hk_heap_check(&front_self()->heap) && hk_pool_check() && hk_arena_check());
+    for (unsigned i = 0; i < HK_COUNT(blocks); i++)
+        front_free(blocks[i]);
+    EXPECT(!hk_side_has_deferred());
+}
+
+static void a_handler_may_interrupt_a_slow_path(void **state)
+{
+    (void)state;
+    unit_passes(program_with_handler, NULL);
+    unit_passes(program_with_handler, &interruptions);
+}
+
 /* ---- a system that refuses ---- */
 
 struct refusal {
@@ -351,10 +441,37 @@ static void retry_after_purge(void *arg)
     front_free(p);
 }
 
+/* What lies in this thread's front pins SuperSlabs: here, blocks of every class. And room is made where the system
+ * takes nothing back. */
+static void retry_after_flush(void *refused)
+{
+    static void *blocks[100000];
+    unsigned n = 0;
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 64 * HK_MIB));
+    for (size_t size = 16; size <= HK_MID_MAX; size = hk_class_size(hk_class_of(size)) + 1) {
+        for (size_t bytes = 0; bytes < HK_MIB / 4; bytes += size) /* from slabs that no other class has */
+            blocks[n++] = front_take(size);
+    }
+    while (n < HK_COUNT(blocks) && (blocks[n] = front_malloc(HK_MIB)) != NULL)
+        n++;
+    EXPECT(n < HK_COUNT(blocks) && front_malloc(40 * HK_MIB) == NULL);
+    if (refused != NULL)
+        fake_os_fail_from(FAKE_PURGE, 1);
+    while (n > 0)
+        front_free(blocks[--n]);
+    EXPECT(front_held() > 0);
+    void *p = front_malloc(60 * HK_MIB);
+    EXPECT(p != NULL && (refused == NULL || fake_os_purges() == 0));
+    front_free(p);
+}
+
 static void what_is_free_is_given_back_before_it_fails(void **state)
 {
     (void)state;
+    bool refused = true;
     unit_passes(retry_after_purge, NULL);
+    unit_passes(retry_after_flush, NULL);
+    unit_passes(retry_after_flush, &refused);
 }
 
 int main(void)
@@ -365,6 +482,7 @@ int main(void)
         cmocka_unit_test(success_leaves_errno_alone),
         cmocka_unit_test(blocks_are_aligned),
         cmocka_unit_test(contents_survive),
+        cmocka_unit_test(a_handler_may_interrupt_a_slow_path),
         cmocka_unit_test(every_call_may_be_refused),
         cmocka_unit_test(the_memory_limit_is_an_end_like_any_other),
         cmocka_unit_test(what_is_free_is_given_back_before_it_fails),

@@ -4,6 +4,7 @@
  */
 #include "front_fixture.h"
 
+#include "base/options.h"
 #include "box/huge.h"
 #include "box/pool.h"
 #include "box/purge.h"
@@ -97,6 +98,60 @@ static void records_are_used_again(void **state)
 {
     (void)state;
     unit_passes(reuse_record, NULL);
+}
+
+/* While a thread ends, somebody forks: it is inside with its pass until it has nothing any more, outside when it offers
+ * its record, with the pass, to the next thread; and that it does inside again. */
+static _Thread_local bool is_ending;
+static _Atomic(struct hk_thread *) ending;
+
+static void wait_for_fork(void)
+{
+    if (!is_ending)
+        return;
+    EXPECT(hk_front_thread() != NULL && hk_front_thread()->pass.state == HK_PASS_INSIDE);
+    ending = hk_front_thread();
+    while (hk_gate_forks == 0)
+        usleep(1000);
+}
+
+static void *end_beside_fork(void *arg)
+{
+    use_sizes((size_t[]){16, 1000, 20000, 0});
+    is_ending = true;
+    return arg;
+}
+
+static void fork_beside_end(void *arg)
+{
+    (void)arg;
+    pthread_t thread;
+    front_free(front_take(1));
+    EXPECT(hk_option_store(HK_OPT_MIN_KEEP, 0) && hk_option_store(HK_OPT_PURGE_DELAY_MS, 0));
+    fake_os_during_purge(wait_for_fork); /* the last that it does for its heap */
+    EXPECT(pthread_create(&thread, NULL, end_beside_fork, NULL) == 0);
+    while (ending == NULL)
+        usleep(1000);
+    struct hk_thread *record = ending;
+    EXPECT(hk_heap_reuse() == NULL);
+    hk_gate_close(&front_self()->pass);
+    for (unsigned i = 0; i < 20; i++) {
+        EXPECT(record->pass.state == HK_PASS_OUTSIDE && record->heap.owner.state == HK_OWNER_GONE);
+        EXPECT(hk_heap_reuse() == NULL);
+        usleep(1000);
+    }
+    hk_gate_open(&front_self()->pass);
+    pthread_join(thread, NULL);
+    EXPECT(record->front == NULL && record->heap.owner.state == HK_OWNER_NONE);
+    EXPECT(hk_heap_reuse() == &record->heap && hk_heap_reuse() == NULL);
+}
+
+static void a_record_is_offered_when_its_thread_is_through(void **state)
+{
+    (void)state;
+    if (!HK_SS_ARENA)
+        skip(); /* what is EMPTY is unmapped, not purged */
+    unit_passes(fork_beside_end, NULL);
 }
 
 /* ---- blocks that outlive their thread, and destructors that outlive its front ---- */
@@ -318,6 +373,73 @@ static void a_thread_that_meets_a_fork_goes_on(void **state)
     unit_passes(closed_to_others, NULL);
 }
 
+/* The process's first malloc is under way in a thread, or in the one that forks: then its child ends that, too. */
+static _Atomic bool starting, has_forked;
+
+static void wait_in_start(void)
+{
+    starting = true;
+    while (!has_forked)
+        usleep(1000);
+}
+
+static void fork_beside_start(void *arg)
+{
+    (void)arg;
+    int status;
+    pthread_t thread;
+    fake_os_during_start(wait_in_start);
+    EXPECT(pthread_create(&thread, NULL, use_sizes, (size_t[]){16, 0}) == 0);
+    while (!starting)
+        usleep(1000);
+    fake_os_during_start(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(10);
+        hk_front_fork_child();
+        hk_gate_reset(NULL);
+        use_sizes((size_t[]){16, 1000, 0});
+        _exit(0);
+    }
+    has_forked = true;
+    EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    use_sizes((size_t[]){16, 1000, 0});
+}
+
+static pid_t child_of_start;
+
+static void fork_in_start(void)
+{
+    fake_os_during_start(NULL);
+    child_of_start = fork();
+    if (child_of_start == 0) {
+        alarm(10);
+        hk_front_fork_child();
+        hk_gate_reset(NULL);
+    }
+    front_free(front_take(100)); /* does without a record */
+    front_free(front_take(100000));
+    EXPECT(hk_front_thread() == NULL);
+}
+
+static void fork_inside_start(void *arg)
+{
+    (void)arg;
+    int status;
+    fake_os_during_start(fork_in_start);
+    use_sizes((size_t[]){16, 1000, 0});
+    if (child_of_start != 0)
+        EXPECT(waitpid(child_of_start, &status, 0) == child_of_start && status == 0);
+}
+
+static void a_child_ends_what_the_start_had_begun(void **state)
+{
+    (void)state;
+    unit_passes(fork_beside_start, NULL);
+    unit_passes(fork_inside_start, NULL);
+}
+
 static void *work_until_told(void *arg)
 {
     static const size_t sizes[] = {16, 200, 1000, 3000, 9000, 40000, 0};
@@ -371,11 +493,13 @@ int main(void)
         cmocka_unit_test(a_front_can_be_emptied),
         cmocka_unit_test(a_thread_leaves_nothing_behind),
         cmocka_unit_test(records_are_used_again),
+        cmocka_unit_test(a_record_is_offered_when_its_thread_is_through),
         cmocka_unit_test(blocks_outlive_their_thread),
         cmocka_unit_test(late_destructors_are_served),
         cmocka_unit_test(threads_trade_blocks),
         cmocka_unit_test(a_first_allocation_inside_fork_blocks_nobody),
         cmocka_unit_test(a_thread_that_meets_a_fork_goes_on),
+        cmocka_unit_test(a_child_ends_what_the_start_had_begun),
         cmocka_unit_test(a_fork_finds_every_structure_whole),
     };
     return cmocka_run_group_tests_name("front_thread", tests, NULL, NULL);

@@ -145,6 +145,51 @@ static void a_fork_in_a_handler_is_not_waited_for(void **state)
     unit_passes(close_while_parked, NULL);
 }
 
+/* Its thread may hold a lock that somebody inside waits for: so it does not wait for that one for ever. */
+static void *stay_inside(void *pass)
+{
+    EXPECT(hk_gate_enter(pass));
+    closed = true; /* it may be */
+    while (!go_on)
+        usleep(1000);
+    hk_gate_leave(pass);
+    return NULL;
+}
+
+static void close_parked_beside(void *parked, void *inside)
+{
+    pthread_t thread;
+    join_all();
+    EXPECT(pthread_create(&thread, NULL, stay_inside, inside) == 0);
+    while (!closed)
+        usleep(1000);
+    EXPECT(hk_gate_enter(parked));
+    hk_gate_close(parked);
+    EXPECT(!go_on); /* we are here, and that one is still inside */
+    go_on = true;
+    hk_gate_open(parked);
+    hk_gate_leave(parked);
+    pthread_join(thread, NULL);
+}
+
+static void close_parked_beside_pass(void *pass)
+{
+    close_parked_beside(pass, &other);
+}
+
+static void close_parked_beside_stranger(void *pass)
+{
+    close_parked_beside(pass, NULL);
+}
+
+static void a_fork_in_a_handler_waits_for_a_moment(void **state)
+{
+    (void)state;
+    unit_passes(close_parked_beside_pass, &mine);
+    unit_passes(close_parked_beside_pass, NULL);
+    unit_passes(close_parked_beside_stranger, &mine);
+}
+
 static void reset_in_child(void *pass)
 {
     join_all();
@@ -225,6 +270,7 @@ int main(void)
         cmocka_unit_test(a_closed_gate_turns_all_away),
         cmocka_unit_test(a_fork_waits_until_nobody_is_inside),
         cmocka_unit_test(a_fork_in_a_handler_is_not_waited_for),
+        cmocka_unit_test(a_fork_in_a_handler_waits_for_a_moment),
         cmocka_unit_test(a_child_has_one_thread),
         cmocka_unit_test(while_it_is_closed_nobody_is_inside),
     };

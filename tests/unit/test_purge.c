@@ -13,6 +13,7 @@
 #include "superslab/meta.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -265,10 +266,25 @@ static void burst_again_and_again(void *arg)
     EXPECT(hk_purge_free_bytes() <= 15 * HK_MIB || !HK_HOT_SPAN);
 }
 
+/* The program rests, but for a call now and then: nobody missed what had gone. */
+static void burst_after_a_rest(void *arg)
+{
+    (void)arg;
+    options(500, HK_MIB);
+    burst_of_runs();
+    for (unsigned i = 0; i < 6; i++) {
+        fake_os_travel(100);
+        tick();
+    }
+    burst_of_runs();
+    EXPECT(hk_purge_free_bytes() <= 15 * HK_MIB || !HK_HOT_SPAN);
+}
+
 static void what_comes_again_soon_may_stay(void **state)
 {
     (void)state;
     unit_passes(burst_again_and_again, NULL);
+    unit_passes(burst_after_a_rest, NULL);
 }
 
 /* ---- old memory ---- */
@@ -403,6 +419,31 @@ static void a_refusal_is_not_asked_for_in_every_call(void **state)
 {
     (void)state;
     unit_passes(tick_refused_often, NULL);
+}
+
+/* ---- the clock ---- */
+
+/* Its milliseconds begin again at 0 every 50 days. */
+static void at_the_end_of_the_clock(void (*body)(void *))
+{
+    static const uint32_t before[] = {1, 130, 450, 550, 1000, 1120, 2500};
+    for (unsigned i = 0; i < HK_COUNT(before); i++) {
+        fake_os_travel(0 - hk_os_now_ms() - before[i]);
+        unit_passes(body, NULL);
+    }
+    fake_os_travel(3600000);
+}
+
+static void a_clock_that_begins_again_changes_nothing(void **state)
+{
+    (void)state;
+    if (HK_HOT_SPAN && HK_SS_ARENA)
+        at_the_end_of_the_clock(tick_in_time);
+    if (HK_EMPTY_REUSE)
+        at_the_end_of_the_clock(tick_while_working);
+    at_the_end_of_the_clock(burst_again_and_again);
+    at_the_end_of_the_clock(burst_after_a_rest);
+    at_the_end_of_the_clock(tick_refused_often);
 }
 
 /* ---- on behalf of threads that sleep ---- */
@@ -541,6 +582,64 @@ static void a_child_has_a_thread_of_its_own(void **state)
     unit_passes(fork_beside_thread, NULL);
 }
 
+/* Learning is guarded by a lock that nobody waits for, so a fork may find it taken. */
+static void *learn_on(void *arg)
+{
+    while (!*(_Atomic bool *)arg) {
+        fake_os_travel(1);
+        hk_purge_tick_slow();
+    }
+    return NULL;
+}
+
+/* 14 MiB that go and come again. */
+static void burst_once(void)
+{
+    static char *run[28];
+    bool zero;
+    for (unsigned i = 0; i < HK_COUNT(run); i++)
+        EXPECT((run[i] = hk_arena_take(HK_MIB / 2 / HK_PAGE, HK_PAGE, &zero)) != NULL);
+    for (unsigned i = 0; i < HK_COUNT(run); i++) {
+        EXPECT(hk_arena_give(run[i]));
+        hk_purge_tick();
+    }
+}
+
+static void fork_beside_learning(void *arg)
+{
+    (void)arg;
+    static _Atomic bool stop;
+    pthread_t thread;
+    options(500, HK_MIB);
+    EXPECT(pthread_create(&thread, NULL, learn_on, &stop) == 0);
+    for (unsigned i = 0; i < 200; i++) {
+        int status;
+        pid_t pid = fork();
+        EXPECT(pid >= 0);
+        if (pid == 0) {
+            hk_purge_fork_child();
+            size_t allowance = hk_purge_allowance();
+            fake_os_travel(1000);
+            for (unsigned n = 0; n < 3; n++) {
+                burst_once();
+                fake_os_travel(100);
+            }
+            _exit(hk_purge_allowance() > allowance ? 0 : 1);
+        }
+        EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
+    }
+    stop = true;
+    pthread_join(thread, NULL);
+}
+
+static void a_child_learns_whoever_did_in_the_parent(void **state)
+{
+    (void)state;
+    if (!HK_HOT_SPAN)
+        skip(); /* there is nothing to learn */
+    unit_passes(fork_beside_learning, NULL);
+}
+
 static void start_without_option(void *arg)
 {
     (void)arg;
@@ -574,12 +673,14 @@ int main(void)
         cmocka_unit_test(what_is_in_use_is_not_purged),
         cmocka_unit_test(a_system_that_refuses_harms_nothing),
         cmocka_unit_test(a_refusal_is_not_asked_for_in_every_call),
+        cmocka_unit_test(a_clock_that_begins_again_changes_nothing),
         cmocka_unit_test(what_waits_for_a_sleeper_is_swept),
         cmocka_unit_test(what_comes_again_soon_may_stay),
         cmocka_unit_test(long_blocks_give_as_many_pieces_as_they_have),
         cmocka_unit_test(a_thread_gives_back_while_the_program_sleeps),
         cmocka_unit_test(slow_paths_leave_it_to_the_thread),
         cmocka_unit_test(a_child_has_a_thread_of_its_own),
+        cmocka_unit_test(a_child_learns_whoever_did_in_the_parent),
         cmocka_unit_test(there_is_no_thread_by_default),
     };
     return cmocka_run_group_tests_name("purge", tests, NULL, NULL);
