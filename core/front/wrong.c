@@ -7,30 +7,53 @@
 #include "base/assert.h"
 #include "box/huge.h"
 #include "box/side.h"
-#include "superslab/slab.h"
+#include "front/front.h"
 #include "superslab/ss_arena.h"
+
+/* What it is taken for. */
+struct finding {
+    enum hk_misuse kind;
+    const void *block; /* of an interior pointer */
+    size_t size;
+};
+
+static struct finding find_in_slab(const void *ptr)
+{
+    struct hk_slab *slab = hk_slab_of(ptr);
+    bool was_block = slab->block_size != 0 && hk_slab_is_block(slab, ptr);
+    return (struct finding){was_block ? HK_MISUSE_DOUBLE_FREE : HK_MISUSE_INVALID, NULL, slab->block_size};
+}
+
+/* Without the locks, which may be this thread's own, nothing is known of runs and huge blocks. */
+static struct finding find(const void *ptr, bool may_lock)
+{
+    struct hk_superslab *ss = hk_registry_superslab(ptr);
+    struct hk_run run = {ss != NULL ? HK_RUN_SUPERSLAB : HK_RUN_NONE, NULL, 0};
+    size_t size;
+    void *start;
+    if (may_lock)
+        run = hk_arena_find(ptr);
+    if (run.kind == HK_RUN_INTERIOR)
+        return (struct finding){HK_MISUSE_INTERIOR, run.start, run.pages * HK_PAGE};
+    if (run.kind == HK_RUN_FREED && (uintptr_t)ptr % HK_PAGE == 0)
+        return (struct finding){HK_MISUSE_DOUBLE_FREE, NULL, 0};
+    if (run.kind == HK_RUN_SUPERSLAB && ss != NULL)
+        return find_in_slab(ptr);
+    if (hk_side_has(ptr) && (uintptr_t)ptr % 16 == 0)
+        return (struct finding){HK_MISUSE_DOUBLE_FREE, NULL, 0}; /* or inside a block: nobody knows */
+    if (may_lock && (start = hk_huge_around(ptr, &size)) != NULL)
+        return (struct finding){HK_MISUSE_INTERIOR, start, size};
+    return (struct finding){HK_MISUSE_INVALID, NULL, 0};
+}
 
 void hk_wrong_unknown(const void *ptr, const char *verb)
 {
-    struct hk_run run = hk_arena_find(ptr);
-    struct hk_superslab *ss = hk_registry_superslab(ptr);
-    size_t size;
-    void *start;
-    if (run.kind == HK_RUN_INTERIOR) {
-        hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, run.start, run.pages * HK_PAGE);
-    } else if (run.kind == HK_RUN_FREED && (uintptr_t)ptr % HK_PAGE == 0) {
-        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, 0);
-    } else if (run.kind == HK_RUN_SUPERSLAB && ss != NULL) {
-        struct hk_slab *slab = hk_slab_of(ptr);
-        bool was_block = slab->block_size != 0 && hk_slab_is_block(slab, ptr);
-        hk_misuse(was_block ? HK_MISUSE_DOUBLE_FREE : HK_MISUSE_INVALID, verb, ptr, NULL, slab->block_size);
-    } else if (hk_side_has(ptr) && (uintptr_t)ptr % 16 == 0) {
-        hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, 0); /* or inside a block: nobody knows */
-    } else if ((start = hk_huge_around(ptr, &size)) != NULL) {
-        hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, start, size);
-    } else {
-        hk_misuse(HK_MISUSE_INVALID, verb, ptr, NULL, 0);
-    }
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    bool inside = hk_gate_enter(pass);
+    struct finding found = find(ptr, inside);
+    if (inside)
+        hk_gate_leave(pass);
+    hk_misuse(found.kind, verb, ptr, found.block, found.size);
 }
 
 void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb)

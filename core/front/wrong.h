@@ -2,7 +2,8 @@
  *
  * wrong: the messages about a pointer that is no live block of ours. `verb` is the entry that it was given to.
  *
- * Any thread that holds no lock of ours and is outside the gate: a handler of SIGABRT may allocate.
+ * Any thread that holds no lock of ours and is outside the gate: a handler of SIGABRT may allocate. A signal handler
+ * that interrupted its thread inside is turned away there, and says less: an invalid pointer where others know a block.
  */
 #ifndef HK_FRONT_WRONG_H
 #define HK_FRONT_WRONG_H
@@ -11,10 +12,12 @@
 
 struct hk_slab;
 
+/* Not HK_SLOW_PATH: what is cold lies in the first part of the library, where every program's code is. */
+
 /* Its code is 0, and the page heap has no such live block. */
-HK_SLOW_PATH void hk_wrong_unknown(const void *ptr, const char *verb);
+HK_NOINLINE void hk_wrong_unknown(const void *ptr, const char *verb);
 
 /* It lies in that slab, and no block starts there or a free one does. */
-HK_SLOW_PATH void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb);
+HK_NOINLINE void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb);
 
 #endif

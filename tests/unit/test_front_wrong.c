@@ -5,8 +5,10 @@
 #include "front_fixture.h"
 
 #include "base/options.h"
+#include "fake_os.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,12 +147,66 @@ static void with_warn_the_program_goes_on(void **state)
     assert_int_equal(lines, 5);
 }
 
+/* ---- in a signal handler that interrupts a slow path ---- */
+
+static unsigned interruptions;
+static char *in_run, *in_huge;
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void ask_for_wrong_sizes(int number)
+{
+    char on_stack[16];
+    EXPECT(hk_block_size(on_stack, "malloc_usable_size") == 0);
+    EXPECT(hk_block_size(in_run + 16, "malloc_usable_size") == 0);
+    EXPECT(hk_block_size(in_huge + 4096, "malloc_usable_size") == 0);
+    interruptions += number != 0;
+}
+
+static void interrupt_slow_path(void)
+{
+    if (hk_front_thread() != NULL && hk_front_thread()->pass.state == HK_PASS_INSIDE)
+        raise(SIGUSR1);
+}
+
+static void misuse_in_handler(void *arg)
+{
+    (void)arg;
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0); /* locks are taken */
+    EXPECT(hk_option_store(HK_OPT_MISUSE, 0));
+    in_run = front_take(100000);
+    in_huge = front_take(64 * HK_MIB);
+    EXPECT(signal(SIGUSR1, ask_for_wrong_sizes) != SIG_ERR);
+    fake_os_during_calls(interrupt_slow_path);
+    static const size_t sizes[] = {300000, 3 * HK_MIB, 100, 40 * HK_MIB, 20000};
+    for (unsigned i = 0; i < 100; i++) {
+        void *p[10];
+        for (unsigned n = 0; n < HK_COUNT(p); n++)
+            memset(p[n] = front_take(sizes[i % HK_COUNT(sizes)]), 1, 100);
+        for (unsigned n = 0; n < HK_COUNT(p); n++)
+            front_free(p[n]);
+        hk_trim(0);
+    }
+    EXPECT(interruptions > 100);
+}
+
+static void a_handler_that_interrupts_a_slow_path_does_not_hang(void **state)
+{
+    (void)state;
+    unit_passes(misuse_in_handler, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_pointers_are_named),
         cmocka_unit_test(a_report_holds_no_lock),
         cmocka_unit_test(with_warn_the_program_goes_on),
+        cmocka_unit_test(a_handler_that_interrupts_a_slow_path_does_not_hang),
     };
     return cmocka_run_group_tests_name("front_wrong", tests, NULL, NULL);
 }
