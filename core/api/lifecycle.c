@@ -53,8 +53,10 @@ static void fork_child(void)
     hk_front_fork_child();
     hk_gate_reset(hk_front_pass(mine));
     hk_front_free_deferred();
-    hk_purge_fork_child();
-    hk_picture_fork_child();
+    /* A thread is made by calls of malloc, and by much that a handler which interrupted malloc had better not do. */
+    bool may_start = !hk_gate_is_inside(hk_front_pass(mine));
+    hk_purge_fork_child(may_start);
+    hk_picture_fork_child(may_start);
     errno = saved;
 }
 

@@ -108,6 +108,6 @@ HK_ONCE void hk_picture_start(void);
 HK_ONCE void hk_picture_finish(void);
 
 /* In the child of a fork: no picture is being drawn, and the helper thread did not come along. */
-void hk_picture_fork_child(void);
+void hk_picture_fork_child(bool may_start);
 
 #endif

@@ -137,18 +137,18 @@ void hk_picture_start(void)
 
 void hk_picture_finish(void)
 {
-    if (hk_load_relaxed(&running) != 0)
+    if (hk_load_relaxed(&running) != 0 || signal_number != 0)
         end_signal();
     if (hk_opt_text(HK_TEXT_HEAP_PICTURE)[0] != 0)
         write_file("at its end");
 }
 
-void hk_picture_fork_child(void)
+void hk_picture_fork_child(bool may_start)
 {
     hk_lock_reset(&file_lock);
     if (hk_load_relaxed(&running) == 0)
         return;
-    /* The one thread that is made inside fork: later the child may never come here again, and only a program that was
-     * asked to has it. */
-    start_helper();
+    hk_store_relaxed(&running, 0);
+    if (may_start) /* inside fork: later the child may never come here again, and only who asked for it has it */
+        start_helper();
 }

@@ -56,7 +56,7 @@ void hk_gate_leave_stranger(void)
     hk_store_release(&stranger, 0); /* pairs with hk_gate_close, and with the next stranger's compare-and-swap */
 }
 
-static bool is_inside(struct hk_pass *pass)
+bool hk_gate_is_inside(struct hk_pass *pass)
 {
     return pass != NULL ? hk_load_relaxed(&pass->state) != HK_PASS_OUTSIDE : is_stranger_inside();
 }
@@ -69,7 +69,7 @@ static bool is_forking(struct hk_pass *pass)
 bool hk_gate_wait(struct hk_pass *pass)
 {
     while (!hk_gate_enter(pass)) {
-        if (is_inside(pass) || is_forking(pass))
+        if (hk_gate_is_inside(pass) || is_forking(pass))
             return false;
         uint32_t forks = hk_load_relaxed(&hk_gate_forks);
         if (forks != 0)

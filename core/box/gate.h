@@ -71,6 +71,9 @@ static inline void hk_gate_leave(struct hk_pass *pass)
  * the end of a thread, hak_trim. False: this thread is inside already or is the one that forks. */
 HK_SLOW_PATH bool hk_gate_wait(struct hk_pass *pass);
 
+/* Is this thread inside? A handler that interrupted it asks. */
+bool hk_gate_is_inside(struct hk_pass *pass);
+
 /* ---- fork; `mine` is the forking thread's pass or NULL ---- */
 
 /* From now on nobody but this thread, if a handler in it called fork, is inside. Several threads may fork at once. */

@@ -358,11 +358,11 @@ void hk_purge_stop(void)
     hk_thread_sleep(&thread_state, THREAD_ENDS, 20);
 }
 
-void hk_purge_fork_child(void)
+void hk_purge_fork_child(bool may_start)
 {
     uint32_t state = hk_load_relaxed(&thread_state);
     hk_lock_reset(&learning); /* held only where a parked fork did not wait for its holder */
     hk_store_relaxed(&thread_state, THREAD_NONE);
-    if (state == THREAD_AT_WORK || state == THREAD_RESTS)
+    if (may_start && (state == THREAD_AT_WORK || state == THREAD_RESTS))
         hk_purge_start();
 }

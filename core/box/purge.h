@@ -57,8 +57,9 @@ void hk_purge_start(void);
 /* Ends it, and waits a moment for that (exit, unload). */
 void hk_purge_stop(void);
 
-/* In the child of a fork, which has no thread but the calling one: starts it again. */
-void hk_purge_fork_child(void);
+/* In the child of a fork, which has no thread but the calling one: starts it again, if it may; else slow paths give
+ * back there, and in that child's children. */
+void hk_purge_fork_child(bool may_start);
 
 /* Bytes given back since the start. */
 uint64_t hk_purge_total(void);

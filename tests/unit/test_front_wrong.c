@@ -159,7 +159,7 @@ static void *nothing(void *arg)
 
 static void ask_for_wrong_sizes(int number)
 {
-    char on_stack[16];
+    char on_stack[16] = {0};
     EXPECT(hk_block_size(on_stack, "malloc_usable_size") == 0);
     EXPECT(hk_block_size(in_run + 16, "malloc_usable_size") == 0);
     EXPECT(hk_block_size(in_huge + 4096, "malloc_usable_size") == 0);

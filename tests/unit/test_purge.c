@@ -567,7 +567,7 @@ static void fork_beside_thread(void *arg)
     pid_t pid = fork();
     EXPECT(pid >= 0);
     if (pid == 0) {
-        hk_purge_fork_child();
+        hk_purge_fork_child(true);
         make_empty_between(300);
         hk_purge_tick();
         _exit(wait_until_at_most(HK_MIB) ? 0 : 1);
@@ -580,6 +580,34 @@ static void a_child_has_a_thread_of_its_own(void **state)
 {
     (void)state;
     unit_passes(fork_beside_thread, NULL);
+}
+
+/* Where none may be started its slow paths give back. */
+static void fork_without_thread(void *arg)
+{
+    (void)arg;
+    options(3600000, HK_MIB);
+    EXPECT(hk_option_store(HK_OPT_PURGE_THREAD, 1));
+    hk_purge_start();
+    pid_t pid = fork();
+    EXPECT(pid >= 0);
+    if (pid == 0) {
+        hk_purge_fork_child(false);
+        make_empty_between(300);
+        uint64_t calls = fake_os_count(FAKE_PURGE);
+        hk_purge_tick();
+        EXPECT(fake_os_count(FAKE_PURGE) == calls + 1);
+        hk_purge_stop(); /* nobody is waited for */
+        _exit(0);
+    }
+    int status;
+    EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void a_child_does_without_a_thread(void **state)
+{
+    (void)state;
+    unit_passes(fork_without_thread, NULL);
 }
 
 /* Learning is guarded by a lock that nobody waits for, so a fork may find it taken. */
@@ -617,7 +645,7 @@ static void fork_beside_learning(void *arg)
         pid_t pid = fork();
         EXPECT(pid >= 0);
         if (pid == 0) {
-            hk_purge_fork_child();
+            hk_purge_fork_child(true);
             size_t allowance = hk_purge_allowance();
             fake_os_travel(1000);
             for (unsigned n = 0; n < 3; n++) {
@@ -648,7 +676,7 @@ static void start_without_option(void *arg)
     make_free_run(20 * HK_MIB);
     for (unsigned i = 0; i < 50; i++)
         tick(); /* sees that there is no other thread */
-    hk_purge_fork_child();
+    hk_purge_fork_child(true);
     EXPECT(hk_single_threaded());
     hk_purge_stop();
 }
@@ -680,6 +708,7 @@ int main(void)
         cmocka_unit_test(a_thread_gives_back_while_the_program_sleeps),
         cmocka_unit_test(slow_paths_leave_it_to_the_thread),
         cmocka_unit_test(a_child_has_a_thread_of_its_own),
+        cmocka_unit_test(a_child_does_without_a_thread),
         cmocka_unit_test(a_child_learns_whoever_did_in_the_parent),
         cmocka_unit_test(there_is_no_thread_by_default),
     };
