@@ -25,8 +25,7 @@ struct piece {
     uint32_t purged;         /* and those of the others that were in use once */
 };
 
-/* EMPTY slabs of a SuperSlab that the aim is at. What was refused is asked for again later only, even by who does not
- * want to wait. */
+/* EMPTY slabs of a SuperSlab that the aim is at. */
 static uint32_t due(const struct hk_superslab *ss, const struct aim *aim)
 {
     uint32_t mask = 0;
@@ -34,7 +33,7 @@ static uint32_t due(const struct hk_superslab *ss, const struct aim *aim)
         unsigned i = hk_lowest(left);
         bool part = aim->part == HK_POOL_ALL || ss->slab[i].cls > HK_TINY_LAST;
         bool refused = (ss->refused_mask >> i & 1) != 0;
-        if (part && hk_ms_since(aim->now, ss->since[i]) >= (refused ? hk_max(aim->delay_ms, 1) : aim->delay_ms))
+        if (part && hk_ms_since(aim->now, ss->since[i]) >= (refused ? hk_purge_again_ms(aim->delay_ms) : aim->delay_ms))
             mask |= (uint32_t)1 << i;
     }
     return mask;

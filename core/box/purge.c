@@ -20,6 +20,9 @@
 #define SWEEP_BYTES (4 * HK_MIB)
 #define SWEEP_HEAPS 16u
 
+/* So many refusals one after the other say that the system refuses all. */
+#define REFUSALS 4u
+
 /* The thread rests after so many rounds in which nothing could be given back. */
 #define IDLE_ROUNDS 20
 
@@ -38,6 +41,7 @@ static _Atomic uint64_t total; /* relaxed: a statistic */
 static _Atomic uint32_t looked;   /* ms of the clock when a look for old memory was in vain */
 static _Atomic uint32_t failed;   /* and when an attempt to give anything back was */
 static _Atomic size_t worthwhile; /* bytes that must be free before the next one, if it comes before the delay; or 0 */
+static _Atomic unsigned refusals; /* since the last piece that went */
 
 /* What was given back whatever its age, and wanted again before long. Relaxed, as above. */
 static _Atomic size_t early;      /* bytes given back whatever their age and not wanted again yet, */
@@ -178,8 +182,12 @@ static bool is_vain(uint32_t now, size_t bytes)
     return bytes < hk_load_relaxed(&worthwhile) && now - hk_load_relaxed(&failed) < hk_max(delay(), 1);
 }
 
-static void note(uint32_t now, size_t bytes, bool vain)
+/* A refusal is no reason not to ask for other memory in the next call; several are. */
+static void note(uint32_t now, size_t bytes, bool given, bool refused)
 {
+    bool vain = !given && (!refused || hk_load_relaxed(&refusals) + 1 >= REFUSALS);
+    if (hk_load_relaxed(&refusals) != 0 || refused)
+        hk_store_relaxed(&refusals, given || vain ? 0 : hk_load_relaxed(&refusals) + 1);
     if (vain)
         hk_store_relaxed(&failed, now);
     if (vain || hk_load_relaxed(&worthwhile) != 0)
@@ -196,7 +204,7 @@ static void give_at_once(uint32_t now, size_t bytes, bool over)
         bytes_given = give_piece(now, 0, HK_PURGE_MOST, &refused);
     hk_add_relaxed(&early, bytes_given);
     hk_store_relaxed(&given_at, now);
-    note(now, bytes, bytes_given == 0);
+    note(now, bytes, bytes_given != 0, refused);
 }
 
 /* One that is old enough. */
@@ -205,12 +213,12 @@ static void give_old(uint32_t now, size_t bytes)
     bool refused = false;
     if (now - hk_load_relaxed(&looked) < delay() / 4)
         return;
-    if (give_piece(now, delay(), bytes - min_keep(), &refused) == 0)
+    if (give_piece(now, delay(), bytes - min_keep(), &refused) == 0 && !refused)
         hk_store_relaxed(&looked, now);
     else
         hk_store_relaxed(&allowed, 0); /* there may be more: the next call looks again */
     if (refused)
-        note(now, bytes, true);
+        note(now, bytes, false, true);
 }
 
 /* The thread gives back in our place. */

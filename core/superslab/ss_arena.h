@@ -19,6 +19,7 @@
 #define HK_SUPERSLAB_SS_ARENA_H
 
 #include "base/bits.h"
+#include "base/options.h"
 #include "config.h"
 #include "os/lock.h"
 #include "os/numa.h"
@@ -75,15 +76,22 @@ bool hk_arena_resize(void *ptr, size_t pages);
 size_t hk_arena_pages_of_live(const void *ptr);
 
 /* What lies at an address. */
-struct hk_run hk_arena_find(const void *ptr);
+HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr);
 
 /* The most that goes back to the system in one call of it. */
 #define HK_PURGE_MOST ((size_t)2 * HK_MIB)
 
+/* How long ago a refusal must be before the system is asked for that memory again, even by who does not want to wait: a
+ * page may be locked for ever. */
+static inline uint32_t hk_purge_again_ms(uint32_t delay_ms)
+{
+    return (uint32_t)hk_max(hk_max(delay_ms, (size_t)hk_opt(HK_OPT_PURGE_DELAY_MS)), 1);
+}
+
 /* Gives one piece back to the system: the highest dirty pages (allocations take the lowest) of a run that has been free
  * for delay_ms at `now`, at most `most` bytes rounded up to the kernel's pages. Long runs come first. The rest of the
  * run stays where allocations find it. Returns the bytes that went; 0: there is no such run, or the system refused
- * (*refused is set then, and that run is not asked for again at the same `now`, nor before the delay). */
+ * (*refused is set then, and that run is not asked for again before hk_purge_again_ms). */
 size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t most, bool *refused);
 
 /* Pages of free runs that may be resident. Relaxed: changed under the lock, a hint when read without it. */
@@ -111,7 +119,7 @@ void hk_arena_uncharge(size_t bytes);
 
 /* Calls `visit` under the lock for every run (live: HK_RUN_LIVE, free: HK_RUN_FREED, SuperSlab: HK_RUN_SUPERSLAB), and
  * for the page records of every arena (HK_RUN_NONE). */
-void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
+HK_SLOW_PATH void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
 
 struct hk_lock *hk_arena_lock(void);
 

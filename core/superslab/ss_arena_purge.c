@@ -53,10 +53,9 @@ static struct piece find_top(uint32_t ref, size_t most)
     return best;
 }
 
-/* What was refused is asked for again later only, even by who does not want to wait. */
 static bool is_due(const struct page *p, uint32_t now, uint32_t delay_ms)
 {
-    return hk_ms_since(now, p->stamp) >= (kind_of(p) == PAGE_FREE ? delay_ms : hk_max(delay_ms, 1));
+    return hk_ms_since(now, p->stamp) >= (kind_of(p) == PAGE_FREE ? delay_ms : hk_purge_again_ms(delay_ms));
 }
 
 /* Runs that a search has come by. */

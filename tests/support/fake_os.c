@@ -20,7 +20,7 @@ static struct {
 static _Atomic uint64_t misaligned, failures;
 static _Atomic uint32_t clock_ms = 1000000;
 static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SIZE_MAX;
-static void *place_next;
+static void *place_next, *locked_page;
 static void (*during_purge)(void), (*during_calls)(void), (*during_start)(void);
 static _Thread_local bool in_hook;
 static struct fake_purge purges[FAKE_PURGES];
@@ -45,7 +45,7 @@ void fake_os_reset(void)
     misaligned = failures = 0;
     page_size = HOST_PAGE;
     address_limit = cgroup_limit = SIZE_MAX;
-    place_next = NULL;
+    place_next = locked_page = NULL;
     during_purge = during_calls = during_start = NULL;
     purge_count = 0;
     nodes = 1;
@@ -84,6 +84,11 @@ void fake_os_fail_nth(enum fake_call kind, unsigned n)
 void fake_os_fail_from(enum fake_call kind, unsigned n)
 {
     plan(kind, n, true);
+}
+
+void fake_os_lock_page(void *page)
+{
+    locked_page = page;
 }
 
 void fake_os_during_purge(void (*hook)(void))
@@ -311,7 +316,8 @@ bool hk_os_purge(void *ptr, size_t size)
 {
     if (during_purge != NULL)
         during_purge();
-    if (refused(FAKE_PURGE) || crooked(ptr, &size) || madvise(ptr, size, MADV_DONTNEED) != 0)
+    if (refused(FAKE_PURGE) || (size_t)((char *)locked_page - (char *)ptr) < size || crooked(ptr, &size) ||
+        madvise(ptr, size, MADV_DONTNEED) != 0)
         return spoiled(false);
     size_t i = purge_count++;
     if (i < FAKE_PURGES)

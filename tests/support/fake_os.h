@@ -52,6 +52,9 @@ uint64_t fake_os_failures(void);
 /* Nothing is refused any more. */
 void fake_os_recover(void);
 
+/* The page is locked from now on, as by mlock (NULL: none is): a purge that has it in its range is refused. */
+void fake_os_lock_page(void *page);
+
 /* Called in the middle of each purge from now on, before its pages go (NULL: nobody is). */
 void fake_os_during_purge(void (*hook)(void));
 

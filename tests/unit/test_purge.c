@@ -21,11 +21,12 @@
 
 static struct hk_heap *heap;
 
+static void *blocks[4096][32];
+
 /* `slabs` slabs of blocks, taken and given back, but for one in `held` (0: none is held): all that were given back are
  * EMPTY then, except the active one. */
 static void work(unsigned slabs, unsigned held)
 {
-    static void *blocks[4096][32];
     if (heap == NULL) {
         heap = hk_meta_alloc(sizeof *heap);
         EXPECT(heap != NULL);
@@ -421,6 +422,62 @@ static void a_refusal_is_not_asked_for_in_every_call(void **state)
     unit_passes(tick_refused_often, NULL);
 }
 
+/* A page that the program has locked, the last of a long run: that run is asked for once a delay, and no other is the
+ * worse for it. */
+static void tick_beside_lock(void *arg)
+{
+    (void)arg;
+    options(500, HK_MIB);
+    static char *run[40], *between[40];
+    bool zero;
+    for (unsigned i = 0; i < HK_COUNT(run); i++) {
+        run[i] = hk_arena_take((i == 0 ? 3 : 1) * HK_MIB / HK_PAGE, HK_PAGE, &zero);
+        between[i] = hk_arena_take(1, HK_PAGE, &zero);
+        EXPECT(run[i] != NULL && between[i] != NULL);
+    }
+    fake_os_lock_page(run[0] + 3 * HK_MIB - HK_PAGE);
+    for (unsigned i = 0; i < HK_COUNT(run); i++)
+        EXPECT(hk_arena_give(run[i]));
+    for (unsigned ms = 0; ms < 100; ms++) {
+        fake_os_travel(1);
+        tick();
+    }
+    EXPECT(hk_purge_free_bytes() <= hk_purge_allowance());
+    for (unsigned ms = 0; ms < 5000; ms++) {
+        fake_os_travel(1);
+        tick();
+    }
+    EXPECT(hk_purge_free_bytes() <= 4 * HK_MIB);
+    EXPECT(fake_os_count(FAKE_PURGE) - fake_os_purges() <= 5000 / 500 + 2);
+}
+
+/* The same in an EMPTY slab: of the last SuperSlab but one, which is asked for early. */
+static void tick_beside_locked_slab(void *arg)
+{
+    (void)arg;
+    options(500, HK_MIB);
+    work(13 * HK_SLABS, HK_SLABS); /* the first slab of each SuperSlab is held */
+    uintptr_t highest = 0;
+    for (unsigned i = 0; i < 2 * 13 * HK_SLABS; i++)
+        highest = hk_max(highest, (uintptr_t)blocks[i][31]);
+    fake_os_lock_page((void *)(hk_align_down(highest, HK_SUPERSLAB_SIZE) - HK_SLAB_SIZE));
+    for (unsigned ms = 0; ms < 100; ms++) {
+        fake_os_travel(1);
+        tick();
+    }
+    EXPECT(hk_purge_free_bytes() <= hk_purge_allowance());
+    EXPECT(fake_os_count(FAKE_PURGE) == fake_os_purges() + 1);
+}
+
+static void a_locked_page_stops_no_other(void **state)
+{
+    (void)state;
+    if (!HK_HOT_SPAN || !HK_SS_ARENA || !HK_EMPTY_REUSE)
+        skip(); /* pieces are others */
+    unit_passes(tick_beside_lock, NULL);
+    unit_passes(tick_beside_locked_slab, NULL);
+}
+
 /* ---- the clock ---- */
 
 /* Its milliseconds begin again at 0 every 50 days. */
@@ -702,6 +759,7 @@ int main(void)
         cmocka_unit_test(a_system_that_refuses_harms_nothing),
         cmocka_unit_test(a_refusal_is_not_asked_for_in_every_call),
         cmocka_unit_test(a_clock_that_begins_again_changes_nothing),
+        cmocka_unit_test(a_locked_page_stops_no_other),
         cmocka_unit_test(what_waits_for_a_sleeper_is_swept),
         cmocka_unit_test(what_comes_again_soon_may_stay),
         cmocka_unit_test(long_blocks_give_as_many_pieces_as_they_have),
