@@ -49,10 +49,17 @@ void hk_corrupt_note(const void *slab, size_t size)
         hk_corrupt_found = (struct hk_corrupt){slab, size};
 }
 
-void hk_corrupt_abort(void)
+void hk_wild_note(const void *block)
+{
+    hk_corrupt_note(block, HK_WILD);
+}
+
+void hk_corrupt_tell(void)
 {
     struct hk_corrupt found = hk_corrupt_found;
     hk_corrupt_found.size = 0; /* a handler of SIGABRT may allocate */
-    hk_misuse(HK_MISUSE_CORRUPT, "malloc", found.slab, NULL, found.size);
-    __builtin_unreachable();
+    if (found.size == HK_WILD)
+        hk_misuse(HK_MISUSE_INVALID, "free", found.slab, NULL, 0);
+    else
+        hk_misuse(HK_MISUSE_CORRUPT, "malloc", found.slab, NULL, found.size);
 }

@@ -36,7 +36,7 @@ HK_SLOW_PATH void hk_misuse(enum hk_misuse kind, const char *verb, const void *p
  * front of the child may have got them from there, so nothing tells them from what the child itself freed twice. */
 extern HK_HIDDEN bool hk_misuse_left_behind;
 
-/* ---- corrupted lists ----
+/* ---- corrupted lists, and blocks that were freed and had never been handed out ----
  *
  * They are found under a lock, or in the middle of a change. Who finds one takes it out of use, so that nobody meets
  * the wrong link again, remembers that here, and goes on as if the list had ended there. The same call reports it when
@@ -44,23 +44,27 @@ extern HK_HIDDEN bool hk_misuse_left_behind;
 
 /* What this thread found and has not reported yet. */
 struct hk_corrupt {
-    const void *slab;
-    size_t size; /* of the slab's blocks; 0: nothing */
+    const void *slab; /* or the block */
+    size_t size;      /* of the slab's blocks; 0: nothing; HK_WILD: a block that had never been handed out */
 };
+#define HK_WILD 1u
 
 extern HK_HIDDEN HK_TLS struct hk_corrupt hk_corrupt_found;
 
 /* The first one is remembered: there will be no second report. */
 HK_SLOW_PATH void hk_corrupt_note(const void *slab, size_t size);
 
-/* The message, and the end of the process whatever HAKMEM_MISUSE says. */
-_Noreturn HK_SLOW_PATH void hk_corrupt_abort(void);
+/* Who freed that is not known any more. The block is not to be handed out. */
+HK_SLOW_PATH void hk_wild_note(const void *block);
+
+/* The message. For a corrupted list the end of the process, whatever HAKMEM_MISUSE says. */
+HK_SLOW_PATH void hk_corrupt_tell(void);
 
 /* Ends every call that may have found a corrupted list. No lock is held. */
 static inline void hk_corrupt_report(void)
 {
     if (HK_UNLIKELY(hk_corrupt_found.size != 0))
-        hk_corrupt_abort();
+        hk_corrupt_tell();
 }
 
 #endif

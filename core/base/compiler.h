@@ -96,9 +96,17 @@ static inline void hk_pause(void)
 #define HK_MOVE_PTR(lvalue, bytes) __asm__("addq %1, %0" : "+m"(lvalue) : "i"(bytes) : "cc")
 /* The same for a byte that counts up. */
 #define HK_COUNT_UP(lvalue) __asm__("addb $1, %0" : "+m"(lvalue) : : "cc")
+/* Is the 32-bit number at least what others may change at this moment? In one instruction too. */
+#define HK_REACHES(number, lvalue)                                                 \
+    __extension__({                                                                \
+        bool hk_reaches_;                                                          \
+        __asm__("cmpl %2, %1" : "=@ccae"(hk_reaches_) : "r"(number), "m"(lvalue)); \
+        hk_reaches_;                                                               \
+    })
 #else
 #define HK_MOVE_PTR(lvalue, bytes) ((void)((lvalue) = (void *)((char *)(lvalue) + (bytes))))
 #define HK_COUNT_UP(lvalue) ((void)(lvalue)++)
+#define HK_REACHES(number, lvalue) ((number) >= atomic_load_explicit(&(lvalue), memory_order_relaxed))
 #endif
 
 #endif

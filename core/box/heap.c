@@ -198,7 +198,8 @@ unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n
         struct hk_slab *active = heap->cls[cls].active;
         if (active != NULL)
             got += hk_slab_take(active, top - got, n - got);
-    } while (got < n && next_active(heap, cls, got == 0, &strays));
+    } while (got < n && (got == 0 || hk_slab_is_exhausted(heap->cls[cls].active)) &&
+             next_active(heap, cls, got == 0, &strays));
     hk_unlock(&heap->lock);
     if (HK_UNLIKELY(strays != NULL))
         hk_heap_forward(strays);
@@ -239,11 +240,11 @@ static void collect_for(struct hk_remote_sent *sent)
     sent->owners = 0;
 }
 
-/* The blocks [i, end of the run) lie in one slab of ours. Returns the end. */
+/* The blocks [i, end of the run) lie in what was carved of one slab of ours. Returns the end. */
 static unsigned give_own(struct hk_heap *heap, struct hk_slab *slab, void **blocks, unsigned i, unsigned n)
 {
     unsigned first = i;
-    uintptr_t base = (uintptr_t)hk_slab_base(slab), length = slab->slabs * HK_SLAB_SIZE;
+    uintptr_t base = (uintptr_t)hk_slab_base(slab), length = hk_slab_length_out(slab);
     do {
         hk_slab_put(slab, blocks[i]);
         i++;
@@ -266,6 +267,10 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
         struct hk_slab *slab = hk_slab_of(blocks[i]);
         slabs += slab != before;
         before = slab;
+        if (HK_UNLIKELY(!hk_slab_was_out(slab, blocks[i]))) {
+            hk_wild_note(blocks[i++]);
+            continue;
+        }
         if (hk_slab_owner(slab) == &heap->owner) /* stays so: we hold the lock */
             i = give_own(heap, slab, blocks, i, n);
         else

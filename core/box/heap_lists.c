@@ -71,13 +71,20 @@ unsigned hk_heap_free_own(struct hk_heap *heap, struct hk_slab *slab, void *bloc
 unsigned hk_heap_put_private(struct hk_slab *slab)
 {
     struct hk_private *list = hk_private_of(slab);
+    void **link = &list->first;
     unsigned n = 0;
-    for (void *block = list->first; block != NULL; block = *(void **)block) {
+    for (void *block; (block = *link) != NULL;) {
         if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block) || n == slab->used)) {
             hk_corrupt_note(slab->base, slab->block_size);
             n = 0;
             break;
         }
+        if (HK_UNLIKELY(!hk_slab_was_out(slab, block))) {
+            hk_wild_note(block);
+            *link = *(void **)block;
+            continue;
+        }
+        link = block;
         n++;
     }
     if (n != 0)

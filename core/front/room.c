@@ -63,7 +63,7 @@ static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
 }
 
 /* Takes half of a bin's room. */
-static void shrink(struct hk_thread *thread, unsigned cls)
+static HK_NOINLINE void shrink(struct hk_thread *thread, unsigned cls)
 {
     unsigned cap = thread->own.room.cap[cls].now / 2u;
     unsigned count = hk_bin_count(thread, cls);

@@ -199,7 +199,7 @@ void *hk_malloc_aligned(size_t align, size_t size)
 static inline struct hk_slab *slab_of_live(const void *ptr, const char *verb)
 {
     struct hk_slab *slab = hk_slab_of(ptr);
-    if (HK_LIKELY(hk_slab_is_block(slab, ptr) && ((const uintptr_t *)ptr)[1] != hk_free_mark(ptr)))
+    if (HK_LIKELY(hk_slab_is_block(slab, ptr) && hk_slab_was_out(slab, ptr) && !hk_slab_is_marked(ptr)))
         return slab;
     hk_wrong_in_slab(ptr, slab, verb);
     return NULL;

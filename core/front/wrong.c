@@ -60,9 +60,10 @@ void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *v
 {
     size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));
     const char *start = (const char *)ptr - offset % slab->block_size;
-    if (hk_slab_is_block(slab, ptr))
+    bool out = hk_slab_was_out(slab, ptr) || (!slab->zero && hk_slab_is_marked(ptr)); /* or it was */
+    if (hk_slab_is_block(slab, ptr) && out)
         hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, slab->block_size);
-    else if (offset / slab->block_size >= slab->capacity)
+    else if (hk_slab_is_block(slab, ptr) || offset / slab->block_size >= slab->capacity)
         hk_misuse(HK_MISUSE_INVALID, verb, ptr, NULL, 0);
     else
         hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, start, slab->block_size);

@@ -57,8 +57,10 @@ extern HK_HIDDEN const uint8_t hk_tiny_class[HK_TINY_MAX / 16 + 1];
 /* Class of (n + 63) / 64 times 64 bytes; used above HK_TINY_MAX. */
 extern HK_HIDDEN const uint8_t hk_mid_class[HK_MID_MAX / 64 + 1];
 
-/* A number `inv` with: offset % size == 0 exactly when (uint32_t)(offset * inv) < inv, for offsets below 64 KiB. 0 for
- * classes whose spans are longer than one slab: the test then always fails and the slow path asks exactly. */
+/* A number `inv`, more than 2^32 / size, with: offset % size == 0 exactly when (uint32_t)(offset * inv) < inv, for
+ * offsets below 64 KiB. These products of the starts rise by the same small number from one start to the next, which
+ * makes a smaller bound mean "one of the first so many" (hk_slab_bound). 0 for classes whose spans are longer than one
+ * slab: the test then always fails and the slow path asks exactly. */
 extern HK_HIDDEN const uint32_t hk_class_inverse[HK_CLASS_COUNT];
 
 /* ceil(2^64 / size): the same test for spans of any length, with 64-bit arithmetic. */

@@ -4,9 +4,12 @@
 #include "base/telemetry.h"
 #include "os/os.h"
 
-/* Virgin blocks of classes up to this size are marked as free when they go to a front: their page is about to be used
- * anyway, and a wild free next to a live block is then found. */
-#define MARK_VIRGIN_MAX 64u
+/* In classes up to this size all starts on a page are marked as free when the first of them go to a front: the page is
+ * about to be used anyway, and a wild free next to a live block is then found. */
+#define MARK_VIRGIN_MAX HK_TINY_MAX
+#define MARK_PAGE 4096u
+
+_Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT] HK_ALIGNED(HK_CACHE_LINE);
 
 /* The record may have described another SuperSlab: no slab of this one has held a class. */
 void hk_superslab_init(struct hk_superslab *ss, char *base)
@@ -73,22 +76,75 @@ unsigned hk_slab_give_up(struct hk_slab *slab, unsigned got)
     return got;
 }
 
-static unsigned take_virgin(struct hk_slab *slab, void **top, unsigned n)
+/* The starts that are marked where so many blocks are carved: all on the pages of these. */
+static unsigned marked(const struct hk_slab *slab, unsigned carved)
+{
+    if (carved == 0 || slab->block_size > MARK_VIRGIN_MAX)
+        return 0;
+    uint32_t end = ((carved - 1) * slab->block_size / MARK_PAGE + 1) * MARK_PAGE;
+    return (unsigned)hk_min((end + slab->block_size - 1) / slab->block_size, slab->capacity);
+}
+
+/* Marks the start of a block; returns what stood there. The first on its page in one step: a page whose first use is a
+ * read has two faults. */
+static uintptr_t mark(uintptr_t *block, bool first)
+{
+    uintptr_t before = first ? hk_swap_acquire((_Atomic uintptr_t *)&block[1], 0) : block[1]; /* with nobody */
+    block[1] = hk_free_mark(block);
+    return before;
+}
+
+/* Does memory that was zero say that somebody freed a block there? It is in a bin, or it was in a list and lies with
+ * the program now. */
+static bool was_freed(const struct hk_slab *slab, const uintptr_t *block, uintptr_t second)
+{
+    return second == hk_free_mark(block) ||
+           (block[0] != 0 && hk_registry_code((const void *)block[0]) == hk_code_of_class(slab->cls));
+}
+
+/* Marks virgin starts before blocks are handed out up to `carved`. False: one of them is in use already. */
+static bool mark_starts(struct hk_slab *slab, unsigned carved)
+{
+    for (unsigned i = marked(slab, slab->carved), end = marked(slab, carved); i < end; i++) {
+        uint32_t offset = i * slab->block_size;
+        uintptr_t *block = (uintptr_t *)(void *)(hk_slab_base(slab) + offset);
+        uintptr_t second = mark(block, offset % MARK_PAGE < slab->block_size);
+        if (HK_UNLIKELY(slab->zero && was_freed(slab, block, second))) {
+            block[1] = second;
+            hk_wild_note(block);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Blocks up to `carved` are about to be handed out. */
+static void raise_bound(const struct hk_slab *slab, unsigned carved)
+{
+    _Atomic uint32_t *bound = &hk_slab_bound[slab->cls];
+    uint32_t inverse = hk_class_inverse[slab->cls], before = hk_load_relaxed(bound);
+    uint32_t needed = inverse != 0 ? (carved - 1) * slab->block_size * inverse + 1 : 0;
+    while (HK_UNLIKELY(before < needed) && !hk_cas_relaxed(bound, &before, needed)) {
+    }
+}
+
+/* There is a virgin block. */
+static HK_SLOW_PATH unsigned take_virgin(struct hk_slab *slab, void **top, unsigned n)
 {
     unsigned got = (unsigned)hk_min(n, slab->capacity - slab->carved);
     size_t size = slab->block_size;
     char *block = hk_slab_base(slab) + slab->carved * size;
-    slab->carved += got;
-    if (HK_TELEMETRY && got != 0)
-        count_pages(slab, slab->carved - got, slab->carved);
-    for (unsigned i = 0; i < got; i++, block += size) {
-        top[-(ptrdiff_t)i] = block;
-        if (size <= MARK_VIRGIN_MAX)
-            ((uintptr_t *)(void *)block)[1] = hk_free_mark(block);
+    if (HK_UNLIKELY(!mark_starts(slab, slab->carved + got))) {
+        slab->used += slab->capacity - slab->carved;
+        slab->carved = slab->capacity;
+        return 0;
     }
-    /* The neighbour beyond the batch too, so that free(p + 16) of the last block is no quiet success. */
-    if (size == HK_BLOCK_MIN && slab->carved < slab->capacity)
-        ((uintptr_t *)(void *)block)[1] = hk_free_mark(block);
+    raise_bound(slab, slab->carved + got);
+    slab->carved += got;
+    if (HK_TELEMETRY)
+        count_pages(slab, slab->carved - got, slab->carved);
+    for (unsigned i = 0; i < got; i++, block += size)
+        top[-(ptrdiff_t)i] = block;
     return got;
 }
 
@@ -108,8 +164,9 @@ unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
         slab->free = slab->spare;
         slab->spare = NULL;
     }
-    if (got < n && slab->carved < slab->capacity)
-        got += take_virgin(slab, top - got, n - got);
+    unsigned more = slab->block_size <= MARK_VIRGIN_MAX ? n - got : got == 0; /* with no mark none may wait in a bin */
+    if (more != 0 && slab->carved < slab->capacity)
+        got += take_virgin(slab, top - got, more);
     slab->used += got;
     return got;
 }
@@ -117,7 +174,7 @@ unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
 void *hk_slab_take_zero(struct hk_slab *slab)
 {
     void *block;
-    /* Below 128 bytes the neighbour's mark may lie in virgin memory; clearing is as cheap there. */
+    /* In small classes there are marks in virgin memory; clearing is as cheap there. */
     if (!slab->zero || slab->carved == slab->capacity || slab->block_size <= MARK_VIRGIN_MAX)
         return NULL;
     take_virgin(slab, &block, 1);

@@ -77,6 +77,18 @@ struct hk_superslab {
     struct hk_private lists[HK_SLAB_LISTS * HK_SLABS];
 };
 
+/* Per class, above what a start times hk_class_inverse is: of the starts that were ever handed out, in any slab. What
+ * is as large is no start, or the tail behind the last block, or a start that no slab has come to yet. 0 where nothing
+ * was handed out, and for spans of several slabs. Raised before the blocks are handed over; relaxed. */
+extern HK_HIDDEN _Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT];
+
+/* Is the product as large as that of a doubled class? */
+static HK_ALWAYS_INLINE bool hk_slab_is_beyond(uint32_t product, unsigned code)
+{
+    char *bound = (char *)hk_slab_bound + code * (sizeof(uint32_t) / 2);
+    return HK_REACHES(product, *(_Atomic uint32_t *)(void *)bound); /* came with the block */
+}
+
 /* The SuperSlab of a block of ours (its code is not 0), and the number there of the slab it lies in. */
 static inline struct hk_superslab *hk_superslab_of(const void *ptr)
 {
@@ -154,9 +166,12 @@ static inline void hk_slab_reset(struct hk_slab *slab)
 }
 
 /* Takes up to n blocks: the first to top[0], the next to top[-1], and so on downwards; returns their number. Lowest
- * addresses first where the memory is virgin. Blocks of the list carry the mark of a free block, virgin ones get it
- * only in small classes, where it touches no page that is not about to be used. A corrupted list ends before the wrong
- * link, and nothing comes after it. Owner's lock. */
+ * addresses first where the memory is virgin. Blocks of the list carry the mark of a free block. Virgin ones get it
+ * only in tiny classes, where it touches no page that is not about to be used; and with them all starts on the same
+ * pages, those that are not handed out yet too. What was freed there before, wrongly, is found then (hk_wild_note), and
+ * the rest of the slab is not handed out. Of a Mid class one virgin block comes at a time, and alone, so that none
+ * without a mark waits in a bin; the slab is then not exhausted. A corrupted list ends before the wrong link, and
+ * nothing comes after it. Owner's lock. */
 unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n);
 
 /* A link that leaves the span was overwritten after its block was freed. Notes that (hk_corrupt_report), and takes the
@@ -260,6 +275,24 @@ static inline void hk_private_reclaim(struct hk_slab *slab)
 static inline uintptr_t hk_free_mark(const void *block)
 {
     return (uintptr_t)block + HK_FREE_MARK;
+}
+
+static inline bool hk_slab_is_marked(const void *block)
+{
+    return ((const uintptr_t *)block)[1] == hk_free_mark(block);
+}
+
+/* Bytes from the start of the span that were handed out since it was acquired. Who holds a block of it sees at least so
+ * much that the block is among them, without a lock. */
+static inline size_t hk_slab_length_out(const struct hk_slab *slab)
+{
+    return (size_t)slab->carved * slab->block_size;
+}
+
+/* Does ptr lie in these? Else whoever frees it never got it. */
+static inline bool hk_slab_was_out(const struct hk_slab *slab, const void *ptr)
+{
+    return (size_t)((const char *)ptr - hk_slab_base(slab)) < hk_slab_length_out(slab);
 }
 
 /* True when `ptr` is where a block of the span starts. */

@@ -21,7 +21,7 @@
 const struct entries *e;
 struct expected *expected;
 
-static const struct misuse *const all_misuses[] = {invalid_misuses, double_misuses, other_misuses};
+static const struct misuse *const all_misuses[] = {invalid_misuses, never_misuses, double_misuses, other_misuses};
 
 void expect(unsigned says, const char *verb, const void *pointer)
 {

@@ -37,7 +37,7 @@ struct misuse {
     void (*body)(size_t size);
 };
 
-extern const struct misuse invalid_misuses[], double_misuses[], other_misuses[];
+extern const struct misuse invalid_misuses[], never_misuses[], double_misuses[], other_misuses[];
 
 extern const struct entries *e;
 extern struct expected *expected;

@@ -32,7 +32,7 @@ static void reuse_oldest(void *arg)
             EXPECT(blocks[out - 1] == queue[taken++ % HK_RING_SLOTS]);
         }
     }
-    EXPECT(taken > 2 * 256 && thread->metrics[cls].flushes == 1);
+    EXPECT(taken > 2 * 256 && thread->metrics[cls].flushes <= 1); /* of what the first ones left in it */
     front_check();
 }
 

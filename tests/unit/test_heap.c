@@ -51,6 +51,33 @@ static void empty_slabs_go_to_the_pool(void **state)
     unit_passes(take_and_give, NULL);
 }
 
+/* Batches with a start that was never handed out in them, at any place: it is told, and is in no list. */
+static void give_wildly(void *arg)
+{
+    unsigned at = *(unsigned *)arg % 4, seen = 0;
+    void *blocks[4], *again[40];
+    struct hk_heap *owner = fixture_heap(), *giver = *(unsigned *)arg < 4 ? owner : fixture_heap();
+    fixture_take(owner, KIB, blocks, 4);
+    char *wild = hk_slab_base(hk_slab_of(blocks[0])) + 1024 * 32;
+    blocks[at] = wild;
+    hk_heap_give(giver, blocks, 4);
+    EXPECT(hk_corrupt_found.slab == wild && hk_corrupt_found.size == HK_WILD);
+    hk_heap_sweep();
+    EXPECT(hk_slab_of(wild)->used == 1);
+    fixture_check(owner);
+    fixture_take(owner, KIB, again, 40);
+    for (unsigned i = 0; i < 40; i++)
+        seen += again[i] == wild;
+    EXPECT(seen == 1);
+}
+
+static void what_was_never_handed_out_is_not_taken_back(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        unit_passes(give_wildly, &i);
+}
+
 static void every_class(void *arg)
 {
     (void)arg;
@@ -456,6 +483,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_slabs_go_to_the_pool),
+        cmocka_unit_test(what_was_never_handed_out_is_not_taken_back),
         cmocka_unit_test(every_class_is_served),
         cmocka_unit_test(a_give_tells_how_scattered_its_blocks_were),
         cmocka_unit_test(the_fullest_partial_slab_is_used_first),

@@ -167,7 +167,7 @@ static void collect(void *arg)
         EXPECT(hk_heap_take(mine, KIB - 1, &block, 1) == 1 && hk_slab_of(block)->cls == KIB - 1);
         break;
     case BY_ZERO:
-        EXPECT(hk_heap_take_zero(mine, KIB - 1) != NULL);
+        EXPECT(hk_heap_take_zero(mine, KIB + 1) != NULL);
         break;
     case BY_END:
         hk_heap_end(mine);

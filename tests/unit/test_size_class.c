@@ -133,6 +133,8 @@ static void the_inverse_tells_block_starts(void **state)
         }
         for (uint32_t offset = 0; offset < HK_SLAB_SIZE; offset++)
             wrong += (offset * inverse < inverse) != (offset % size == 0);
+        for (uint32_t start = size; start < HK_SLAB_SIZE; start += size) /* from start to start they rise */
+            wrong += start * inverse <= (start - size) * inverse;
         assert_int_equal(wrong, 0);
     }
 }

@@ -26,9 +26,19 @@ static unsigned take(struct hk_slab *slab, void **blocks, unsigned n)
     return got;
 }
 
-static bool is_marked(const void *block)
+/* Until there are n, or no more: of Mid classes one virgin block comes at a time. */
+static unsigned take_all(struct hk_slab *slab, void **blocks, unsigned n)
 {
-    return ((const uintptr_t *)block)[1] == hk_free_mark(block);
+    unsigned all = 0, got;
+    while (all < n && (got = take(slab, blocks + all, n - all)) != 0)
+        all += got;
+    return all;
+}
+
+/* What a virgin slab gives to who wants n. */
+static unsigned at_once(const struct hk_slab *slab, unsigned n)
+{
+    return (unsigned)hk_min(slab->block_size > HK_TINY_MAX ? 1 : n, slab->capacity - slab->carved);
 }
 
 static void a_fresh_superslab_is_unused(void **state)
@@ -59,8 +69,8 @@ static void virgin_blocks_come_in_order(void **state)
         assert_int_equal(slab->capacity, capacity);
         assert_false(hk_slab_is_exhausted(slab));
         for (unsigned n = 1; got < capacity; n = n * 3 + 1) {
-            unsigned part = take(slab, blocks + got, n);
-            assert_int_equal(part, hk_min(n, capacity - got));
+            unsigned want = at_once(slab, n), part = take(slab, blocks + got, n);
+            assert_int_equal(part, want);
             got += part;
             assert_int_equal(slab->used, got);
             assert_int_equal(slab->carved, got);
@@ -100,28 +110,99 @@ static void spans_lie_side_by_side(void **state)
     }
 }
 
-/* Small blocks carry the mark of a free one when they go to a front; larger ones stay untouched. */
+/* Of tiny classes, all starts on the pages of blocks that were handed out carry the mark of a free block, and nothing
+ * else was written to. Larger ones stay untouched. */
 static void virgin_marks(void **state)
 {
     (void)state;
-    void *blocks[16];
+    void *blocks[MOST];
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_slab *slab = fresh(cls);
         size_t size = hk_class_size(cls);
-        unsigned got = take(slab, blocks, 3), want = (unsigned)hk_min(3, hk_class_capacity(cls));
-        assert_int_equal(got, want);
-        for (unsigned i = 0; i < got; i++) {
-            assert_int_equal(is_marked(blocks[i]), size <= 64);
-            if (size > 64)
-                assert_true(unit_is_zero(blocks[i], size));
+        for (unsigned n = 1, got; (got = take(slab, blocks, n)) != 0; n = n * 2 + 1) {
+            char *base = hk_slab_base(slab), *last = base + (slab->carved - 1) * size;
+            for (unsigned i = 0; i < slab->capacity; i++) {
+                char *start = base + i * size;
+                bool on_page = size <= HK_TINY_MAX && (size_t)(start - base) / 4096 <= (size_t)(last - base) / 4096;
+                assert_int_equal(hk_slab_is_marked(start), on_page);
+                assert_true(unit_is_zero(start, on_page ? 8 : size) && unit_is_zero(start + 16, size - 16));
+            }
         }
-        assert_int_equal(is_marked((char *)blocks[2] + size), size == 16); /* free(p + 16) of the last one */
+        assert_true(unit_is_zero(hk_slab_base(slab) + slab->slabs * HK_SLAB_SIZE, 64)); /* nor beyond the slab */
     }
-    struct hk_slab *slab = fresh(1);
-    void *all[MOST];
-    unsigned capacity = slab->capacity;
-    assert_int_equal(take(slab, all, capacity), capacity);
-    assert_true(unit_is_zero(hk_slab_base(slab) + HK_SLAB_SIZE, 64)); /* nothing is marked beyond the slab */
+}
+
+/* Blocks that were freed and had never been handed out: their number, and what has become of them. */
+struct wild {
+    unsigned cls, index;
+    bool handed_out, with_link;
+};
+
+static void free_wildly(void *arg)
+{
+    const struct wild *w = arg;
+    void *blocks[MOST];
+    struct hk_slab *slab = fresh(w->cls);
+    EXPECT(take(slab, blocks, 3) == 3);
+    uintptr_t *wild = (uintptr_t *)(void *)(hk_slab_base(slab) + w->index * hk_class_size(w->cls));
+    EXPECT(!hk_slab_was_out(slab, wild));
+    wild[1] = w->handed_out ? 0 : hk_free_mark(wild);
+    wild[0] = w->with_link ? (uintptr_t)blocks[1] : 0;
+    unsigned got = 3, more;
+    while ((more = take(slab, blocks, 5)) != 0) {
+        got += more;
+        for (unsigned i = 0; i < more; i++)
+            EXPECT(blocks[i] < (void *)wild);
+    }
+    EXPECT(hk_corrupt_found.slab == wild && hk_corrupt_found.size == HK_WILD);
+    EXPECT(got <= w->index && hk_slab_is_exhausted(slab) && hk_slab_check(slab) && slab->used == slab->capacity);
+}
+
+/* On pages that were not in use then. */
+static void wild_frees_are_found_before_their_page(void **state)
+{
+    (void)state;
+    const unsigned classes[] = {1, hk_class_of(64), hk_class_of(80), HK_TINY_LAST};
+    for (unsigned i = 0; i < HK_COUNT(classes); i++) {
+        unsigned page = (unsigned)(4096 / hk_class_size(classes[i])) + 1;
+        for (unsigned way = 0; way < 3; way++) {
+            struct wild w = {classes[i], page, way == 2, way != 0};
+            struct wild last = {classes[i], hk_class_capacity(classes[i]) - 1, way == 2, way != 0};
+            unit_passes(free_wildly, &w);
+            unit_passes(free_wildly, &last);
+        }
+    }
+}
+
+/* The bound of the fast path's test: what was handed out passes and nothing that lies behind it. */
+static void the_bound_rises_with_what_is_handed_out(void *arg)
+{
+    void *blocks[MOST];
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        uint32_t inverse = hk_class_inverse[cls];
+        struct hk_slab *slab = fresh(cls);
+        hk_slab_bound[cls] = 0; /* other tests have handed out blocks */
+        for (unsigned n = 1; take(slab, blocks, n) != 0; n++) {
+            unsigned wrong = 0;
+            for (uint32_t offset = 0; offset < HK_SLAB_SIZE; offset++) {
+                bool out = inverse != 0 && offset % slab->block_size == 0 && offset / slab->block_size < slab->carved;
+                wrong += hk_slab_is_beyond(offset * inverse, hk_code_of_class(cls)) == out;
+            }
+            EXPECT(wrong == 0);
+        }
+        slab = fresh(cls); /* another slab does not lower it */
+        EXPECT(take(slab, blocks, 1) == 1);
+        uint32_t last = (slab->capacity - 1) * slab->block_size;
+        EXPECT(inverse == 0 || !hk_slab_is_beyond(last * inverse, hk_code_of_class(cls)));
+    }
+    EXPECT(hk_slab_is_beyond(0, 0));
+    (void)arg;
+}
+
+static void the_fast_path_knows_what_was_handed_out(void **state)
+{
+    (void)state;
+    unit_passes(the_bound_rises_with_what_is_handed_out, NULL);
 }
 
 static void put_back_blocks_come_again(void **state)
@@ -158,7 +239,7 @@ static void one_block_is_popped_from_the_list(void **state)
     void *blocks[3];
     struct hk_slab *slab = fresh(hk_class_of(13312));
     assert_null(hk_slab_pop(slab)); /* virgin memory is for hk_slab_take */
-    assert_int_equal(take(slab, blocks, 3), 3);
+    assert_int_equal(take_all(slab, blocks, 3), 3);
     hk_slab_put(slab, blocks[2]);
     hk_slab_put(slab, blocks[0]);
     slab->used -= 2;
@@ -218,12 +299,12 @@ static void zero_blocks_are_virgin_ones(void **state)
         void *blocks[4];
         struct hk_slab *slab = fresh(cls);
         size_t size = hk_class_size(cls);
-        assert_int_equal(take(slab, blocks, 2), 2);
+        assert_int_equal(take_all(slab, blocks, 2), 2);
         memset(blocks[0], 1, size);
         hk_slab_put(slab, blocks[0]);
         slab->used--;
         void *zero = hk_slab_take_zero(slab);
-        if (size <= 64 || slab->capacity == 2) { /* their neighbour's mark may lie in them; there is no third */
+        if (size <= HK_TINY_MAX || slab->capacity == 2) { /* their marks lie in them; there is no third */
             assert_null(zero);
             continue;
         }
@@ -255,8 +336,10 @@ static void random_takes_and_puts(void **state)
         for (unsigned step = 0; step < 3000; step++) {
             unsigned n = 1 + (unsigned)unit_random(&seed, 40);
             if (unit_random(&seed, 2)) {
+                unsigned listed = slab->carved - slab->used; /* of a Mid class virgin ones come alone */
+                unsigned want = slab->block_size > HK_TINY_MAX && listed != 0 ? listed : listed + at_once(slab, n);
                 unsigned got = take(slab, part, n);
-                assert_int_equal(got, hk_min(n, slab->capacity - count));
+                assert_int_equal(got, hk_min(n, want));
                 for (unsigned i = 0; i < got; i++) {
                     assert_true(hk_slab_is_block(slab, part[i]));
                     *(uint32_t *)part[i] = 0xabcd; /* two owners of a block would write both */
@@ -408,12 +491,20 @@ static void a_corrupted_chain_is_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_fresh_superslab_is_unused),   cmocka_unit_test(virgin_blocks_come_in_order),
-        cmocka_unit_test(spans_lie_side_by_side),        cmocka_unit_test(virgin_marks),
-        cmocka_unit_test(put_back_blocks_come_again),    cmocka_unit_test(one_block_is_popped_from_the_list),
-        cmocka_unit_test(chains_come_back_whole),        cmocka_unit_test(a_reset_slab_is_carved_anew),
-        cmocka_unit_test(zero_blocks_are_virgin_ones),   cmocka_unit_test(random_takes_and_puts),
-        cmocka_unit_test(the_check_finds_what_is_wrong), cmocka_unit_test(a_corrupted_list_is_given_up),
+        cmocka_unit_test(a_fresh_superslab_is_unused),
+        cmocka_unit_test(virgin_blocks_come_in_order),
+        cmocka_unit_test(spans_lie_side_by_side),
+        cmocka_unit_test(virgin_marks),
+        cmocka_unit_test(wild_frees_are_found_before_their_page),
+        cmocka_unit_test(the_fast_path_knows_what_was_handed_out),
+        cmocka_unit_test(put_back_blocks_come_again),
+        cmocka_unit_test(one_block_is_popped_from_the_list),
+        cmocka_unit_test(chains_come_back_whole),
+        cmocka_unit_test(a_reset_slab_is_carved_anew),
+        cmocka_unit_test(zero_blocks_are_virgin_ones),
+        cmocka_unit_test(random_takes_and_puts),
+        cmocka_unit_test(the_check_finds_what_is_wrong),
+        cmocka_unit_test(a_corrupted_list_is_given_up),
         cmocka_unit_test(a_corrupted_chain_is_lost),
     };
     return cmocka_run_group_tests_name("slab", tests, NULL, NULL);

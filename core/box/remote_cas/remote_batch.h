@@ -22,12 +22,12 @@ static inline void hk_remote_begin(struct hk_remote_batch *batch)
     batch->sent.chains = 0;
 }
 
-/* Sends blocks[i] of `slab`, and as many of blocks[i + 1 ... n) as lie in the same slab; returns where it stopped. Each
- * may report an owner, because the slab may change hands meanwhile. */
+/* Sends blocks[i] of `slab`, and as many of blocks[i + 1 ... n) as lie in what was carved of the same slab; returns
+ * where it stopped. Each may report an owner, because the slab may change hands meanwhile. */
 static inline unsigned hk_remote_add(struct hk_remote_batch *batch, struct hk_slab *slab, void **blocks, unsigned i,
                                      unsigned n)
 {
-    uintptr_t base = (uintptr_t)hk_slab_base(slab), length = slab->slabs * HK_SLAB_SIZE;
+    uintptr_t base = (uintptr_t)hk_slab_base(slab), length = hk_slab_length_out(slab);
     do {
         struct hk_chain chain = {slab, blocks[i], blocks[i], 1};
         hk_remote_send(&batch->sent, &chain);

@@ -26,7 +26,8 @@ static inline void hk_remote_begin(struct hk_remote_batch *batch)
     batch->sent.chains = 0;
 }
 
-/* Adds blocks[i] of `slab`, and as many of blocks[i + 1 ... n) as lie in the same slab; returns where it stopped. */
+/* Adds blocks[i] of `slab`, and as many of blocks[i + 1 ... n) as lie in what was carved of the same slab; returns
+ * where it stopped. */
 static inline unsigned hk_remote_add(struct hk_remote_batch *batch, struct hk_slab *slab, void **blocks, unsigned i,
                                      unsigned n)
 {
@@ -36,7 +37,7 @@ static inline unsigned hk_remote_add(struct hk_remote_batch *batch, struct hk_sl
             hk_remote_send(&batch->sent, chain);
         *chain = (struct hk_chain){slab, NULL, blocks[i], 0};
     }
-    uintptr_t base = (uintptr_t)hk_slab_base(slab), length = slab->slabs * HK_SLAB_SIZE;
+    uintptr_t base = (uintptr_t)hk_slab_base(slab), length = hk_slab_length_out(slab);
     do {
         *(void **)blocks[i] = chain->first;
         chain->first = blocks[i];
