@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * realloc: in place where that is possible, else by a copy.
+ * realloc: in place where that is possible, else by a copy. Where there is no memory for a smaller copy the block stays
+ * where it is.
  */
 #include "front/slow.h"
 
+#include "box/huge.h"
 #include "box/page_heap.h"
 #include "box/purge.h"
 #include "box/side.h"
@@ -65,8 +67,23 @@ static void *resize_large(void *ptr, size_t have, size_t size)
     return to;
 }
 
+/* There is no memory for a smaller copy. What is behind `size` goes back as far as its box can do that without memory:
+ * others may wait for it. */
+static HK_SLOW_PATH void *shrink_where_it_is(void *ptr, size_t size)
+{
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    if (hk_registry_code(ptr) != 0 || (hk_side_is_used() && hk_side_has(ptr)) || !hk_gate_enter(pass))
+        return ptr;
+    void *to = hk_huge_resize(ptr, size);
+    if (to == NULL)
+        to = hk_page_heap_resize(ptr, hk_max(size, HK_MID_MAX + 1));
+    hk_gate_leave(pass);
+    return to != NULL ? to : ptr;
+}
+
 void *hk_resize(void *ptr, size_t size)
 {
+    int saved = errno;
     size_t have = hk_block_size(ptr, "realloc");
     if (have == 0) {
         errno = EINVAL;
@@ -80,5 +97,11 @@ void *hk_resize(void *ptr, size_t size)
     if (size <= have && (have <= HK_MID_MAX ? size > have / 2 : small))
         return ptr;
     void *to = small ? NULL : resize_large(ptr, have, size);
-    return to != NULL ? to : move(ptr, have, size);
+    if (to == NULL)
+        to = move(ptr, have, size);
+    if (HK_UNLIKELY(to == NULL) && size <= have) {
+        to = shrink_where_it_is(ptr, size);
+        errno = saved;
+    }
+    return to;
 }

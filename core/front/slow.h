@@ -28,7 +28,8 @@ void hk_front_free_deferred(void);
 /* Usable bytes of a live block; 0 after a message (`verb` is who asks) when ptr is none. */
 size_t hk_block_size(const void *ptr, const char *verb);
 
-/* Resizes a live block; NULL and ENOMEM (EINVAL after a message), and the block as it was. size is not 0. */
+/* Resizes a live block; NULL and ENOMEM (EINVAL after a message), and the block as it was; but to a smaller size never
+ * ENOMEM. size is not 0. */
 HK_NOINLINE void *hk_resize(void *ptr, size_t size);
 
 /* malloc_trim: this thread's front and everything else that nothing lives in goes back to the system, but for about

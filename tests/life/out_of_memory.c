@@ -2,7 +2,8 @@
  *
  * out_of_memory THREADS: the address space is limited a little above what is in use, in several steps. Allocation goes
  * on until it is refused: NULL and ENOMEM, every block whole, and after all is freed it works again, for other sizes
- * too. What serves another size may lie in the front of the very thread that asks: some blocks freed are enough.
+ * too. What serves another size may lie in the front of the very thread that asks: some blocks freed are enough. A
+ * block can always be made smaller.
  */
 #include "check.h"
 #include "death.h"
@@ -126,6 +127,25 @@ static void *nothing(void *argument)
     return argument;
 }
 
+/* All that there is, in blocks of falling sizes; linked through their first words. */
+static void *use_up(void)
+{
+    void *list = NULL;
+    for (size_t size = 16 * MIB; size >= 16; size /= 2) {
+        for (void **block; (block = malloc(size)) != NULL; list = block)
+            *block = list;
+    }
+    return list;
+}
+
+static void free_list(void *list)
+{
+    for (void *next; list != NULL; list = next) {
+        next = *(void **)list;
+        free(list);
+    }
+}
+
 /* 80 KiB of one size is freed, which a front may hold. */
 static void few_are_enough(size_t size, size_t small_size)
 {
@@ -143,10 +163,7 @@ static void few_are_enough(size_t size, size_t small_size)
     void *block = malloc(small_size);
     CHECKF(block != NULL, "%zu blocks of %zu were freed, and %zu bytes are refused", few, size, small_size);
     free(block);
-    for (void *next; list != NULL; list = next) {
-        next = *(void **)list;
-        free(list);
-    }
+    free_list(list);
     while (count > few)
         free(blocks[--count]);
 }
@@ -161,6 +178,41 @@ static void own_front(void *argument)
     few_are_enough(8192, 100);
     few_are_enough(4096, 24);
     few_are_enough(4096, 32768);
+}
+
+/* A block of each kind, and no memory for a smaller copy. */
+static void shrinks(void *argument)
+{
+    static const size_t sizes[] = {100 * MIB, 40 * MIB, 20 * MIB, 3 * MIB, 100000, 33000, 20000, 3000, 1000, 100, 1};
+    enum { SIZES = sizeof(sizes) / sizeof(sizes[0]), ALIGNS = 4 };
+    static const size_t aligns[ALIGNS] = {16, 4096, 65536, 4 * MIB};
+    static unsigned char *blocks[SIZES][ALIGNS];
+    (void)argument;
+    alarm(100);
+    size_t limit = proc_status_bytes(0, "VmSize:") + GIB;
+    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
+    for (int i = 0; i < SIZES; i++) {
+        for (int a = 0; a < ALIGNS; a++) {
+            blocks[i][a] = a != 0 ? memalign(aligns[a], sizes[i]) : malloc(sizes[i]);
+            CHECK(blocks[i][a] != NULL);
+            pattern_fill(blocks[i][a], sizes[i] < 4096 ? sizes[i] : 4096, (uint64_t)i);
+        }
+    }
+    limit = proc_status_bytes(0, "VmSize:");
+    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
+    void *rest = use_up();
+    for (int i = SIZES; i-- > 0;) {
+        for (int step = i; step < SIZES; step++) {
+            for (int a = 0; a < ALIGNS; a++) {
+                size_t size = sizes[step], kept = size < 4096 ? size : 4096;
+                errno = 0;
+                blocks[i][a] = realloc(blocks[i][a], size);
+                CHECKF(blocks[i][a] != NULL && errno == 0, "%zu bytes cannot shrink to %zu", sizes[i], size);
+                CHECK(pattern_check(blocks[i][a], kept, (uint64_t)i) == kept);
+            }
+        }
+    }
+    free_list(rest);
 }
 
 static void one_step(void *argument)
@@ -215,6 +267,7 @@ int main(int count, char **arguments)
     CHECK(threads >= 0 && threads <= MOST_THREADS);
     free(malloc(1));
     run_to_end(own_front, "own front");
+    run_to_end(shrinks, "a block that shrinks");
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         char name[32];
         step = steps[i] * MIB;

@@ -423,6 +423,82 @@ static void the_memory_limit_is_an_end_like_any_other(void **state)
     unit_passes(work_at_limit, NULL);
 }
 
+/* Sizes on every side of the borders between classes, Mid classes, runs and mappings. */
+static const size_t shrunk[] = {1,     16,     100,    1000,       3000,        20000,       32768,
+                                32769, 100000, HK_MIB, 5 * HK_MIB, 31 * HK_MIB, 33 * HK_MIB, 70 * HK_MIB};
+
+/* Every size, and aligned blocks of it. */
+static void *take_to_shrink(size_t size, unsigned way)
+{
+    const size_t aligns[] = {16, 64, 4096, 65536, 4 * HK_MIB};
+    return way == 0 ? front_malloc(size) : hk_malloc_aligned(aligns[way], size);
+}
+
+static void use_up(size_t least)
+{
+    for (size_t size = 64 * HK_MIB; size >= least; size /= 4) {
+        while (front_malloc(size) != NULL) {
+        }
+    }
+}
+
+/* One block of each kind and then no memory. It shrinks in steps, keeps what it holds and needs nothing. */
+static void shrink_without_memory(void *arg)
+{
+    const unsigned *which = arg; /* the size, the alignment, and why there is no memory */
+    size_t have = shrunk[which[0]];
+    unsigned char *p = take_to_shrink(have, which[1]);
+    EXPECT(p != NULL);
+    have = hk_block_size(p, "x");
+    memset(p, 0x5a, have);
+    if (which[2] == 0)
+        EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 100 * HK_MIB));
+    else
+        fake_os_fail_from(FAKE_ANY, 1);
+    use_up(16);
+    for (unsigned i = which[0] + 1; i-- > 0;) {
+        size_t size = hk_min(shrunk[i], have);
+        KEEPS_ERRNO(p = hk_resize(p, size));
+        EXPECT(p != NULL && hk_block_size(p, "x") >= size);
+        for (size_t at = 0; at < size; at += at < 64 || size - at <= 64 ? 1 : hk_min(4096, size - at - 64))
+            EXPECT(p[at] == 0x5a);
+    }
+    fake_os_recover();
+    front_free(p);
+    front_check();
+}
+
+static void a_block_always_shrinks(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < HK_COUNT(shrunk); i++) {
+        for (unsigned n = 0; n < 10; n++) {
+            unsigned which[3] = {i, n % 5, n / 5};
+            unit_passes(shrink_without_memory, which);
+        }
+    }
+}
+
+/* What it gives up where it is serves others. */
+static void shrink_for_others(void *arg)
+{
+    size_t size = *(size_t *)arg;
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 100 * HK_MIB));
+    void *p = front_take(size);
+    use_up(16);
+    EXPECT(front_malloc(size / 2) == NULL);
+    EXPECT(hk_resize(p, 1000) == p && hk_block_size(p, "x") < size / 4);
+    EXPECT(front_malloc(size / 2) != NULL);
+}
+
+static void what_it_shrinks_by_is_free(void **state)
+{
+    (void)state;
+    size_t sizes[] = {8 * HK_MIB, 30 * HK_MIB, 60 * HK_MIB};
+    for (size_t i = 0; i < HK_COUNT(sizes); i++)
+        unit_passes(shrink_for_others, &sizes[i]);
+}
+
 /* Before it fails for good it gives back what is free: here, all of the limit is in EMPTY slabs. */
 static void retry_after_purge(void *arg)
 {
@@ -484,6 +560,8 @@ int main(void)
         cmocka_unit_test(a_handler_may_interrupt_a_slow_path),
         cmocka_unit_test(every_call_may_be_refused),
         cmocka_unit_test(the_memory_limit_is_an_end_like_any_other),
+        cmocka_unit_test(a_block_always_shrinks),
+        cmocka_unit_test(what_it_shrinks_by_is_free),
         cmocka_unit_test(what_is_free_is_given_back_before_it_fails),
     };
     return cmocka_run_group_tests_name("front_slow", tests, NULL, NULL);
