@@ -23,8 +23,8 @@ struct hk_side_chunk {
 };
 
 struct piece {
-    struct piece *_Atomic next; /* in its stack; who has popped a neighbour meanwhile may still read it */
-    size_t bytes;               /* of the piece, a power of two; constant */
+    struct piece *next; /* in its stack; of whoever has taken that */
+    size_t bytes;       /* of the piece, a power of two; constant */
 };
 
 /* Before a block, somewhere in its piece. */
@@ -41,10 +41,9 @@ struct hk_side_chunk *_Atomic hk_side_chunks;
 struct hk_side_note *_Atomic hk_side_notes;
 static _Atomic size_t live_blocks, live_bytes; /* relaxed: statistics */
 
-/* Free pieces by size: the address of the first, and above it a number that every change counts up, so that a stack
- * which has the same first piece again is not taken for the same stack. */
-static _Atomic uint64_t stacks[SIZES];
-#define ADDRESS_MASK (((uint64_t)1 << 48) - 1)
+/* Free pieces by size. Who wants one takes the whole stack for a moment: a stack that has the same first piece again is
+ * then never mistaken for the same stack, and there is no number that could come round. */
+static struct piece *_Atomic stacks[SIZES];
 
 static uintptr_t mark_of(const void *block)
 {
@@ -58,26 +57,34 @@ static struct head *head_of(const void *block)
 
 /* ---- pieces ---- */
 
-static void push_piece(struct piece *piece)
+/* Puts pieces, linked from first to last, onto a stack. */
+static void push_pieces(struct piece *_Atomic *stack, struct piece *first, struct piece *last)
 {
-    _Atomic uint64_t *stack = &stacks[hk_log2(piece->bytes) - PIECE_BITS];
-    uint64_t first = hk_load_relaxed(stack), after;
-    do {
-        hk_store_relaxed(&piece->next, (struct piece *)(uintptr_t)(first & ADDRESS_MASK)); /* with the release below */
-        after = ((first & ~ADDRESS_MASK) + ADDRESS_MASK + 1) | (uintptr_t)piece;
-    } while (!hk_cas_weak_release(stack, &first, after)); /* pairs with pop_piece */
+    last->next = hk_load_relaxed(stack);
+    while (!hk_cas_weak_release(stack, &last->next, first)) { /* pairs with pop_piece */
+    }
 }
 
+static void push_piece(struct piece *piece)
+{
+    push_pieces(&stacks[hk_log2(piece->bytes) - PIECE_BITS], piece, piece);
+}
+
+/* What comes behind the piece goes back, mostly to a stack that is still empty. Who looks meanwhile cuts a new piece.
+ */
 static struct piece *pop_piece(unsigned size)
 {
-    uint64_t first = hk_load_acquire(&stacks[size]), after; /* pairs with push_piece */
-    struct piece *piece;
-    do {
-        piece = (struct piece *)(uintptr_t)(first & ADDRESS_MASK);
-        if (piece == NULL)
-            return NULL;
-        after = ((first & ~ADDRESS_MASK) + ADDRESS_MASK + 1) | (uintptr_t)hk_load_relaxed(&piece->next);
-    } while (!hk_cas_weak_acquire(&stacks[size], &first, after)); /* as the load */
+    struct piece *piece = hk_load_relaxed(&stacks[size]) != NULL ? hk_swap_acquire(&stacks[size], NULL) : NULL;
+    struct piece *rest = piece != NULL ? piece->next : NULL, *nobody = NULL;     /* the swap pairs with push_pieces */
+    while (rest != NULL && !hk_cas_weak_release(&stacks[size], &nobody, rest)) { /* as there */
+        struct piece *last = rest;
+        if (nobody == NULL)
+            continue;
+        while (last->next != NULL)
+            last = last->next;
+        push_pieces(&stacks[size], rest, last);
+        break;
+    }
     return piece;
 }
 
