@@ -93,11 +93,12 @@ size_t hk_bits_find(const uint64_t *words, size_t from, size_t end, bool value);
 /* The last such position, or end. */
 size_t hk_bits_find_last(const uint64_t *words, size_t from, size_t end, bool value);
 
-/* From one ms of the clock to a later one. It wraps, and threads look at it at different moments: what seems to come
- * later came just now. */
+/* From one ms of the clock to a later one. It wraps after 49 days, and threads look at it at different moments: what
+ * seems to come up to 17 minutes later came just now. All that is older is old, for most of the 49 days: memory that a
+ * sleeping program has not touched for a month must not seem to have been freed just now. */
 static inline uint32_t hk_ms_since(uint32_t now, uint32_t then)
 {
-    return now - then <= UINT32_MAX / 2 ? now - then : 0;
+    return now - then <= UINT32_MAX - ((uint32_t)1 << 20) ? now - then : 0;
 }
 
 #endif

@@ -90,7 +90,7 @@ static void learn(uint32_t now)
     size_t clean =
         hk_load_relaxed(&hk_arena_clean_taken) * HK_PAGE + hk_load_relaxed(&hk_pool_clean_taken) * HK_SLAB_SIZE;
     size_t wrong = hk_min(clean - hk_load_relaxed(&regained), hk_load_relaxed(&early));
-    bool pause = now - hk_load_relaxed(&ticked) > delay();
+    bool pause = hk_ms_since(now, hk_load_relaxed(&ticked)) > delay();
     hk_store_relaxed(&regained, clean);
     hk_store_relaxed(&ticked, now);
     if (pause) {
@@ -99,7 +99,7 @@ static void learn(uint32_t now)
     } else if (wrong != 0) {
         hk_add_relaxed(&credit, wrong);
         hk_sub_relaxed(&early, wrong);
-    } else if (now - hk_load_relaxed(&given_at) > delay() && hk_load_relaxed(&early) != 0) {
+    } else if (hk_ms_since(now, hk_load_relaxed(&given_at)) > delay() && hk_load_relaxed(&early) != 0) {
         hk_store_relaxed(&early, 0); /* nobody missed it */
     }
     hk_unlock(&learning);

@@ -178,6 +178,21 @@ static void finds_nothing_in_an_empty_range(void **state)
     assert_int_equal(hk_bits_set(words, 128, 0), 0);
 }
 
+/* The clock comes round after 2^32 ms, 49.7 days, wherever it starts. Threads read it at different moments. */
+static void the_clock_comes_round(void **state)
+{
+    (void)state;
+    const uint32_t starts[] = {0, 1, 1000, UINT32_MAX / 2, UINT32_MAX - 600, UINT32_MAX};
+    const uint32_t day = 86400000;
+    for (size_t i = 0; i < HK_COUNT(starts); i++) {
+        for (uint32_t age = 0; age < 49 * day; age = age * 2 + 1)
+            assert_int_equal(hk_ms_since(starts[i] + age, starts[i]), age);
+        assert_true(hk_ms_since(starts[i] + 49 * day, starts[i]) == 49 * day);
+        for (uint32_t ahead = 1; ahead < 600000; ahead = ahead * 2 + 1)
+            assert_int_equal(hk_ms_since(starts[i], starts[i] + ahead), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +204,7 @@ int main(void)
         cmocka_unit_test(makes_masks),
         cmocka_unit_test(arrays_of_bits_follow_the_model),
         cmocka_unit_test(finds_nothing_in_an_empty_range),
+        cmocka_unit_test(the_clock_comes_round),
     };
     return cmocka_run_group_tests_name("bits", tests, NULL, NULL);
 }

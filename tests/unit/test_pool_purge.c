@@ -57,6 +57,22 @@ static void slabs_are_purged_when_they_were_empty_long_enough(void **state)
     unit_passes(purge_in_time, NULL);
 }
 
+/* A program that slept for weeks. */
+static void purge_after(void *arg)
+{
+    struct hk_slab *first = acquire(SINGLE), *stays = acquire(SINGLE);
+    release(first);
+    fake_os_travel(*(uint32_t *)arg * 86400000);
+    EXPECT(purge(500, 0) == HK_SLAB_SIZE && stays->state != HK_SLAB_FREE);
+}
+
+static void a_month_is_long_enough_too(void **state)
+{
+    (void)state;
+    for (uint32_t days = 1; days < 50; days++)
+        unit_passes(purge_after, &days);
+}
+
 static void keep_some(void *arg)
 {
     (void)arg;
@@ -405,6 +421,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slabs_are_purged_when_they_were_empty_long_enough),
+        cmocka_unit_test(a_month_is_long_enough_too),
         cmocka_unit_test(what_is_kept_stays),
         cmocka_unit_test(sparse_superslabs_are_purged_first),
         cmocka_unit_test(one_call_gives_one_piece),
