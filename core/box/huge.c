@@ -93,6 +93,7 @@ void *hk_huge_alloc(size_t size, size_t align)
         if (h != NULL)
             keep_record(h);
         hk_arena_uncharge(size);
+        hk_arena_lacks(size);
         return NULL;
     }
     hk_lock(&lock);

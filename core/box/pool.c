@@ -21,6 +21,17 @@ struct hk_lock *hk_pool_lock(void)
 
 /* ---- sets of units ---- */
 
+HK_SLOW_PATH bool hk_pool_reach(unsigned node, size_t unit)
+{
+    struct unit_sets *s = &hk_pool_node(node)->sets;
+    size_t size = (unit / 64 + 1) * sizeof s->bits[0];
+    _Static_assert((HK_UNITS_MAX / 64 + 1) * sizeof s->bits[0] <= HK_TABLE_MOST, "a table has room for all units");
+    if (!hk_table_reach(&s->table, HK_TABLE_SETS + node, size))
+        return false;
+    s->bits = (uint64_t(*)[SET_COUNT])(void *)s->table.start;
+    return true;
+}
+
 static void set_add(struct unit_sets *s, unsigned set, size_t unit)
 {
     s->bits[unit / 64][set] |= (uint64_t)1 << unit % 64;
@@ -273,7 +284,7 @@ static struct hk_leaving detach_idle(void)
     return nobody;
 }
 
-size_t hk_pool_trim(void)
+HK_SLOW_PATH size_t hk_pool_trim(void)
 {
     for (size_t given = 0;;) {
         hk_lock(&hk_pool.lock);
@@ -304,7 +315,7 @@ uint64_t hk_pool_stage_count(enum hk_pool_stage stage, unsigned cls)
     return total;
 }
 
-void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss), void *ctx)
+HK_SLOW_PATH void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss), void *ctx)
 {
     hk_lock(&hk_pool.lock);
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next)

@@ -32,8 +32,13 @@ struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *ind
         hk_list_push(&hk_pool.records, &ss->list);
         return NULL;
     }
-    hk_superslab_init(ss, base);
     ss->node = node_with_sets(node);
+    if (!hk_pool_reach(ss->node, hk_registry_unit(base))) {
+        hk_arena_give_superslab(base, clean);
+        hk_list_push(&hk_pool.records, &ss->list);
+        return NULL;
+    }
+    hk_superslab_init(ss, base);
     hk_pool_node(ss->node)->gone -= hk_pool_node(ss->node)->gone != 0;
     ss->unused_mask = clean;
     hk_slab_forget_pages(ss, ~clean, false);

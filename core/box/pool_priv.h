@@ -9,6 +9,7 @@
 #include "box/pool.h"
 #include "config.h"
 #include "os/numa.h"
+#include "superslab/space.h"
 
 /* The sets of SuperSlabs that a stage chooses from: those with a run of at least n EMPTY slabs, and those with a run of
  * at least n usable ones (hk_pool_usable). */
@@ -17,9 +18,10 @@ enum unit_set { SET_EMPTY = 0, SET_USABLE = HK_SPAN_MAX, SET_COUNT = 2 * HK_SPAN
 /* Members of all sets (by registry unit, so within a GiB by address) as three levels of bits. A word of each set lies
  * beside that of the others, so that a small heap touches one page of each level. */
 struct unit_sets {
-    uint64_t tops[HK_UNITS_MAX / 64 / 64 / 64][SET_COUNT];
-    uint64_t groups[HK_UNITS_MAX / 64 / 64][SET_COUNT];
-    uint64_t bits[HK_UNITS_MAX / 64][SET_COUNT];
+    uint64_t tops[HK_UNITS_MAX / 64 / 64 / 64 + 1][SET_COUNT];
+    uint64_t groups[HK_UNITS_MAX / 64 / 64 + 1][SET_COUNT];
+    uint64_t (*bits)[SET_COUNT]; /* in the table, as far as there are units of the node */
+    struct hk_table table;
 };
 
 /* What the SuperSlabs of one NUMA node have. */
@@ -62,6 +64,9 @@ struct hk_leaving {
 
 /* After slabs of a SuperSlab became EMPTY or UNUSED: it stays, and the sets are brought in line, or it leaves. */
 struct hk_leaving hk_pool_settle(struct hk_superslab *ss);
+
+/* Makes room for a unit in the node's sets; false: no memory. */
+bool hk_pool_reach(unsigned node, size_t unit);
 
 /* Brings the sets in line with a SuperSlab's masks. */
 void hk_pool_index(struct hk_superslab *ss);

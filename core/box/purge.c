@@ -289,7 +289,9 @@ size_t hk_purge_now(size_t keep)
     sweep_all();
     size_t given = hk_pool_trim();
     hk_add_relaxed(&total, given);
-    return given + give_all(hk_os_now_ms(), 0, keep);
+    given += give_all(hk_os_now_ms(), 0, keep);
+    hk_arena_unmap_clean();
+    return given;
 }
 
 /* ---- the thread ---- */

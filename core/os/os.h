@@ -12,17 +12,14 @@
 
 #include "base/bits.h"
 
-/* Asks all that is asked once: after it, page size, address limit and clock make no system call (the clock where the
- * kernel has no vDSO). By the first allocation and before main; again does no harm. */
+/* Asks all that is asked once: after it, page size and clock make no system call (the clock where the kernel has no
+ * vDSO). By the first allocation and before main; again does no harm. */
 void hk_os_start(void);
 
 /* The kernel's page size in bytes: 4, 16 or 64 KiB. */
 size_t hk_os_page_size(void);
 
-/* Address space that cannot be touched yet and counts against no commit limit; NULL when refused. */
-void *hk_os_reserve(size_t size);
-
-/* The same, but it may be read (as zeros). */
+/* Address space that may be read (as zeros), not written yet, and counts against no commit limit; NULL when refused. */
 void *hk_os_reserve_readable(size_t size);
 
 /* Memory to read and write, zero, in one mapping of its own; NULL when refused. */
@@ -30,6 +27,10 @@ void *hk_os_map(size_t size);
 
 /* The same at a multiple of `align`, a power of two. */
 void *hk_os_map_aligned(size_t size, size_t align);
+
+/* The same at that address and nowhere else, page-aligned. False: *taken tells whether something is mapped there
+ * already; else it was refused for another reason. */
+bool hk_os_map_at(void *ptr, size_t size, bool *taken);
 
 /* Makes a part of a reservation readable and writable. Page-aligned. */
 bool hk_os_commit(void *ptr, size_t size);

@@ -7,6 +7,7 @@
 #include "os/file.h"
 #include "os/vdso.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -38,11 +39,6 @@ size_t hk_os_page_size(void)
     return size;
 }
 
-void *hk_os_reserve(size_t size)
-{
-    return map(size, PROT_NONE, MAP_NORESERVE);
-}
-
 void *hk_os_reserve_readable(size_t size)
 {
     return map(size, PROT_READ, MAP_NORESERVE);
@@ -51,6 +47,19 @@ void *hk_os_reserve_readable(size_t size)
 void *hk_os_map(size_t size)
 {
     return map(size, PROT_READ | PROT_WRITE, 0);
+}
+
+/* A kernel before 4.17 does not know the last flag and maps elsewhere what has no room. */
+bool hk_os_map_at(void *ptr, size_t size, bool *taken)
+{
+    hk_add_relaxed(&calls, 1);
+    long p = hk_sys6(SYS_mmap, (long)ptr, (long)size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    bool elsewhere = !hk_sys_failed(p) && (void *)p != ptr;
+    if (elsewhere)
+        hk_os_unmap((void *)p, size);
+    *taken = elsewhere || p == -EEXIST;
+    return (void *)p == ptr;
 }
 
 bool hk_os_commit(void *ptr, size_t size)
@@ -126,7 +135,6 @@ size_t hk_os_address_limit(void)
 void hk_os_start(void)
 {
     hk_os_page_size();
-    hk_os_address_limit();
     hk_vdso_start();
 }
 

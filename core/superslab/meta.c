@@ -4,73 +4,45 @@
 #include "os/lock.h"
 #include "os/os.h"
 
-#define REGIONS 64 /* donated heads beyond that are left unused; with arenas that double that is never reached */
-#define OWN_REGION (4 * HK_MIB)
+/* A region is an eighth of what there is, within these bounds: few mappings at every size, and little that is not
+ * used. */
+#define REGION_LEAST (64 * HK_KIB)
+#define REGION_MOST (4 * HK_MIB)
 
+/* At the start of its mapping. */
 struct region {
-    char *start, *end;
-    char *next;      /* first byte not handed out */
-    char *committed; /* end of what may be touched */
+    struct region *next; /* the one before it in time */
+    size_t size;
 };
 
 static struct hk_lock lock;
-static struct region regions[REGIONS]; /* the last is in use, earlier ones are full */
-static unsigned count, current;
-static size_t used;
+static struct region *regions; /* the first is in use, the others are full */
+static char *next, *end;       /* what is left of it */
+static size_t used, mapped;
 
 struct hk_lock *hk_meta_lock(void)
 {
     return &lock;
 }
 
-static void add_region(void *ptr, size_t size)
+/* What is left of the region before is left behind for good. */
+static bool add_region(size_t size)
 {
-    if (count < REGIONS && size > 0)
-        regions[count++] = (struct region){ptr, (char *)ptr + size, ptr, ptr};
-}
-
-void hk_meta_donate(void *ptr, size_t size)
-{
-    hk_lock(&lock);
-    add_region(ptr, size);
-    hk_unlock(&lock);
-}
-
-/* Makes `size` bytes touchable: at least 64 KiB at a time, so that a process that needs little makes one call. */
-static bool commit(struct region *r, size_t size)
-{
-    if (r->next + size <= r->committed)
-        return true;
-    size_t step = hk_align_up(hk_max(size, 64 * HK_KIB), hk_os_page_size());
-    step = hk_min(step, (size_t)(r->end - r->committed));
-    if (!hk_os_commit(r->committed, step))
+    size_t header = hk_align_up(sizeof(struct region), HK_CACHE_LINE);
+    size_t least = hk_align_up(header + size, hk_os_page_size());
+    size_t length = hk_max(hk_min(hk_max(mapped / 8, REGION_LEAST), REGION_MOST), least);
+    length = hk_align_up(length, hk_os_page_size());
+    struct region *region = hk_os_map(length);
+    if (region == NULL && length > least)
+        region = hk_os_map(length = least);
+    if (region == NULL)
         return false;
-    r->committed += step;
-    return r->next + size <= r->committed;
-}
-
-/* The first region from the current one on that has room, or NULL; those passed by are left behind for good. */
-static struct region *find_room(size_t size)
-{
-    for (; current < count; current++) {
-        if (size <= (size_t)(regions[current].end - regions[current].next))
-            return &regions[current];
-        if (current + 1 == count)
-            break;
-    }
-    return NULL;
-}
-
-static struct region *make_room(size_t size)
-{
-    size_t length = hk_max(OWN_REGION, hk_align_up(size, hk_os_page_size()));
-    void *own = count < REGIONS ? hk_os_reserve(length) : NULL;
-    if (own == NULL && count < REGIONS)
-        own = hk_os_reserve(length = hk_align_up(size, 64 * HK_KIB));
-    if (own == NULL)
-        return NULL;
-    add_region(own, length);
-    return find_room(size);
+    *region = (struct region){regions, length};
+    regions = region;
+    next = (char *)region + header;
+    end = (char *)region + length;
+    mapped += length;
+    return true;
 }
 
 void *hk_meta_alloc(size_t size)
@@ -78,12 +50,9 @@ void *hk_meta_alloc(size_t size)
     void *p = NULL;
     size = hk_align_up(size, HK_CACHE_LINE);
     hk_lock(&lock);
-    struct region *r = find_room(size);
-    if (r == NULL)
-        r = make_room(size);
-    if (r != NULL && commit(r, size)) {
-        p = r->next;
-        r->next += size;
+    if (size <= (size_t)(end - next) || add_region(size)) {
+        p = next;
+        next += size;
         used += size;
     }
     hk_unlock(&lock);
@@ -97,6 +66,8 @@ size_t hk_meta_used(void)
 
 void hk_meta_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)
 {
-    for (unsigned i = 0; i < count; i++)
-        visit(ctx, regions[i].start, (size_t)(regions[i].end - regions[i].start));
+    hk_lock(&lock);
+    for (struct region *region = regions; region != NULL; region = region->next)
+        visit(ctx, region, region->size);
+    hk_unlock(&lock);
 }

@@ -13,16 +13,13 @@
 /* A zeroed record, or NULL. Any thread. */
 void *hk_meta_alloc(size_t size);
 
-/* Hands over reserved, uncommitted address space (the unaligned head of an arena). Page-aligned. Any thread. */
-void hk_meta_donate(void *ptr, size_t size);
-
 /* Bytes handed out so far. */
 size_t hk_meta_used(void);
 
 /* For fork. */
 struct hk_lock *hk_meta_lock(void);
 
-/* Calls `visit` for each region (start, length). */
+/* Calls `visit` for each region (start, length), under the lock. */
 void hk_meta_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx);
 
 #endif

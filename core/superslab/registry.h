@@ -6,8 +6,8 @@
  * covered, foreign ones and NULL have code 0. How the byte is found, and which addresses can be covered at all, is
  * chosen by -Dregistry; a choice is a folder with registry_lookup.h and registry.c:
  *
- *   window     one window of address space around the first arena; nothing outside it can hold slabs
- *   two_level  a root with an entry per GiB, and a leaf where something was covered; any address
+ *   window     one table for the addresses from our first unit on
+ *   two_level  a root with an entry per GiB, and a leaf where something was covered
  *   flat       one table for all addresses; leaves where its reservation is refused
  *
  * What covers an arena is written once, before the first block of it exists. Codes are written by whoever owns the slab
@@ -19,8 +19,9 @@
 
 #include "base/atomic.h"
 #include "superslab/size_class.h"
+#include "superslab/space.h"
 
-#define HK_SUPERSLAB_SIZE ((size_t)2 * 1024 * 1024)
+#define HK_SUPERSLAB_SIZE HK_UNIT_SIZE
 #define HK_SLABS 32u /* per SuperSlab */
 
 struct hk_superslab;
@@ -54,8 +55,7 @@ static inline struct hk_superslab *hk_registry_superslab_of_block(const void *bl
     return hk_registry_superslab_at(hk_registry_unit(block));
 }
 
-/* Makes [ptr, ptr + size) registrable; the first call sets the tables up. False: not in reach, or no memory. Caller
- * holds the arena lock. */
+/* Makes [ptr, ptr + size), units of the space, registrable. False: no memory. Caller holds the arena lock. */
 bool hk_registry_cover(void *ptr, size_t size);
 
 /* Sets the code of `slabs` neighbouring slabs from `ptr` on. */
@@ -64,7 +64,7 @@ void hk_registry_set_code(void *ptr, unsigned slabs, unsigned code);
 /* Enters or removes (NULL) the SuperSlab at `ptr`. Caller holds the pool's lock. */
 void hk_registry_set_superslab(void *ptr, struct hk_superslab *ss);
 
-/* Bytes of the tables that were made writable. */
+/* Bytes of the tables that are writable. */
 size_t hk_registry_committed(void);
 
 /* Calls `visit` for each mapping of the tables. */

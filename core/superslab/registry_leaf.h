@@ -5,17 +5,16 @@
  *
  * Offset 0 is a leaf of zeros that all other GiB share, so a lookup asks no question but whether the address is one
  * (HK_ADDRESS_BITS). Leaves are numbered in the order in which they came into use, and a unit by its leaf and its place
- * there: at most 1024 leaves, which is 1 TiB when arenas lie side by side (64 leaves where RLIMIT_AS is set). They are
- * one readable reservation of 20 MiB; a leaf is made writable when it comes into use. The root is 512 KiB of the
- * library's own zero memory, of which a program touches a page.
+ * there. They are a table that grows where it is (superslab/space.h). The root is 512 KiB of the library's own zero
+ * memory, of which a program touches a page.
  *
  * Root entries are written under the arena lock and read by anybody. Part of the registry box.
  */
 #ifndef HK_SUPERSLAB_REGISTRY_LEAF_H
 #define HK_SUPERSLAB_REGISTRY_LEAF_H
 
-#define HK_LEAF_SPAN_BITS 30 /* of addresses that one leaf describes */
-#define HK_LEAVES_MAX 1024u
+#define HK_LEAF_SPAN_BITS 30                                     /* of addresses that one leaf describes */
+#define HK_LEAVES_MAX ((HK_SPACE_MOST >> HK_LEAF_SPAN_BITS) + 2) /* that of zeros, and a GiB more for the ends */
 #define HK_LEAF_UNITS (((size_t)1 << HK_LEAF_SPAN_BITS) / HK_SUPERSLAB_SIZE)
 #define HK_UNITS_MAX (HK_LEAVES_MAX * HK_LEAF_UNITS)
 
@@ -27,7 +26,7 @@ struct hk_leaf {
 /* Bytes from hk_leaves to the leaf of each GiB. */
 extern HK_HIDDEN _Atomic uint32_t hk_leaf_root[(size_t)1 << (HK_ADDRESS_BITS - HK_LEAF_SPAN_BITS)];
 
-/* The reservation, which begins with the leaf of zeros. Before the first arena: a leaf of zeros alone. */
+/* The table, which begins with the leaf of zeros. Before the first arena: a leaf of zeros alone. */
 extern HK_HIDDEN char *_Atomic hk_leaves;
 
 /* Is it an address at all? */
@@ -36,7 +35,7 @@ static HK_ALWAYS_INLINE bool hk_leaf_reaches(const void *ptr)
     return HK_LIKELY((uintptr_t)ptr >> HK_LEAF_SPAN_BITS < HK_COUNT(hk_leaf_root));
 }
 
-/* The leaf of an address. Whoever sees an offset other than 0 sees the reservation too. */
+/* The leaf of an address. Whoever sees an offset other than 0 sees the table too. */
 static HK_ALWAYS_INLINE struct hk_leaf *hk_leaf_of(const void *ptr)
 {
     uint32_t offset = hk_load_acquire(&hk_leaf_root[(uintptr_t)ptr >> HK_LEAF_SPAN_BITS]); /* pairs with new_leaf */
@@ -74,7 +73,7 @@ bool hk_leaf_cover(void *ptr, size_t size);
 
 void hk_leaf_set_code(void *ptr, unsigned slabs, unsigned code);
 
-/* Bytes that were made writable. */
+/* Bytes of the table. */
 size_t hk_leaf_committed(void);
 
 /* As hk_registry_visit. */

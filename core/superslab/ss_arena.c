@@ -22,11 +22,6 @@ struct hk_lock *hk_arena_lock(void)
     return &hk_arenas.lock;
 }
 
-size_t hk_arena_mapped(void)
-{
-    return hk_arenas.mapped + (HK_SS_ARENA ? 0 : hk_arena_single_bytes());
-}
-
 size_t hk_arena_live(void)
 {
     return hk_load_relaxed(&hk_arenas.live);
@@ -37,7 +32,7 @@ size_t hk_arena_live(void)
 void hk_arena_unlink(uint32_t ref)
 {
     struct page *p = page_of(ref);
-    struct bins *b = bins_for(node_of(ref), kind_of(p));
+    struct bins *b = bins_for(&hk_arenas.node[node_of(ref)], kind_of(p));
     unsigned bin = bin_of(pages_of(p));
     if (p->next != NO_PAGE)
         page_of(p->next)->prev = p->prev;
@@ -52,7 +47,7 @@ void hk_arena_unlink(uint32_t ref)
 void hk_arena_link(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp)
 {
     struct page *p = page_of(ref);
-    struct bins *b = bins_for(node_of(ref), kind);
+    struct bins *b = bins_for(&hk_arenas.node[node_of(ref)], kind);
     unsigned bin = bin_of(pages);
     uint64_t bit = (uint64_t)1 << bin % 64;
     set_page(page_of(ref + pages - 1), pages, PAGE_FREE_TAIL);
@@ -72,35 +67,65 @@ static unsigned next_bin(const struct bins *b, unsigned bin)
     return (unsigned)hk_bits_find(b->filled, bin, BINS, true);
 }
 
-/* A clean run beside a dirty one makes a dirty one: what is dirty in it is in the bits. */
-uint32_t hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
+/* The free run behind these pages that they can be merged with, or 0 pages: there is none. */
+static uint32_t free_behind(uint32_t ref, uint32_t pages, bool absent)
 {
-    struct arena *a = arena_of(ref);
-    uint32_t first = number_of(ref);
-    bool clean = hk_bits_find(a->dirty, first, first + pages, true) == first + pages;
-    struct page *after = record_of(a, first + pages);
-    if (first + pages < a->pages && is_free(after)) {
-        uint32_t more = pages_of(after);
-        clean = clean && kind_of(after) == PAGE_FREE_CLEAN;
-        stamp = younger(stamp, after);
+    uint32_t behind = ref + pages;
+    const struct page *p = behind < all_pages() ? page_of(behind) : NULL;
+    if (p == NULL || !is_free(p) || (kind_of(p) == PAGE_ABSENT) != absent || node_of(behind) != node_of(ref))
+        return 0;
+    return pages + pages_of(p) <= LONGEST ? pages_of(p) : 0;
+}
+
+/* The same before them. */
+static uint32_t free_before(uint32_t ref, uint32_t pages, bool absent)
+{
+    const struct page *p = ref > 0 ? page_of(ref - 1) : NULL;
+    if (p == NULL || (kind_of(p) != PAGE_FREE_TAIL && !is_free(p)))
+        return 0;
+    uint32_t more = pages_of(p), first = ref - more;
+    bool fits = (kind_of(page_of(first)) == PAGE_ABSENT) == absent && node_of(first) == node_of(ref);
+    return fits && pages + more <= LONGEST ? more : 0;
+}
+
+/* A clean run beside a dirty one makes a dirty one: what is dirty in it is in the bits. */
+static HK_NOINLINE uint32_t insert(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp)
+{
+    bool absent = kind == PAGE_ABSENT, clean = kind == PAGE_FREE_CLEAN;
+    uint32_t more = free_behind(ref, pages, absent);
+    if (more != 0) {
+        struct page *behind = page_of(ref + pages);
+        clean = clean && kind_of(behind) == PAGE_FREE_CLEAN;
+        stamp = younger(stamp, behind);
         hk_arena_unlink(ref + pages);
-        set_page(after, 0, PAGE_INTERIOR);
+        set_page(behind, 0, PAGE_INTERIOR);
         pages += more;
     }
-    struct page *before = record_of(a, first - (first > 0));
-    if (first > 0 && (kind_of(before) == PAGE_FREE_TAIL || is_free(before))) {
-        uint32_t more = pages_of(before);
+    more = free_before(ref, pages, absent);
+    if (more != 0) {
+        struct page *last = page_of(ref - 1);
         set_page(page_of(ref), 0, PAGE_INTERIOR);
         ref -= more;
         clean = clean && kind_of(page_of(ref)) == PAGE_FREE_CLEAN;
         stamp = younger(stamp, page_of(ref));
         hk_arena_unlink(ref);
         if (more > 1)
-            set_page(before, 0, PAGE_INTERIOR);
+            set_page(last, 0, PAGE_INTERIOR);
         pages += more;
     }
-    hk_arena_link(ref, pages, clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
+    hk_arena_link(ref, pages, absent ? PAGE_ABSENT : clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
     return ref;
+}
+
+uint32_t hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
+{
+    bool clean = hk_bits_find(hk_arenas.dirty, ref, ref + pages, true) == ref + pages;
+    return insert(ref, pages, clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
+}
+
+void hk_arena_insert_absent(uint32_t ref, uint32_t pages)
+{
+    insert(ref, pages, PAGE_ABSENT, 0);
 }
 
 /* ---- take ---- */
@@ -164,8 +189,7 @@ void hk_arena_cut(uint32_t ref, uint32_t place, uint32_t pages)
 /* Takes dirty bits away from pages that become live; returns how many there were. */
 static size_t clear_dirty(uint32_t ref, uint32_t pages)
 {
-    struct arena *a = arena_of(ref);
-    size_t dirty = hk_bits_clear(a->dirty, number_of(ref), pages);
+    size_t dirty = hk_bits_clear(hk_arenas.dirty, ref, pages);
     if (dirty != 0)
         hk_sub_relaxed(&hk_arena_dirty_pages, dirty); /* a hint; changed under the lock */
     return dirty;
@@ -186,7 +210,7 @@ static bool within_limit(size_t more)
     return limit == 0 || hk_load_relaxed(&hk_arenas.live) + hk_load_relaxed(&hk_arenas.charged) + more <= limit;
 }
 
-/* A live run of that kind from an arena of the node, if need be a new one, its dirty bits untouched yet; NO_PAGE: no
+/* A live run of that kind from the node's units, if need be new ones, its dirty bits untouched yet; NO_PAGE: no
  * memory. */
 static HK_ALWAYS_INLINE uint32_t take_locked(unsigned node, uint32_t pages, size_t align, enum page_kind kind)
 {
@@ -199,9 +223,6 @@ static HK_ALWAYS_INLINE uint32_t take_locked(unsigned node, uint32_t pages, size
         place = find_place(n, pages, align, &run);
     }
     if (place == NO_PAGE)
-        return NO_PAGE;
-    struct arena *a = arena_of(place);
-    if (!hk_arena_commit(a, number_of(place) + pages))
         return NO_PAGE;
     hk_arena_cut(run, place, pages);
     set_page(page_of(place), pages, kind);
@@ -254,19 +275,13 @@ void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
 
 uint32_t hk_arena_page(const void *ptr)
 {
-    for (uint32_t i = 0; i < hk_arenas.count; i++) {
-        struct arena *a = &hk_arenas.arena[i];
-        size_t offset = (size_t)((const char *)ptr - a->base);
-        if (offset < (size_t)a->pages * HK_PAGE)
-            return i << PAGE_BITS | (uint32_t)(offset / HK_PAGE);
-    }
-    return NO_PAGE;
+    size_t page = ((uintptr_t)ptr - hk_space_base) / HK_PAGE;
+    return page < hk_load_acquire(&hk_arenas.pages) ? (uint32_t)page : NO_PAGE; /* pairs with add_units */
 }
 
 static void set_dirty(uint32_t ref, uint32_t pages)
 {
-    struct arena *a = arena_of(ref);
-    size_t before = hk_bits_set(a->dirty, number_of(ref), pages);
+    size_t before = hk_bits_set(hk_arenas.dirty, ref, pages);
     hk_add_relaxed(&hk_arena_dirty_pages, pages - before); /* as in clear_dirty */
 }
 
@@ -317,12 +332,13 @@ static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
 
 static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
-    struct arena *a = arena_of(ref);
-    uint32_t first = number_of(ref);
-    struct page *after = record_of(a, first + have);
-    if (first + have >= a->pages || !is_free(after) || have + pages_of(after) < pages)
+    uint32_t more = free_behind(ref, have, false);
+    if (!within_limit((pages - have) * HK_PAGE))
         return false;
-    if (!within_limit((pages - have) * HK_PAGE) || !hk_arena_commit(a, first + pages))
+    if (have + more < pages && ref + have + more == all_pages() &&
+        hk_arena_grow(pages - have - more, node_of(ref))) /* there, or else where others find it */
+        more = free_behind(ref, have, false);
+    if (have + more < pages)
         return false;
     hk_arena_cut(ref + have, ref + have, pages - have);
     set_page(page_of(ref), pages, PAGE_RUN);
@@ -331,7 +347,7 @@ static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
     return true;
 }
 
-bool hk_arena_resize(void *ptr, size_t pages)
+HK_SLOW_PATH bool hk_arena_resize(void *ptr, size_t pages)
 {
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
@@ -347,41 +363,7 @@ bool hk_arena_resize(void *ptr, size_t pages)
     return ok;
 }
 
-/* ---- questions ---- */
-
-uint32_t hk_arena_start_of(uint32_t ref)
-{
-    uint32_t back = 0;
-    while (kind_of(page_of(ref - back)) == PAGE_INTERIOR && number_of(ref) > back)
-        back++;
-    return kind_of(page_of(ref - back)) == PAGE_FREE_TAIL ? ref - (pages_of(page_of(ref - back)) - 1) : ref - back;
-}
-
-static struct hk_run describe(uint32_t ref, const void *ptr)
-{
-    struct hk_run none = {HK_RUN_NONE, NULL, 0};
-    uint32_t start = hk_arena_start_of(ref);
-    struct page *p = page_of(start);
-    struct hk_run run = {HK_RUN_FREED, address_of(start), pages_of(p)};
-    if (kind_of(p) == PAGE_SUPERSLAB)
-        run.kind = HK_RUN_SUPERSLAB;
-    else if (kind_of(p) == PAGE_RUN)
-        run.kind = run.start == ptr ? HK_RUN_LIVE : HK_RUN_INTERIOR;
-    return kind_of(p) == PAGE_INTERIOR ? none : run;
-}
-
-struct hk_run hk_arena_find(const void *ptr)
-{
-    struct hk_run run = {HK_RUN_NONE, NULL, 0};
-    hk_lock(&hk_arenas.lock);
-    uint32_t ref = hk_arena_page(ptr);
-    if (ref != NO_PAGE)
-        run = describe(ref, ptr);
-    else if (!HK_SS_ARENA)
-        run = hk_arena_single_find_locked(ptr);
-    hk_unlock(&hk_arenas.lock);
-    return run;
-}
+/* ---- the limit ---- */
 
 bool hk_arena_charge(size_t bytes)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * ss_arena: few large OS mappings, cut into runs of 4 KiB pages: SuperSlabs (2 MiB, aligned) for the pool, runs of any
- * length for the page heap.
+ * ss_arena: the units of the space (superslab/space.h), cut into runs of 4 KiB pages: SuperSlabs (2 MiB, aligned) for
+ * the pool, runs of any length for the page heap.
  *
- * An arena is one reservation without access; memory is committed from its low end in growing steps. Every page has a
- * 16-byte record outside the memory itself; free neighbours are always merged. Free runs are found by size in bins of
- * an eighth of a doubling (the smallest that fits, dirty ones and the most recently freed first), so dirty holes are
- * used before virgin memory. One bit per page tells whether it may be resident ("dirty"); a run without dirty pages is
- * known to be zero. On a machine with several nodes an arena belongs to one: what is free in it goes to threads there;
- * others get it only where they could get no memory otherwise.
+ * Units are added as they are needed, in growing steps. Every page has a 16-byte record outside the memory itself; free
+ * neighbours are always merged. Free runs are found by size in bins of an eighth of a doubling (the smallest that fits,
+ * dirty ones and the most recently freed first), so dirty holes are used before virgin memory. One bit per page tells
+ * whether it may be resident ("dirty"); a run without dirty pages is known to be zero. On a machine with several nodes
+ * a unit belongs to one: what is free in it goes to threads there; others get it only where they could get no memory
+ * otherwise. Once the system has refused memory, free units are unmapped rather than purged, so that the program's own
+ * mappings, stacks of threads among them, find that address space; they are mapped again when they are needed.
  *
  * With -Dss_arena=disabled only page runs are cut from arenas, and each SuperSlab is a mapping.
  *
@@ -55,7 +56,7 @@ bool hk_arena_give(void *ptr);
 void *hk_arena_take_superslab(unsigned node, uint32_t *clean);
 size_t hk_arena_give_superslab(void *ptr, uint32_t clean);
 
-/* Makes the first arena, if there is none. False: no memory. */
+/* Makes the first unit, if there is none. False: no memory. */
 bool hk_arena_start(void);
 
 /* Nodes are known from now on: what was mapped before belongs to node 0. (ss_arena_numa.c) */
@@ -94,6 +95,12 @@ static inline uint32_t hk_purge_again_ms(uint32_t delay_ms)
  * (*refused is set then, and that run is not asked for again before hk_purge_again_ms). */
 size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t most, bool *refused);
 
+/* The system refused `bytes` to somebody else of us: free units go back, if that can help. Any thread. */
+void hk_arena_lacks(size_t bytes);
+
+/* Where memory was refused before: unmaps all free units without dirty pages. */
+void hk_arena_unmap_clean(void);
+
 /* Pages of free runs that may be resident. Relaxed: changed under the lock, a hint when read without it. */
 extern HK_HIDDEN _Atomic size_t hk_arena_dirty_pages;
 
@@ -108,7 +115,7 @@ extern HK_HIDDEN _Atomic size_t hk_arena_run_pages;
 /* Pages without contents that went into live runs so far: each takes a page fault. Changed under the lock. */
 extern HK_HIDDEN _Atomic size_t hk_arena_clean_taken;
 
-/* Bytes reserved, and bytes in live runs (SuperSlabs included). */
+/* Bytes mapped, tables included, and bytes in live runs (SuperSlabs included). */
 size_t hk_arena_mapped(void);
 size_t hk_arena_live(void);
 
@@ -118,7 +125,7 @@ bool hk_arena_charge(size_t bytes);
 void hk_arena_uncharge(size_t bytes);
 
 /* Calls `visit` under the lock for every run (live: HK_RUN_LIVE, free: HK_RUN_FREED, SuperSlab: HK_RUN_SUPERSLAB), and
- * for the page records of every arena (HK_RUN_NONE). */
+ * for the tables (HK_RUN_NONE). */
 HK_SLOW_PATH void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
 
 struct hk_lock *hk_arena_lock(void);

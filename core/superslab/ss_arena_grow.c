@@ -1,128 +1,181 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Where free runs come from: new units behind those that there are, and units that were unmapped before. And answers
+ * about all of them.
+ */
 #include "base/options.h"
 #include "os/os.h"
-#include "superslab/meta.h"
 #include "superslab/ss_arena_priv.h"
 
-#define ARENA_FIRST (64 * HK_MIB)
-#define ARENA_LAST (1 * HK_GIB)
-#define ARENA_MAX (((size_t)1 << PAGE_BITS) * HK_PAGE)
-#define COMMIT_FIRST ((uint32_t)(2 * HK_MIB / HK_PAGE))
-#define COMMIT_LAST ((uint32_t)(32 * HK_MIB / HK_PAGE))
+/* Units to add at a time: it doubles. */
+#define STEP_FIRST 1u
+#define STEP_LAST 16u
 
-/* Bytes of the tables of so many pages: records of edges, dirty bits, records between. record_of asks for the
- * edge after the last page too. */
-static size_t edges_size(size_t pages)
+/* Small programs stay small under THP=always too; a node with more than so many units is large enough to gain. */
+#define NO_HUGE_UNITS 32u
+
+static struct hk_table edges, dirty, inner, places;
+
+/* ---- tables ---- */
+
+/* Makes records of these units, as all before them have; false: no memory. */
+static bool reach(size_t first, size_t more)
 {
-    return (pages / UNIT_PAGES + 1) * 2 * sizeof(struct page);
+    size_t units = first + more;
+    bool ok = hk_table_reach(&edges, HK_TABLE_EDGES, (units + 1) * 2 * sizeof(struct page)) &&
+              hk_table_reach(&dirty, HK_TABLE_DIRTY, units * UNIT_PAGES / 8) &&
+              hk_table_reach(&inner, HK_TABLE_INNER, units * UNIT_PAGES * sizeof(struct page)) &&
+              (!HK_NUMA || hk_table_reach(&places, HK_TABLE_NODES, units));
+    if (ok && all_pages() == 0) {
+        hk_arenas.edge = (struct page *)(void *)edges.start;
+        hk_arenas.dirty = (uint64_t *)(void *)dirty.start;
+        hk_arenas.inner = (struct page *)(void *)inner.start;
+        hk_arenas.place = (uint8_t *)places.start;
+    }
+    return ok && hk_registry_cover(hk_space_address(first), more * HK_UNIT_SIZE);
 }
 
-static size_t dirty_size(size_t pages)
+size_t hk_arena_mapped(void)
 {
-    return hk_align_up((pages + 63) / 64 * 8, sizeof(struct page));
+    size_t tables = edges.mapped + dirty.mapped + inner.mapped + places.mapped;
+    return hk_arenas.mapped + tables + (HK_SS_ARENA ? 0 : hk_arena_single_bytes());
 }
 
-static size_t records_size(size_t pages)
+/* ---- new units ---- */
+
+/* From `from` on nothing is ours up to page `to`. */
+static void pass_over(uint32_t from, uint32_t to)
 {
-    return hk_align_up(edges_size(pages) + dirty_size(pages) + pages * sizeof(struct page), hk_os_page_size());
+    for (uint32_t pages; from < to; from += pages) {
+        pages = (uint32_t)hk_min(to - from, hk_align_down(LONGEST, UNIT_PAGES));
+        set_page(page_of(from), pages, PAGE_TAKEN);
+    }
 }
 
-/* Doubling from 64 MiB to 1 GiB, then a sixteenth of what there is: few mappings at every size of the heap. Under
- * RLIMIT_AS an eighth of it, so that the program has room. */
-static size_t next_size(size_t need)
+/* Units that are mapped become a free run. */
+static void enter(size_t first, size_t units, unsigned node)
 {
-    size_t size = ARENA_FIRST;
-    if (hk_arenas.count > 0)
-        size = hk_max(hk_min(hk_arenas.mapped, ARENA_LAST), hk_arenas.mapped / 16);
-    size_t limit = hk_os_address_limit();
-    if (limit != SIZE_MAX)
-        size = hk_min(size, limit / 8);
-    size = hk_min(hk_max(size, need), ARENA_MAX);
-    return hk_align_down(size, HK_SUPERSLAB_SIZE);
-}
-
-/* The reservation's unaligned head holds the tables; what is left of it goes to meta. */
-static bool set_up(struct arena *a, char *start, size_t size, unsigned node)
-{
-    size_t records = records_size(size / HK_PAGE);
-    char *base = (char *)hk_align_up((uintptr_t)start + records, HK_SUPERSLAB_SIZE);
-    char *end = (char *)hk_align_down((uintptr_t)start + size, HK_SUPERSLAB_SIZE);
-    if (base >= end || !hk_os_commit(start, records) || !hk_registry_cover(base, (size_t)(end - base)))
-        return false;
-    a->base = base;
-    a->pages = (uint32_t)((size_t)(end - base) / HK_PAGE);
-    a->ready = 0;
-    a->step = COMMIT_FIRST;
-    a->start = start;
-    a->edge = (struct page *)(void *)start;
-    a->dirty = (uint64_t *)(void *)((char *)a->edge + edges_size(size / HK_PAGE));
-    a->inner = (struct page *)(void *)((char *)a->dirty + dirty_size(size / HK_PAGE));
-    a->mapped = size;
-    a->node = node;
-    a->bins = &hk_arenas.node[node];
+    struct arena_node *n = &hk_arenas.node[node];
+    char *start = hk_space_address(first);
+    size_t size = units * HK_UNIT_SIZE;
     hk_numa_prefer(start, size, node);
-    hk_meta_donate(start + records, (size_t)(base - start) - records);
-    /* Small programs stay small under THP=always too; a heap that needs a second arena is large enough to gain. Not so
-     * one whose second arena is on another node. */
-    a->no_huge = hk_arenas.node[node].count == 0 && hk_opt(HK_OPT_THP) == 0;
-    if (a->no_huge)
+    if (n->units < NO_HUGE_UNITS && hk_opt(HK_OPT_THP) == 0)
         hk_os_hint_no_huge(start, size);
-    return true;
-}
-
-bool hk_arena_grow(size_t pages, unsigned node)
-{
-    /* Records and alignment of the base take up to 2 MiB and 0.4 %. */
-    size_t need = hk_align_up(pages * HK_PAGE, HK_SUPERSLAB_SIZE);
-    need += hk_align_up(records_size(need / HK_PAGE), HK_SUPERSLAB_SIZE) + HK_SUPERSLAB_SIZE;
-    if (hk_arenas.count == ARENAS_MAX || need > ARENA_MAX)
-        return false;
-    size_t size = hk_max(next_size(need), need);
-    char *start = hk_os_reserve(size);
-    while (start == NULL && size > need) {
-        size = hk_max(hk_align_down(size / 2, HK_SUPERSLAB_SIZE), need);
-        start = hk_os_reserve(size);
-    }
-    if (start == NULL)
-        return false;
-    struct arena *a = &hk_arenas.arena[hk_arenas.count];
-    if (!set_up(a, start, size, node)) {
-        hk_os_unmap(start, size);
-        return false;
-    }
-    hk_arenas.count++;
-    hk_arenas.node[node].count++;
+    n->units += units;
+    for (size_t unit = first; node != 0 && unit < first + units; unit++)
+        hk_arenas.place[unit] = (uint8_t)node;
     hk_arenas.mapped += size;
-    hk_arena_insert((hk_arenas.count - 1) << PAGE_BITS, a->pages, hk_os_now_ms());
+    hk_arena_insert((uint32_t)first * UNIT_PAGES, (uint32_t)units * UNIT_PAGES, hk_os_now_ms());
+}
+
+static bool add_units(size_t least, unsigned node)
+{
+    struct arena_node *n = &hk_arenas.node[node];
+    size_t first, step = hk_max(n->step, STEP_FIRST);
+    size_t units = hk_space_extend(least, hk_max(least, step), &first);
+    if (units == 0)
+        return false;
+    if (!reach(first, units)) {
+        hk_space_drop(units);
+        return false;
+    }
+    pass_over(all_pages(), (uint32_t)first * UNIT_PAGES);
+    hk_store_release(&hk_arenas.pages, (uint32_t)(first + units) * UNIT_PAGES); /* pairs with hk_arena_page */
+    enter(first, units, node);
+    n->step = (uint32_t)hk_min(step * 2, STEP_LAST);
     return true;
 }
 
-bool hk_arena_start(void)
+/* ---- units that were unmapped ---- */
+
+/* A run of at least so many pages, or NO_PAGE. */
+static uint32_t find_absent(const struct bins *b, uint32_t pages)
+{
+    for (size_t bin = bin_of(pages); (bin = hk_bits_find(b->filled, bin, BINS, true)) < BINS; bin++) {
+        for (uint32_t ref = b->bin[bin]; ref != NO_PAGE; ref = page_of(ref)->next) {
+            if (pages_of(page_of(ref)) >= pages)
+                return ref;
+        }
+    }
+    return NO_PAGE;
+}
+
+/* What others have mapped there meanwhile is no longer ours. */
+static bool map_again(size_t units, unsigned node)
+{
+    uint32_t ref, pages = (uint32_t)units * UNIT_PAGES;
+    while ((ref = find_absent(&hk_arenas.node[node].absent, pages)) != NO_PAGE) {
+        bool taken, ok = hk_space_return(ref / UNIT_PAGES, units, &taken);
+        if (!ok && !taken)
+            return false;
+        hk_arena_cut(ref, ref, pages);
+        if (ok) {
+            enter(ref / UNIT_PAGES, units, node);
+            return true;
+        }
+        set_page(page_of(ref), pages, PAGE_TAKEN);
+    }
+    return false;
+}
+
+HK_SLOW_PATH bool hk_arena_grow(uint32_t pages, unsigned node)
+{
+    size_t units = (pages + UNIT_PAGES - 1) / UNIT_PAGES;
+    if (map_again(units, node) || add_units(units, node))
+        return true;
+    hk_store_relaxed(&hk_arenas.scarce, true); /* a hint */
+    return false;
+}
+
+HK_SLOW_PATH void hk_arena_lacks(size_t bytes)
+{
+    if (bytes <= hk_arenas.mapped - hk_min(hk_arena_live(), hk_arenas.mapped)) /* about: no lock */
+        hk_store_relaxed(&hk_arenas.scarce, true);                             /* as above */
+}
+
+HK_SLOW_PATH bool hk_arena_start(void)
 {
     hk_lock(&hk_arenas.lock);
-    bool ok = hk_arenas.count > 0 || hk_arena_grow(1, hk_numa_node());
+    bool ok = all_pages() > 0 || hk_arena_grow(1, hk_numa_node());
     hk_unlock(&hk_arenas.lock);
     return ok;
 }
 
-static bool commit_to(struct arena *a, size_t goal)
+/* ---- questions ---- */
+
+/* The first page of the run that a page is in. */
+static uint32_t start_of(uint32_t ref)
 {
-    goal = hk_min(hk_align_up(goal, hk_os_page_size() / HK_PAGE), a->pages);
-    if (!hk_os_commit(a->base + a->ready * HK_PAGE, (goal - a->ready) * HK_PAGE))
-        return false;
-    a->ready = (uint32_t)goal;
-    return true;
+    uint32_t back = 0;
+    while (kind_of(page_of(ref - back)) == PAGE_INTERIOR && ref > back)
+        back++;
+    return kind_of(page_of(ref - back)) == PAGE_FREE_TAIL ? ref - (pages_of(page_of(ref - back)) - 1) : ref - back;
 }
 
-/* A growing step, or where that is refused no more than is needed. */
-bool hk_arena_commit(struct arena *a, uint32_t end)
+static struct hk_run describe(uint32_t ref, const void *ptr)
 {
-    if (end <= a->ready)
-        return true;
-    if (!commit_to(a, hk_max(end, a->ready + a->step)) && !commit_to(a, end))
-        return false;
-    a->step = (uint32_t)hk_min(a->step * 2, COMMIT_LAST);
-    return true;
+    struct hk_run none = {HK_RUN_NONE, NULL, 0};
+    uint32_t start = start_of(ref);
+    struct page *p = page_of(start);
+    struct hk_run run = {HK_RUN_FREED, address_of(start), pages_of(p)};
+    if (kind_of(p) == PAGE_SUPERSLAB)
+        run.kind = HK_RUN_SUPERSLAB;
+    else if (kind_of(p) == PAGE_RUN)
+        run.kind = run.start == ptr ? HK_RUN_LIVE : HK_RUN_INTERIOR;
+    return kind_of(p) == PAGE_INTERIOR || kind_of(p) == PAGE_TAKEN ? none : run;
+}
+
+HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr)
+{
+    struct hk_run run = {HK_RUN_NONE, NULL, 0};
+    hk_lock(&hk_arenas.lock);
+    uint32_t ref = hk_arena_page(ptr);
+    if (ref != NO_PAGE)
+        run = describe(ref, ptr);
+    if (!HK_SS_ARENA && run.kind == HK_RUN_NONE)
+        run = hk_arena_single_find_locked(ptr);
+    hk_unlock(&hk_arenas.lock);
+    return run;
 }
 
 size_t hk_arena_pages_of_live(const void *ptr)
@@ -137,16 +190,26 @@ static enum hk_run_kind public_kind(enum page_kind kind)
     return kind == PAGE_RUN ? HK_RUN_LIVE : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB : HK_RUN_FREED;
 }
 
-void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
+static void visit_table(const struct hk_table *table,
+                        void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
+{
+    if (table->mapped != 0)
+        visit(ctx, table->start, table->mapped, HK_RUN_NONE);
+}
+
+HK_SLOW_PATH void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
 {
     hk_lock(&hk_arenas.lock);
-    for (uint32_t i = 0; i < hk_arenas.count; i++) {
-        struct arena *a = &hk_arenas.arena[i];
-        for (uint32_t at = 0; at < a->pages; at += pages_of(record_of(a, at)))
-            visit(ctx, a->base + at * HK_PAGE, pages_of(record_of(a, at)) * HK_PAGE,
-                  public_kind(kind_of(record_of(a, at))));
-        visit(ctx, a->start, records_size(a->mapped / HK_PAGE), HK_RUN_NONE);
+    for (uint32_t at = 0, pages; at < all_pages(); at += pages) {
+        enum page_kind kind = kind_of(page_of(at));
+        pages = pages_of(page_of(at));
+        if (kind != PAGE_TAKEN && kind != PAGE_ABSENT)
+            visit(ctx, address_of(at), pages * HK_PAGE, public_kind(kind));
     }
+    visit_table(&edges, visit, ctx);
+    visit_table(&dirty, visit, ctx);
+    visit_table(&inner, visit, ctx);
+    visit_table(&places, visit, ctx);
     if (!HK_SS_ARENA)
         hk_arena_single_visit_locked(visit, ctx);
     hk_unlock(&hk_arenas.lock);

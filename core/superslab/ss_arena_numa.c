@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "superslab/ss_arena_priv.h"
 
-void hk_arena_place(void)
+HK_SLOW_PATH void hk_arena_place(void)
 {
     hk_lock(&hk_arenas.lock);
-    for (uint32_t i = 0; i < hk_arenas.count; i++)
-        hk_numa_prefer(hk_arenas.arena[i].start, hk_arenas.arena[i].mapped, hk_arenas.arena[i].node);
+    for (uint32_t at = 0, run = 0, unit = 0; at < all_pages(); at = run) {
+        run = at + pages_of(page_of(at));
+        bool ours = kind_of(page_of(at)) != PAGE_TAKEN && kind_of(page_of(at)) != PAGE_ABSENT;
+        for (; unit < run; unit += UNIT_PAGES) { /* those that begin in the run */
+            if (ours)
+                hk_numa_prefer(address_of(unit), HK_UNIT_SIZE, node_of(unit));
+        }
+    }
     hk_unlock(&hk_arenas.lock);
 }

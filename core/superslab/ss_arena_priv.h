@@ -10,22 +10,24 @@
 #include "superslab/registry.h"
 #include "superslab/ss_arena.h"
 
-/* A page is named by arena << PAGE_BITS | page number; NO_PAGE is none. */
-#define PAGE_BITS 22
-#define ARENAS_MAX 1023u
+/* A page is named by its number, from the base of the space on; NO_PAGE is none. */
 #define NO_PAGE UINT32_MAX
-#define UNIT_PAGES ((uint32_t)(HK_SUPERSLAB_SIZE / HK_PAGE)) /* a SuperSlab's */
-#define BINS 168u
+#define UNIT_PAGES ((uint32_t)(HK_UNIT_SIZE / HK_PAGE))
+#define BINS 208u
+#define LONGEST (((uint32_t)1 << 28) - 1) /* pages that a record can tell: a longer free run is several */
+_Static_assert(HK_SPACE_MOST / HK_PAGE < NO_PAGE, "every page has a number");
 
 enum page_kind {
     PAGE_INTERIOR = 0, /* not the first page of a run, nor the last of a free one */
     PAGE_RUN,          /* first page of a live run */
     PAGE_SUPERSLAB,    /* first page of a SuperSlab */
     PAGE_PURGING,      /* first page of a run that the purge has taken out for a moment */
+    PAGE_TAKEN,        /* first page of what is not ours: others have mapped something there */
     PAGE_FREE,         /* first page of a free run: may have dirty pages */
     PAGE_FREE_REFUSED, /* the same: the system refused to take them back, at the time of the stamp */
     PAGE_FREE_EDGES,   /* the same: dirty only where a kernel page is shared with a neighbour, nothing to purge */
     PAGE_FREE_CLEAN,   /* first page of a free run without dirty pages */
+    PAGE_ABSENT,       /* first page of a free run that was unmapped: whole units */
     PAGE_FREE_TAIL,    /* last page of a free run of more than one page */
 };
 
@@ -42,35 +44,26 @@ struct bins {
     uint32_t bin[BINS];                /* first run; valid where `filled` is set */
 };
 
-/* What the arenas of one node have. */
+/* What the units of one node have. */
 struct arena_node {
-    uint32_t count;           /* arenas */
-    struct bins dirty, clean; /* runs that have pages to purge (PAGE_FREE, PAGE_FREE_REFUSED), and the others */
-};
-
-struct arena {
-    char *base;              /* of page 0; a multiple of 2 MiB */
-    uint32_t pages;          /* a multiple of 512 */
-    uint32_t ready;          /* pages below are committed */
-    uint32_t step;           /* pages to commit next time */
-    char *start;             /* of the reservation, whose head are the three tables that follow */
-    struct page *edge;       /* records of the first and the last page of every unit of 2 MiB */
-    uint64_t *dirty;         /* one bit per page; clear in live runs */
-    struct page *inner;      /* records of the pages between, by page number */
-    size_t mapped;           /* bytes of the reservation */
-    bool no_huge;            /* the system was told to make no huge pages here */
-    uint32_t node;           /* whose pages it prefers; constant */
-    struct arena_node *bins; /* of that node; constant */
+    size_t units;                     /* that are mapped */
+    uint32_t step;                    /* units to add next time */
+    struct bins dirty, clean, absent; /* runs that have pages to purge (PAGE_FREE, PAGE_FREE_REFUSED), that have none,
+                                         and that are not mapped */
 };
 
 struct arenas {
     struct hk_lock lock;
-    uint32_t count;
-    size_t mapped;          /* bytes reserved */
+    _Atomic uint32_t pages; /* that have records; a multiple of 512 */
+    _Atomic bool scarce;    /* memory was refused: free units are unmapped rather than purged; relaxed: a hint */
+    struct page *edge;      /* records of the first and the last page of every unit */
+    uint64_t *dirty;        /* one bit per page; clear in live runs */
+    struct page *inner;     /* records of the pages between, by page number */
+    uint8_t *place;         /* the node of every unit, whose pages it prefers; with several nodes */
+    size_t mapped;          /* bytes of our units */
     _Atomic size_t live;    /* bytes in live runs; relaxed: a statistic and the limit's estimate */
     _Atomic size_t charged; /* bytes outside that count against the limit; relaxed as above */
     struct arena_node node[HK_NUMA_NODES];
-    struct arena arena[ARENAS_MAX];
 };
 
 extern HK_HIDDEN struct arenas hk_arenas;
@@ -84,39 +77,29 @@ static inline unsigned bin_of(uint32_t pages)
     return 8 * (e - 2) + ((pages >> (e - 3)) & 7);
 }
 
-static inline struct arena *arena_of(uint32_t ref)
+/* Pages that have records, for who holds the lock. */
+static inline uint32_t all_pages(void)
 {
-    return &hk_arenas.arena[ref >> PAGE_BITS];
+    return hk_load_relaxed(&hk_arenas.pages); /* written under it */
 }
 
-/* The node whose bins the free runs of this arena are in. */
-static inline struct arena_node *node_of(uint32_t ref)
+/* The node whose bins a free run is in. */
+static inline unsigned node_of(uint32_t ref)
 {
-    return HK_NUMA ? arena_of(ref)->bins : &hk_arenas.node[0];
+    return HK_NUMA ? hk_arenas.place[ref / UNIT_PAGES] : 0;
 }
 
-/* Number of the page within its arena. */
-static inline uint32_t number_of(uint32_t ref)
-{
-    return ref & (((uint32_t)1 << PAGE_BITS) - 1);
-}
-
-/* SuperSlabs, and what is left between them, start and end at units: their records lie together, so that those of a
- * whole arena touch one page of memory and not two for each SuperSlab. */
-static inline struct page *record_of(const struct arena *a, uint32_t number)
-{
-    uint32_t edge = (number + 1) % UNIT_PAGES;
-    return edge < 2 ? &a->edge[(number + 1) / UNIT_PAGES * 2 + edge] : &a->inner[number];
-}
-
+/* SuperSlabs, and what is left between them, start and end at units: their records lie together, so that those of many
+ * SuperSlabs touch one page of memory and not two for each. */
 static inline struct page *page_of(uint32_t ref)
 {
-    return record_of(arena_of(ref), number_of(ref));
+    uint32_t edge = (ref + 1) % UNIT_PAGES;
+    return edge < 2 ? &hk_arenas.edge[(ref + 1) / UNIT_PAGES * 2 + edge] : &hk_arenas.inner[ref];
 }
 
 static inline char *address_of(uint32_t ref)
 {
-    return arena_of(ref)->base + (size_t)number_of(ref) * HK_PAGE;
+    return (char *)hk_space_base + (size_t)ref * HK_PAGE;
 }
 
 static inline uint32_t pages_of(const struct page *p)
@@ -131,7 +114,7 @@ static inline enum page_kind kind_of(const struct page *p)
 
 static inline bool is_free(const struct page *p)
 {
-    return kind_of(p) >= PAGE_FREE && kind_of(p) <= PAGE_FREE_CLEAN;
+    return kind_of(p) >= PAGE_FREE && kind_of(p) <= PAGE_ABSENT;
 }
 
 static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)
@@ -153,11 +136,9 @@ static inline void count_live(enum page_kind kind, size_t pages)
         hk_add_relaxed(&hk_arena_run_pages, pages);
 }
 
-/* Adds an arena of a node with room for `pages`; false when the system refuses. (ss_arena_grow.c) */
-bool hk_arena_grow(size_t pages, unsigned node);
-
-/* Commits up to page `end` of the arena. (ss_arena_grow.c) */
-bool hk_arena_commit(struct arena *a, uint32_t end);
+/* Adds units of a node with room for `pages`, new ones or some that were unmapped; false when the system refuses.
+ * (ss_arena_grow.c) */
+bool hk_arena_grow(uint32_t pages, unsigned node);
 
 /* The page that an address lies in, or NO_PAGE. */
 uint32_t hk_arena_page(const void *ptr);
@@ -165,12 +146,15 @@ uint32_t hk_arena_page(const void *ptr);
 /* The bins of a node that free runs of that kind are in. */
 static inline struct bins *bins_for(struct arena_node *n, enum page_kind kind)
 {
-    return kind <= PAGE_FREE_REFUSED ? &n->dirty : &n->clean;
+    return kind <= PAGE_FREE_REFUSED ? &n->dirty : kind == PAGE_ABSENT ? &n->absent : &n->clean;
 }
 
 /* Enters a free run, merging it with free neighbours; its dirty bits are set already. What is dirty in the whole is as
  * young as the youngest part. Returns its first page. */
 uint32_t hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp);
+
+/* The same for units that are not mapped. */
+void hk_arena_insert_absent(uint32_t ref, uint32_t pages);
 
 /* Puts a free run first in its bin, and takes it out. */
 void hk_arena_link(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp);
@@ -178,9 +162,6 @@ void hk_arena_unlink(uint32_t ref);
 
 /* Cuts [place, place + pages) out of the free run `ref`; what is left on both sides goes back. */
 void hk_arena_cut(uint32_t ref, uint32_t place, uint32_t pages);
-
-/* The first page of the run that a page is in. */
-uint32_t hk_arena_start_of(uint32_t ref);
 
 /* SuperSlabs where they do not come from arenas: mapped and unmapped one by one. All but the _locked ones take the
  * lock. (ss_arena_single.c, with -Dss_arena=disabled) */

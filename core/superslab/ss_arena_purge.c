@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Gives dirty pages of free runs back to the system, a piece at a time. No memory is given back under the lock: the
- * piece is cut out of its run, purged, and entered again; the rest of the run can be used meanwhile.
+ * piece is cut out of its run, purged or unmapped, and entered again; the rest of the run can be used meanwhile.
  */
 #include "base/assert.h"
 #include "os/os.h"
@@ -31,13 +31,12 @@ static void find_part(size_t first, size_t end, size_t last, size_t *low, size_t
  * dirty pages: no whole kernel page of the run is dirty. */
 static struct piece find_top(uint32_t ref, size_t most)
 {
-    struct arena *a = arena_of(ref);
     struct piece best = {NO_PAGE, 0, 0, 0, 0};
-    size_t unit = hk_os_page_size() / HK_PAGE, number = number_of(ref), low, high;
-    size_t first = hk_align_up(number, unit);
-    size_t end = hk_align_down(hk_min(number + pages_of(page_of(ref)), a->ready), unit);
+    size_t unit = hk_os_page_size() / HK_PAGE, low, high;
+    size_t first = hk_align_up(ref, unit);
+    size_t end = hk_align_down(ref + pages_of(page_of(ref)), unit);
     for (unsigned i = 0; i < PARTS && first < end && best.dirty < most; i++, end = low) {
-        size_t last = hk_bits_find_last(a->dirty, first, end, true);
+        size_t last = hk_bits_find_last(hk_arenas.dirty, first, end, true);
         if (last == end)
             break;
         find_part(first, end, last, &low, &high);
@@ -45,10 +44,9 @@ static struct piece find_top(uint32_t ref, size_t most)
             high = hk_align_up(last + 1, unit);
             low = high - hk_min(high - low, most);
         }
-        size_t dirty = hk_bits_count(a->dirty, low, high - low);
+        size_t dirty = hk_bits_count(hk_arenas.dirty, low, high - low);
         if (dirty > best.dirty)
-            best =
-                (struct piece){ref, ref + (uint32_t)(low - number), (uint32_t)(high - low), page_of(ref)->stamp, dirty};
+            best = (struct piece){ref, (uint32_t)low, (uint32_t)(high - low), page_of(ref)->stamp, dirty};
     }
     return best;
 }
@@ -101,85 +99,167 @@ static void search_node(struct search *s, const struct bins *b)
     }
 }
 
-static struct piece take_piece(uint32_t now, uint32_t delay_ms, size_t most)
+static struct piece find_piece(uint32_t now, uint32_t delay_ms, size_t most)
 {
     size_t unit = hk_os_page_size() / HK_PAGE;
     struct search s = {now, delay_ms, hk_align_up((most + HK_PAGE - 1) / HK_PAGE, unit), 0, 0, {NO_PAGE, 0, 0, 0, 0}};
     for (unsigned node = 0; node < hk_numa_nodes() && !is_over(&s); node++)
         search_node(&s, &hk_arenas.node[node].dirty);
-    struct piece piece = s.best;
-    if (piece.run != NO_PAGE) {
-        hk_arena_cut(piece.run, piece.ref, piece.pages);
-        set_page(page_of(piece.ref), piece.pages, PAGE_PURGING);
-    }
-    return piece;
+    return s.best;
+}
+
+enum outcome { KEPT, PURGED, UNMAPPED };
+
+/* Whole units, where memory was refused before, leave the address space free for others. */
+static enum outcome give_back(const struct piece *piece)
+{
+    char *start = address_of(piece->ref);
+    bool units = piece->ref % UNIT_PAGES == 0 && piece->pages % UNIT_PAGES == 0;
+    if (units && hk_load_relaxed(&hk_arenas.scarce) && hk_os_unmap(start, piece->pages * HK_PAGE)) /* a hint */
+        return UNMAPPED;
+    return piece->dirty != 0 && hk_os_purge(start, piece->pages * HK_PAGE) ? PURGED : KEPT;
 }
 
 /* Returns how many pages were dirty and are not now. */
-static size_t put_back(const struct piece *piece, bool done, uint32_t now)
+static HK_SLOW_PATH size_t put_back(const struct piece *piece, enum outcome outcome, uint32_t now)
 {
-    size_t was = done ? hk_bits_clear(arena_of(piece->ref)->dirty, number_of(piece->ref), piece->pages) : 0;
+    size_t was = outcome != KEPT ? hk_bits_clear(hk_arenas.dirty, piece->ref, piece->pages) : 0;
     hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
     set_page(page_of(piece->ref), 0, PAGE_INTERIOR);
-    uint32_t ref = hk_arena_insert(piece->ref, piece->pages, done ? piece->stamp : now);
-    if (!done)
+    if (outcome == UNMAPPED) {
+        hk_arenas.mapped -= piece->pages * HK_PAGE;
+        hk_arenas.node[node_of(piece->ref)].units -= piece->pages / UNIT_PAGES;
+        hk_arena_insert_absent(piece->ref, piece->pages);
+        return was;
+    }
+    uint32_t ref = hk_arena_insert(piece->ref, piece->pages, outcome == PURGED ? piece->stamp : now);
+    if (outcome == KEPT && kind_of(page_of(ref)) == PAGE_FREE)
         set_page(page_of(ref), pages_of(page_of(ref)), PAGE_FREE_REFUSED);
     return was;
+}
+
+static void take_out(const struct piece *piece)
+{
+    hk_arena_cut(piece->run, piece->ref, piece->pages);
+    set_page(page_of(piece->ref), piece->pages, PAGE_PURGING);
 }
 
 size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t most, bool *refused)
 {
     HK_ASSERT(most > 0 && most <= HK_PURGE_MOST);
     hk_lock(&hk_arenas.lock);
-    struct piece piece = take_piece(now, delay_ms, most);
+    struct piece piece = find_piece(now, delay_ms, most);
+    if (piece.run != NO_PAGE)
+        take_out(&piece);
     hk_unlock(&hk_arenas.lock);
     if (piece.run == NO_PAGE)
         return 0;
-    bool done = hk_os_purge(address_of(piece.ref), piece.pages * HK_PAGE);
+    enum outcome outcome = give_back(&piece);
     hk_lock(&hk_arenas.lock);
-    size_t pages = put_back(&piece, done, now);
+    size_t pages = put_back(&piece, outcome, now);
     hk_unlock(&hk_arenas.lock);
-    *refused = *refused || !done;
+    *refused = *refused || outcome == KEPT;
     return pages * HK_PAGE;
+}
+
+/* ---- clean units ---- */
+
+/* The whole units of a free run of these bins, of which no page is dirty. (A run that was purged bit by bit may still
+ * be where dirty ones are.) */
+static HK_SLOW_PATH struct piece find_clean_units(const struct bins *b)
+{
+    size_t below = BINS, bin;
+    while ((bin = hk_bits_find_last(b->filled, 0, below, true)) < below && bin >= bin_of(UNIT_PAGES)) {
+        for (uint32_t ref = b->bin[bin]; ref != NO_PAGE; ref = page_of(ref)->next) {
+            uint32_t first = (uint32_t)hk_align_up(ref, UNIT_PAGES);
+            uint32_t end = (uint32_t)hk_align_down(ref + pages_of(page_of(ref)), UNIT_PAGES);
+            if (first < end && hk_bits_find(hk_arenas.dirty, first, end, true) == end)
+                return (struct piece){ref, first, end - first, page_of(ref)->stamp, 0};
+        }
+        below = bin;
+    }
+    return (struct piece){NO_PAGE, 0, 0, 0, 0};
+}
+
+static HK_SLOW_PATH bool unmap_clean_of(const struct bins *b)
+{
+    hk_lock(&hk_arenas.lock);
+    struct piece piece = find_clean_units(b);
+    if (piece.run != NO_PAGE)
+        take_out(&piece);
+    hk_unlock(&hk_arenas.lock);
+    if (piece.run == NO_PAGE)
+        return false;
+    enum outcome outcome = give_back(&piece);
+    hk_lock(&hk_arenas.lock);
+    put_back(&piece, outcome, hk_os_now_ms());
+    hk_unlock(&hk_arenas.lock);
+    return outcome == UNMAPPED;
+}
+
+HK_SLOW_PATH void hk_arena_unmap_clean(void)
+{
+    for (unsigned node = 0; node < hk_numa_nodes() && hk_load_relaxed(&hk_arenas.scarce); node++) { /* a hint */
+        const struct arena_node *n = &hk_arenas.node[node];
+        while (unmap_clean_of(&n->clean) || unmap_clean_of(&n->dirty)) {
+        }
+    }
 }
 
 /* ---- check ---- */
 
-static bool check_arena(struct arena *a, size_t *dirty, size_t *live, size_t *runs)
+struct sums {
+    size_t dirty, live, runs, mapped;
+};
+
+/* Does the run that begins there follow the rules? */
+static bool check_run(uint32_t at, const struct page *p, size_t dirty)
 {
-    uint32_t at = 0;
-    bool free_before = false;
-    while (at < a->pages) {
-        struct page *p = record_of(a, at);
-        uint32_t pages = pages_of(p);
-        bool is_hole = is_free(p);
-        if (pages == 0 || pages > a->pages - at ||
-            (is_hole && (free_before || pages_of(record_of(a, at + pages - 1)) != pages)))
+    uint32_t pages = pages_of(p);
+    bool absent = kind_of(p) == PAGE_ABSENT;
+    if (is_free(p) && pages_of(page_of(at + pages - 1)) != pages)
+        return false;
+    if (absent && (at % UNIT_PAGES != 0 || pages % UNIT_PAGES != 0))
+        return false;
+    bool may_be_dirty = (is_free(p) && !absent && kind_of(p) != PAGE_FREE_CLEAN) || kind_of(p) == PAGE_PURGING;
+    return dirty == 0 || may_be_dirty;
+}
+
+/* Two free runs side by side would be one. */
+static bool should_be_one(uint32_t at, const struct page *p, const struct page *before)
+{
+    return before != NULL && is_free(p) && is_free(before) &&
+           (kind_of(p) == PAGE_ABSENT) == (kind_of(before) == PAGE_ABSENT) && node_of(at) == node_of(at - 1) &&
+           pages_of(p) + pages_of(before) <= LONGEST;
+}
+
+static bool check_runs(struct sums *sums)
+{
+    uint32_t at = 0, pages;
+    for (const struct page *p, *before = NULL; at < all_pages(); at += pages, before = p) {
+        p = page_of(at);
+        pages = pages_of(p);
+        if (pages == 0 || pages > all_pages() - at)
             return false;
-        size_t bits = 0;
-        for (size_t i = hk_bits_find(a->dirty, at, at + pages, true); i < at + pages;
-             i = hk_bits_find(a->dirty, i + 1, at + pages, true))
-            bits++;
-        if ((!is_hole || kind_of(p) == PAGE_FREE_CLEAN) && kind_of(p) != PAGE_PURGING && bits != 0)
+        size_t dirty = hk_bits_count(hk_arenas.dirty, at, pages);
+        if (!check_run(at, p, dirty) || should_be_one(at, p, before))
             return false;
-        *dirty += bits;
-        *live += kind_of(p) == PAGE_RUN || kind_of(p) == PAGE_SUPERSLAB ? pages * HK_PAGE : 0;
-        *runs += kind_of(p) == PAGE_RUN ? pages : 0;
-        free_before = is_hole;
-        at += pages;
+        bool is_run = kind_of(p) == PAGE_RUN;
+        sums->dirty += dirty;
+        sums->live += is_run || kind_of(p) == PAGE_SUPERSLAB ? pages * HK_PAGE : 0;
+        sums->runs += is_run ? pages : 0;
+        sums->mapped += kind_of(p) != PAGE_ABSENT && kind_of(p) != PAGE_TAKEN ? pages * HK_PAGE : 0;
     }
-    return at == a->pages;
+    return at == all_pages();
 }
 
 bool hk_arena_check(void)
 {
-    size_t dirty = 0, live = HK_SS_ARENA ? 0 : hk_arena_single_bytes(), runs = 0;
-    bool ok = true;
+    struct sums sums = {0, HK_SS_ARENA ? 0 : hk_arena_single_bytes(), 0, 0};
     hk_lock(&hk_arenas.lock);
-    for (uint32_t i = 0; i < hk_arenas.count; i++)
-        ok = check_arena(&hk_arenas.arena[i], &dirty, &live, &runs) && ok;
-    ok = ok && dirty == hk_load_relaxed(&hk_arena_dirty_pages) && live == hk_load_relaxed(&hk_arenas.live);
-    ok = ok && runs == hk_load_relaxed(&hk_arena_run_pages);
+    bool ok = check_runs(&sums) && sums.dirty == hk_load_relaxed(&hk_arena_dirty_pages) &&
+              sums.live == hk_load_relaxed(&hk_arenas.live) && sums.runs == hk_load_relaxed(&hk_arena_run_pages) &&
+              sums.mapped == hk_arenas.mapped;
     hk_unlock(&hk_arenas.lock);
     return ok;
 }

@@ -2,7 +2,7 @@
  *
  * -Dss_arena=disabled: every SuperSlab is a mapping of its own, unmapped when it is given back. Page runs still come
  * from the arenas. The mappings are known by their starts; the table and the records are guarded by the arena lock.
- * Mapping and unmapping are done outside it; what the registry and the records need is committed under it.
+ * Unmapping is done outside it. A unit that was unmapped is mapped again before a new one is taken from the space.
  */
 #include "base/list.h"
 #include "base/options.h"
@@ -16,13 +16,13 @@
 #define NO_HUGE_BYTES (64 * HK_MIB)
 
 struct single {
-    struct hk_node node; /* in its bucket, or in the list of unused records */
+    struct hk_node node; /* in its bucket, or in the list of unmapped ones */
     char *base;
 };
 
 static struct hk_list buckets[BUCKETS];
-static struct hk_list records; /* not in use */
-static size_t bytes;           /* in SuperSlabs */
+static struct hk_list unmapped;
+static size_t bytes; /* in SuperSlabs */
 
 static struct hk_list *bucket_of(const void *ptr)
 {
@@ -40,47 +40,77 @@ static struct single *find(const void *ptr)
     return NULL;
 }
 
-static struct single *enter(char *base)
+/* A unit behind all that there are; NULL: no memory. */
+static struct single *extend(void)
 {
-    struct hk_node *node = hk_list_pop(&records);
-    struct single *s = node != NULL ? HK_CONTAINER(node, struct single, node) : hk_meta_alloc(sizeof *s);
+    size_t unit;
+    struct single *s = hk_meta_alloc(sizeof *s); /* lost where what follows fails, which is rare */
+    if (s == NULL || hk_space_extend(1, 1, &unit) == 0)
+        return NULL;
+    s->base = hk_space_address(unit);
+    if (hk_registry_cover(s->base, HK_SUPERSLAB_SIZE))
+        return s;
+    hk_space_drop(1);
+    return NULL;
+}
+
+/* A unit that was unmapped; others may have mapped something there. */
+static struct single *map_again(void)
+{
+    struct hk_node *node;
+    while ((node = hk_list_pop(&unmapped)) != NULL) {
+        struct single *s = HK_CONTAINER(node, struct single, node);
+        bool taken;
+        if (hk_space_return(((uintptr_t)s->base - hk_space_base) / HK_UNIT_SIZE, 1, &taken))
+            return s;
+        if (!taken) {
+            hk_list_push(&unmapped, node);
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static struct single *enter(void)
+{
+    struct single *s = map_again();
+    if (s == NULL)
+        s = extend();
     if (s == NULL)
         return NULL;
-    if (!hk_registry_cover(base, HK_SUPERSLAB_SIZE)) {
-        hk_list_push(&records, &s->node);
-        return NULL;
-    }
-    s->base = base;
-    hk_list_push(bucket_of(base), &s->node);
+    hk_list_push(bucket_of(s->base), &s->node);
     bytes += HK_SUPERSLAB_SIZE;
     hk_add_relaxed(&hk_arenas.live, HK_SUPERSLAB_SIZE); /* a statistic */
     return s;
 }
 
-/* Refused where the map count is at its limit: then at least the pages go, and address space is left behind. */
-static void unmap(char *base)
-{
-    if (!hk_os_unmap(base, HK_SUPERSLAB_SIZE))
-        hk_os_purge(base, HK_SUPERSLAB_SIZE);
-}
-
 void *hk_arena_single_take(unsigned node, uint32_t *clean)
 {
-    char *base = hk_os_map_aligned(HK_SUPERSLAB_SIZE, HK_SUPERSLAB_SIZE);
+    hk_lock(&hk_arenas.lock);
+    const struct single *s = enter();
+    char *base = s != NULL ? s->base : NULL;
+    bool small = bytes <= NO_HUGE_BYTES;
+    hk_unlock(&hk_arenas.lock);
     if (base == NULL)
         return NULL;
-    hk_lock(&hk_arenas.lock);
-    bool ok = enter(base) != NULL, small = bytes <= NO_HUGE_BYTES;
-    hk_unlock(&hk_arenas.lock);
-    if (!ok) {
-        unmap(base);
-        return NULL;
-    }
     hk_numa_prefer(base, HK_SUPERSLAB_SIZE, node);
     if (small && hk_opt(HK_OPT_THP) == 0)
         hk_os_hint_no_huge(base, HK_SUPERSLAB_SIZE);
     *clean = UINT32_MAX;
     return base;
+}
+
+/* Where the map count is at its limit the unit cannot be unmapped: then at least its pages go, and it is left behind.
+ */
+static void leave(struct single *s)
+{
+    if (!hk_os_unmap(s->base, HK_SUPERSLAB_SIZE)) {
+        hk_os_purge(s->base, HK_SUPERSLAB_SIZE);
+        return;
+    }
+    hk_lock(&hk_arenas.lock);
+    hk_list_push(&unmapped, &s->node);
+    hk_unlock(&hk_arenas.lock);
 }
 
 bool hk_arena_single_give(void *ptr)
@@ -90,13 +120,12 @@ bool hk_arena_single_give(void *ptr)
     bool ok = s != NULL && s->base == ptr;
     if (ok) {
         hk_list_remove(&s->node);
-        hk_list_push(&records, &s->node);
         bytes -= HK_SUPERSLAB_SIZE;
         hk_sub_relaxed(&hk_arenas.live, HK_SUPERSLAB_SIZE); /* a statistic */
     }
     hk_unlock(&hk_arenas.lock);
     if (ok)
-        unmap(ptr);
+        leave(s);
     return ok;
 }
 

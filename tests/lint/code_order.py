@@ -13,7 +13,7 @@ WINDOW = 1 << 16
 FIRST = ['malloc', 'free', 'calloc', 'realloc', '_Znwm', '_ZdlPv', 'start', 'finish', 'hk_options_init', 'hk_picture_start',
          'hk_picture_finish', 'hk_front_attach', 'hk_front_refill', 'hk_front_put', 'hk_heap_take', 'hk_heap_give',
          'hk_arena_take', 'hk_arena_give', 'hk_arena_take_superslab', 'hk_arena_purge', 'hk_pool_acquire',
-         'hk_pool_release', 'hk_pool_purge', 'hk_pool_take_empty', 'hk_pool_take_new', 'hk_bits_find', 'hk_os_commit']
+         'hk_pool_release', 'hk_pool_purge', 'hk_pool_take_empty', 'hk_pool_take_new', 'hk_bits_find', 'hk_os_map_at']
 BEHIND = ['hk_huge_alloc', 'hk_fmt', 'hk_usage_read', 'hk_picture_draw', 'hak_malloc', 'malloc_info']
 
 

@@ -20,11 +20,11 @@ static struct {
 static _Atomic uint64_t misaligned, failures;
 static _Atomic uint32_t clock_ms = 1000000;
 static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SIZE_MAX;
-static void *place_next, *locked_page;
+static void *locked_page;
 static void (*during_purge)(void), (*during_calls)(void), (*during_start)(void);
 static _Thread_local bool in_hook;
-static struct fake_purge purges[FAKE_PURGES];
-static _Atomic size_t purge_count;
+static struct fake_range purges[FAKE_PURGES], places[FAKE_PLACES];
+static _Atomic size_t purge_count, place_count;
 static uint64_t nodes = 1;
 static _Thread_local unsigned thread_node;
 static bool learn_late, policy_chosen;
@@ -45,9 +45,9 @@ void fake_os_reset(void)
     misaligned = failures = 0;
     page_size = HOST_PAGE;
     address_limit = cgroup_limit = SIZE_MAX;
-    place_next = locked_page = NULL;
+    locked_page = NULL;
     during_purge = during_calls = during_start = NULL;
-    purge_count = 0;
+    purge_count = place_count = 0;
     nodes = 1;
     thread_node = 0;
     learn_late = policy_chosen = false;
@@ -126,19 +126,24 @@ void fake_os_set_cgroup_limit(size_t size)
     cgroup_limit = size;
 }
 
-void fake_os_place_next(void *ptr)
-{
-    place_next = ptr;
-}
-
 size_t fake_os_purges(void)
 {
     return purge_count < FAKE_PURGES ? purge_count : FAKE_PURGES;
 }
 
-struct fake_purge fake_os_purge(size_t i)
+struct fake_range fake_os_purge(size_t i)
 {
     return purges[i];
+}
+
+size_t fake_os_places(void)
+{
+    return place_count < FAKE_PLACES ? place_count : FAKE_PLACES;
+}
+
+struct fake_range fake_os_place(size_t i)
+{
+    return places[i];
 }
 
 bool fake_os_was_purged(const void *ptr)
@@ -285,16 +290,19 @@ size_t hk_os_page_size(void)
     return spoiled_number(page_size);
 }
 
-void *hk_os_reserve(size_t size)
+bool hk_os_map_at(void *ptr, size_t size, bool *taken)
 {
-    if (refused(FAKE_RESERVE))
-        return spoiled_pointer(NULL);
-    void *where = place_next;
-    place_next = NULL;
-    void *p = where != NULL ? map_at(where, size, PROT_NONE) : map_paged(size, PROT_NONE);
+    *taken = false;
+    size_t i = place_count++;
+    if (i < FAKE_PLACES)
+        places[i] = (struct fake_range){ptr, size};
+    if (refused(FAKE_MAP_AT) || crooked(ptr, &size))
+        return spoiled(false);
+    void *p = map_at(ptr, size, PROT_READ | PROT_WRITE);
+    *taken = p == NULL && errno == EEXIST;
     if (p != NULL)
         madvise(p, size, MADV_NOHUGEPAGE); /* tests count pages: where the system makes huge ones by itself, too */
-    return spoiled_pointer(p);
+    return spoiled(p != NULL);
 }
 
 void *hk_os_reserve_readable(size_t size)
@@ -321,7 +329,7 @@ bool hk_os_purge(void *ptr, size_t size)
         return spoiled(false);
     size_t i = purge_count++;
     if (i < FAKE_PURGES)
-        purges[i] = (struct fake_purge){ptr, size};
+        purges[i] = (struct fake_range){ptr, size};
     return spoiled(true);
 }
 

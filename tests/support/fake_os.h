@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 enum fake_call {
-    FAKE_RESERVE,
     FAKE_RESERVE_READABLE,
     FAKE_MAP,
+    FAKE_MAP_AT,
     FAKE_COMMIT,
     FAKE_PURGE,
     FAKE_UNMAP,
@@ -104,21 +104,24 @@ struct fake_wish fake_os_wish(size_t i);
 /* The system's number of the node that the address asked for with the last granted wish; -1: none. */
 int fake_os_node_of(const void *ptr);
 
-/* The next reservation without access is made there, if the range is free. */
-void fake_os_place_next(void *ptr);
-
 /* What was purged with success since the last reset, oldest first; the log holds FAKE_PURGES entries. */
 #define FAKE_PURGES 1024u
 
-struct fake_purge {
+struct fake_range {
     char *start;
     size_t size;
 };
 
 size_t fake_os_purges(void);
-struct fake_purge fake_os_purge(size_t i);
+struct fake_range fake_os_purge(size_t i);
 
 /* The address lies in a range of the log. */
 bool fake_os_was_purged(const void *ptr);
+
+/* Where hk_os_map_at was asked for memory since the last reset, granted or not, oldest first. */
+#define FAKE_PLACES 1024u
+
+size_t fake_os_places(void);
+struct fake_range fake_os_place(size_t i);
 
 #endif

@@ -8,8 +8,16 @@ struct hk_superslab *fake_superslab(unsigned n)
     return (struct hk_superslab *)(uintptr_t)(0x1000 + n * 64);
 }
 
+char *begin(void)
+{
+    size_t first;
+    EXPECT(hk_space_extend(1, 1, &first) == 1 && first == 0);
+    return hk_space_address(0);
+}
+
 void expect_foreign(void)
 {
+    uintptr_t ours = hk_space_base;
     static int in_bss;
     int on_stack;
     void *on_heap = malloc(10);
@@ -22,8 +30,11 @@ void expect_foreign(void)
         on_heap,
         (void *)&expect_foreign,
         (void *)0x8000000000000000u,
-        (void *)((uintptr_t)MIDDLE | 0xffff000000000000u),
-        (void *)((uintptr_t)MIDDLE | 0x0100000000000000u),
+        (void *)(ours | 0xffff000000000000u),
+        (void *)(ours | 0x0100000000000000u),
+        (void *)(ours - HK_SLAB_SIZE),
+        (void *)(ours - 1),
+        (void *)(ours + HK_SPACE_MOST),
         (void *)((uintptr_t)TOP + 0x200000),
         (void *)UINTPTR_MAX,
     };

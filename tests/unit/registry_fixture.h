@@ -10,10 +10,13 @@
 #include "fake_os.h"
 #include "superslab/registry.h"
 
-#define MIDDLE ((char *)0x7f0000000000) /* with room for half a window on both sides */
-#define TOP ((char *)0x7fffffe00000)    /* the last 2 MiB that a program can have on x86-64 */
+#define TOP ((char *)0x7fffffe00000) /* the last 2 MiB that a program can have on x86-64 */
 
 struct hk_superslab *fake_superslab(unsigned n);
+
+/* Chooses the base, which a registry needs, as the arena does: with a first unit, which is not covered yet. Returns it.
+ */
+char *begin(void);
 
 /* Addresses that are never ours, wherever the arenas are. */
 void expect_foreign(void);

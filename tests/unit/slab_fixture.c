@@ -5,11 +5,11 @@
 
 struct hk_superslab *fixture_superslab(void)
 {
-    char *map = hk_os_map(2 * HK_SUPERSLAB_SIZE);
+    size_t unit;
     struct hk_superslab *ss = hk_os_map(hk_align_up(sizeof *ss, hk_os_page_size()));
-    assert_non_null(map);
     assert_non_null(ss);
-    char *base = (char *)hk_align_up((uintptr_t)map, HK_SUPERSLAB_SIZE);
+    assert_int_equal(hk_space_extend(1, 1, &unit), 1);
+    char *base = hk_space_address(unit);
     assert_true(hk_registry_cover(base, HK_SUPERSLAB_SIZE));
     hk_superslab_init(ss, base);
     hk_registry_set_superslab(base, ss);

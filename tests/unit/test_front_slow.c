@@ -102,7 +102,7 @@ static void keep_errno(void *arg)
         fake_os_travel(600); /* the next tick purges */
     }
     KEEPS_ERRNO(hk_trim(0));
-    EXPECT(fake_os_count(FAKE_PURGE) > 0 && fake_os_count(FAKE_MAP) > 0 && fake_os_count(FAKE_COMMIT) > 0);
+    EXPECT(fake_os_count(FAKE_PURGE) > 0 && fake_os_count(FAKE_MAP) > 0 && fake_os_count(FAKE_MAP_AT) > 0);
 }
 
 /* Served after all: what is free had to go back first, or a growing block had to do without headroom. */

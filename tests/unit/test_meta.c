@@ -6,7 +6,6 @@
 
 #include "fake_os.h"
 #include "os/lock.h"
-#include "os/os.h"
 #include "superslab/meta.h"
 
 #include <pthread.h>
@@ -82,64 +81,61 @@ static void a_record_may_be_larger_than_a_region(void **state)
 static void count_calls(void *arg)
 {
     (void)arg;
-    take(0, 100);
-    EXPECT(fake_os_count(FAKE_RESERVE) == 1);
-    EXPECT(fake_os_count(FAKE_COMMIT) == 1);
-    for (unsigned i = 1; i < 100; i++)
+    for (unsigned i = 0; i < 100; i++)
         take(i, 600);
-    EXPECT(fake_os_count(FAKE_COMMIT) == 1);
-    EXPECT(fake_os_count(FAKE_RESERVE) == 1);
+    EXPECT(fake_os_count(FAKE_ANY) == 1);
 }
 
-static void little_needs_one_commit(void **state)
+static void little_needs_one_mapping(void **state)
 {
     (void)state;
     unit_passes(count_calls, NULL);
 }
 
-struct donation {
-    char *start;
-    size_t size;
-    unsigned inside;
+struct regions {
+    unsigned records, inside, count;
+    size_t total, longest;
 };
-
-static void donate(void *arg)
-{
-    (void)arg;
-    struct donation d = {hk_os_reserve(128 * HK_KIB), 128 * HK_KIB, 0};
-    fake_os_reset();
-    hk_meta_donate(d.start, 0); /* an arena whose head was used up */
-    hk_meta_donate(d.start, d.size);
-    for (unsigned i = 0; i < 400; i++) {
-        take(i, 1024);
-        d.inside += records[i].ptr >= d.start && records[i].ptr + 1024 <= d.start + d.size;
-    }
-    EXPECT(d.inside == 128); /* all of it, and then a region of its own */
-    EXPECT(fake_os_count(FAKE_RESERVE) == 1);
-    look_again(400);
-}
-
-static void donated_space_is_used_first(void **state)
-{
-    (void)state;
-    unit_passes(donate, NULL);
-}
 
 static void sum_regions(void *ctx, void *start, size_t size)
 {
-    struct donation *d = ctx;
-    for (unsigned i = 0; i < d->size; i++)
-        d->inside += records[i].ptr >= (char *)start && records[i].ptr + records[i].size <= (char *)start + size;
+    struct regions *r = ctx;
+    for (unsigned i = 0; i < r->records; i++)
+        r->inside += records[i].ptr >= (char *)start && records[i].ptr + records[i].size <= (char *)start + size;
+    r->count++;
+    r->total += size;
+    r->longest = hk_max(r->longest, size);
+}
+
+/* However many there are, mappings are few, and little of them is not used. */
+static void take_ever_more(void *arg)
+{
+    (void)arg;
+    char *first = hk_meta_alloc(1000);
+    memset(first, 7, 1000);
+    for (unsigned i = 0; i < 900000; i++)
+        EXPECT(hk_meta_alloc(640) != NULL); /* 550 MiB */
+    struct regions r = {0};
+    hk_meta_visit(sum_regions, &r);
+    EXPECT(r.count < 250 && r.longest <= 4 * HK_MIB && r.count == fake_os_count(FAKE_ANY));
+    EXPECT(r.total - hk_meta_used() <= hk_meta_used() / 8 + HK_MIB);
+    EXPECT(first[0] == 7 && first[999] == 7);
+}
+
+static void there_is_no_end_of_regions(void **state)
+{
+    (void)state;
+    unit_passes(take_ever_more, NULL);
 }
 
 static void visit(void *arg)
 {
     (void)arg;
-    struct donation d = {NULL, 20, 0};
+    struct regions r = {.records = 20};
     for (unsigned i = 0; i < 20; i++)
         take(i, 500000);
-    hk_meta_visit(sum_regions, &d);
-    EXPECT(d.inside == 20);
+    hk_meta_visit(sum_regions, &r);
+    EXPECT(r.inside == 20);
 }
 
 static void every_record_is_in_one_region(void **state)
@@ -161,7 +157,7 @@ static void be_refused(void *arg)
     fake_os_fail_from(kind, 1);
     unsigned n = 100;
     for (char *p; n < RECORDS && (p = hk_meta_alloc(3000)) != NULL; n++) {
-        EXPECT(unit_is_zero(p, 3000)); /* from what is committed */
+        EXPECT(unit_is_zero(p, 3000)); /* from what is mapped */
         memset(p, (int)(n % 255 + 1), 3000);
         records[n] = (struct record){p, 3000};
     }
@@ -175,25 +171,32 @@ static void be_refused(void *arg)
 static void refusals_give_null_and_are_forgotten(void **state)
 {
     (void)state;
-    enum fake_call kinds[] = {FAKE_RESERVE, FAKE_COMMIT, FAKE_ANY};
+    enum fake_call kinds[] = {FAKE_MAP, FAKE_ANY};
     for (unsigned i = 0; i < HK_COUNT(kinds); i++)
         unit_passes(be_refused, &kinds[i]);
 }
 
-/* A process at its commit limit may ask a thousand times. */
-static void be_refused_often(void *arg)
+/* Where a region is refused a shorter one may be had; each page that can be had is used. */
+static void be_granted_little(void *arg)
 {
     (void)arg;
-    fake_os_fail_from(FAKE_COMMIT, 1);
-    for (unsigned i = 0; i < 1000; i++)
-        EXPECT(hk_meta_alloc(100) == NULL);
-    EXPECT(fake_os_count(FAKE_RESERVE) <= 2);
+    for (unsigned i = 0; i < 20; i++)
+        take(i, 300000); /* regions are long by now */
+    for (unsigned i = 20; i < 60; i++) {
+        fake_os_fail_nth(FAKE_MAP, 1);
+        take(i, 300000);
+    }
+    EXPECT(fake_os_failures() > 20);
+    struct regions r = {.records = 60};
+    hk_meta_visit(sum_regions, &r);
+    EXPECT(r.inside == 60 && r.total <= 60 * (300000 + 2 * 4096) + HK_MIB);
+    look_again(60);
 }
 
-static void refused_commits_use_up_no_address_space(void **state)
+static void a_shorter_region_will_do(void **state)
 {
     (void)state;
-    unit_passes(be_refused_often, NULL);
+    unit_passes(be_granted_little, NULL);
 }
 
 #define THREADS 4
@@ -231,14 +234,10 @@ static void any_thread_may_take(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_are_zero_aligned_and_apart),
-        cmocka_unit_test(a_record_may_be_larger_than_a_region),
-        cmocka_unit_test(little_needs_one_commit),
-        cmocka_unit_test(donated_space_is_used_first),
-        cmocka_unit_test(every_record_is_in_one_region),
-        cmocka_unit_test(refusals_give_null_and_are_forgotten),
-        cmocka_unit_test(refused_commits_use_up_no_address_space),
-        cmocka_unit_test(any_thread_may_take),
+        cmocka_unit_test(records_are_zero_aligned_and_apart), cmocka_unit_test(a_record_may_be_larger_than_a_region),
+        cmocka_unit_test(little_needs_one_mapping),           cmocka_unit_test(there_is_no_end_of_regions),
+        cmocka_unit_test(every_record_is_in_one_region),      cmocka_unit_test(refusals_give_null_and_are_forgotten),
+        cmocka_unit_test(a_shorter_region_will_do),           cmocka_unit_test(any_thread_may_take),
     };
     return cmocka_run_group_tests_name("meta", tests, NULL, NULL);
 }

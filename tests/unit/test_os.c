@@ -51,21 +51,49 @@ static void the_page_size_is_the_kernels(void **state)
     assert_true(hk_is_pow2(hk_os_page_size()));
 }
 
-static void a_reservation_cannot_be_touched_before_its_commit(void **state)
+static void memory_can_be_had_at_an_address(void **state)
 {
     (void)state;
+    bool taken = true;
     size_t page = hk_os_page_size();
-    char *p = hk_os_reserve(SIZE);
+    char *p = hk_os_map(SIZE);
     assert_non_null(p);
-    assert_false(readable(p));
-    assert_true(hk_os_commit(p + page, page));
-    assert_false(readable(p));
-    assert_true(readable(p + page));
-    assert_true(writable(p + page));
-    assert_true(unit_is_zero(p + page, page));
-    assert_false(readable(p + 2 * page));
-    assert_true(hk_os_unmap(p, SIZE));
+    memset(p, 7, SIZE);
+    assert_true(hk_os_unmap(p + page, 2 * page));
     assert_false(readable(p + page));
+    assert_true(hk_os_map_at(p + page, 2 * page, &taken));
+    assert_false(taken);
+    assert_true(unit_is_zero(p + page, 2 * page));
+    assert_true(writable(p + page));
+    assert_true(hk_os_unmap(p + 2 * page, page));
+    assert_false(hk_os_map_at(p + page, 2 * page, &taken)); /* half of it is there */
+    assert_true(taken);
+    assert_false(readable(p + 2 * page));
+    assert_int_equal(p[page - 1], 7);
+    assert_true(hk_os_map_at(p + 2 * page, page, &taken));
+    assert_int_equal(p[3 * page], 7);
+    assert_true(hk_os_unmap(p, SIZE));
+    assert_false(hk_os_map_at((void *)(SIZE_MAX / 2 + 1), page, &taken)); /* no address */
+    assert_false(taken);
+}
+
+static void limit_and_map_at(void *arg)
+{
+    bool taken = true;
+    char *p = hk_os_map(SIZE);
+    struct rlimit limit;
+    (void)arg;
+    EXPECT(p != NULL && hk_os_unmap(p, SIZE));
+    EXPECT(getrlimit(RLIMIT_AS, &limit) == 0);
+    limit.rlim_cur = 1 << 20; /* less than there is */
+    EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
+    EXPECT(!hk_os_map_at(p, SIZE, &taken) && !taken);
+}
+
+static void a_refused_address_is_not_a_taken_one(void **state)
+{
+    (void)state;
+    unit_passes(limit_and_map_at, NULL);
 }
 
 static void a_readable_reservation_reads_as_zeros(void **state)
@@ -132,7 +160,6 @@ static void refusals_are_told(void **state)
     size_t page = hk_os_page_size();
     char *p = hk_os_map(2 * page);
     assert_non_null(p);
-    assert_null(hk_os_reserve(SIZE_MAX / 2));
     assert_null(hk_os_reserve_readable(SIZE_MAX / 2));
     assert_null(hk_os_map(SIZE_MAX / 2));
     assert_null(hk_os_remap(p, 2 * page, SIZE_MAX / 2));
@@ -148,12 +175,13 @@ static void calls_are_counted(void **state)
 {
     (void)state;
     uint64_t before = hk_os_calls();
-    char *p = hk_os_reserve(SIZE);
+    bool taken;
+    char *p = hk_os_reserve_readable(SIZE);
     hk_os_commit(p, SIZE);
     hk_os_purge(p, SIZE);
     hk_os_hint_no_huge(p, SIZE);
     hk_os_unmap(p, SIZE);
-    p = hk_os_map(SIZE);
+    hk_os_map_at(p, SIZE, &taken);
     p = hk_os_remap(p, SIZE, 2 * SIZE);
     hk_os_unmap(p, 2 * SIZE);
     assert_int_equal(hk_os_calls() - before, 8);
@@ -324,7 +352,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_size_is_the_kernels),
-        cmocka_unit_test(a_reservation_cannot_be_touched_before_its_commit),
+        cmocka_unit_test(memory_can_be_had_at_an_address),
+        cmocka_unit_test(a_refused_address_is_not_a_taken_one),
         cmocka_unit_test(a_readable_reservation_reads_as_zeros),
         cmocka_unit_test(purged_pages_are_zero_and_not_resident),
         cmocka_unit_test(residency_of_a_long_range_is_counted_in_parts),

@@ -114,7 +114,7 @@ static void run_out(void *arg)
     enum fake_call kind = *(enum fake_call *)arg;
     fake_os_fail_from(kind, 1);
     EXPECT(hk_page_heap_alloc(HK_MIB, 16, &zero) == NULL || kind == FAKE_MAP);
-    EXPECT(hk_page_heap_alloc(64 * HK_MIB, 16, &zero) == NULL || kind == FAKE_RESERVE);
+    EXPECT(hk_page_heap_alloc(64 * HK_MIB, 16, &zero) == NULL || kind == FAKE_MAP_AT);
     EXPECT(hk_page_heap_alloc(PTRDIFF_MAX, 16, &zero) == NULL);
     EXPECT(hk_page_heap_alloc(HK_MIB, (size_t)1 << 62, &zero) == NULL);
     fake_os_recover();
@@ -125,7 +125,7 @@ static void run_out(void *arg)
 static void without_memory_there_is_null(void **state)
 {
     (void)state;
-    enum fake_call kinds[] = {FAKE_ANY, FAKE_RESERVE, FAKE_COMMIT, FAKE_MAP};
+    enum fake_call kinds[] = {FAKE_ANY, FAKE_MAP_AT, FAKE_MAP};
     for (unsigned i = 0; i < HK_COUNT(kinds); i++)
         unit_passes(run_out, &kinds[i]);
 }

@@ -6,6 +6,7 @@
 
 #include "fake_os.h"
 #include "os/os.h"
+#include "superslab/meta.h"
 #include "superslab/ss_arena.h"
 
 static void two_nodes(void)
@@ -88,8 +89,8 @@ static void elsewhere(void *arg)
     two_nodes();
     struct hk_slab *near = acquire_on(0, SINGLE), *empty = acquire_on(0, SINGLE);
     release(empty);
-    fake_os_fail_from(FAKE_RESERVE, 1);
-    struct hk_slab *slab = acquire_on(1, SINGLE + 1); /* no arena of node 1, and none to be had */
+    fake_os_fail_from(FAKE_MAP_AT, 1);
+    struct hk_slab *slab = acquire_on(1, SINGLE + 1); /* no unit of node 1, and none to be had */
     EXPECT(slab == empty && node_of(slab) == 0);
     EXPECT(hk_pool_stage_count(HK_STAGE_EMPTY, SINGLE + 1) == 1);
     EXPECT(node_of(acquire_on(1, SINGLE + 1)) == 0);
@@ -123,9 +124,10 @@ static void give_back(void *arg)
     EXPECT(purge_slabs(hk_os_now_ms(), 0, 0, HK_POOL_ALL) > 0);
     hk_pool_trim();
     EXPECT(look().superslabs == 0);
+    size_t wishes = fake_os_wishes();
     for (unsigned i = 0; i < 40; i++)
         EXPECT(node_of(acquire_on(i % 2, SINGLE)) == (int)(i % 2));
-    EXPECT(fake_os_wishes() == 2); /* no new mapping */
+    EXPECT(fake_os_wishes() == wishes); /* no new units */
 }
 
 static void superslabs_go_home(void **state)
@@ -140,9 +142,17 @@ static void no_record(void *arg)
     (void)arg;
     two_nodes();
     uint32_t clean;
-    hk_arena_give_superslab(hk_arena_take_superslab(1, &clean), clean); /* an arena, committed */
+    hk_arena_give_superslab(hk_arena_take_superslab(1, &clean), clean); /* a unit of the node */
     acquire_on(0, SINGLE);
-    fake_os_fail_nth(FAKE_COMMIT, 1);
+    /* What is left of the records' memory is enough for a SuperSlab's and not for sets. */
+    fake_os_fail_from(FAKE_MAP, 1);
+    while (hk_meta_alloc(64) != NULL) {
+    }
+    fake_os_recover();
+    EXPECT(hk_meta_alloc(40000) != NULL);
+    fake_os_reset();
+    fake_os_set_nodes(3);
+    fake_os_fail_nth(FAKE_MAP, 1);
     fake_os_run_on(1);
     struct hk_slab *slab = hk_pool_acquire(SINGLE, OWNER);
     EXPECT(slab != NULL && hk_pool_check());

@@ -165,7 +165,7 @@ static void purge_over_gaps(void *arg)
     for (unsigned i = 11; i < 20; i += 2)
         release(slab[i]);
     EXPECT(hk_pool_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, HK_POOL_ALL, &refused) == 5 * HK_SLAB_SIZE);
-    struct fake_purge last = fake_os_purge(5);
+    struct fake_range last = fake_os_purge(5);
     EXPECT(fake_os_purges() == 6 && last.start == hk_slab_base(slab[11]) && last.size == 9 * HK_SLAB_SIZE);
     EXPECT(look().owned == HK_SLABS - 10 && look().unused == 10);
     EXPECT((unsigned)__builtin_popcount(hk_slab_superslab(slab[0])->purged_mask) == 10);

@@ -6,74 +6,99 @@
 
 #include <stdlib.h>
 
-static void before_the_first_arena(void *arg)
+static void before_the_first_unit(void *arg)
 {
     (void)arg;
     unsigned mappings;
     expect_foreign();
-    EXPECT(hk_registry_code(MIDDLE) == 0);
+    EXPECT(hk_registry_code(TOP - HK_GIB) == 0);
     EXPECT(hk_registry_committed() == 0 && mapped_bytes(&mappings) == 0);
     EXPECT(fake_os_count(FAKE_ANY) == 0);
 }
 
-static void nothing_is_ours_before_the_first_arena(void **state)
+static void nothing_is_ours_before_the_first_unit(void **state)
 {
     (void)state;
-    unit_passes(before_the_first_arena, NULL);
+    unit_passes(before_the_first_unit, NULL);
 }
 
 struct placing {
-    char *anchor;
-    size_t page_size, address_limit;
+    size_t page_size, unit; /* of which number the units are */
 };
 
+/* Two units one behind the other, wherever they are. */
 static void place(void *arg)
 {
     const struct placing *p = arg;
     fake_os_set_page_size(p->page_size);
-    fake_os_set_address_limit(p->address_limit);
-    EXPECT(hk_registry_cover(p->anchor, 4 * HK_MIB));
-    use_unit(p->anchor, 1);
-    use_unit(p->anchor + HK_SUPERSLAB_SIZE, 2);
-    EXPECT(hk_registry_unit(p->anchor) != hk_registry_unit(p->anchor + HK_SUPERSLAB_SIZE));
-    EXPECT(hk_registry_superslab(p->anchor + 5) == fake_superslab(1));
-    hk_registry_set_superslab(p->anchor, NULL);
-    EXPECT(hk_registry_superslab(p->anchor + 5) == NULL);
-    EXPECT(hk_registry_superslab(p->anchor + HK_SUPERSLAB_SIZE) == fake_superslab(2));
+    char *first = begin() + p->unit * HK_UNIT_SIZE;
+    EXPECT(hk_registry_cover(first, 2 * HK_UNIT_SIZE));
+    use_unit(first, 1);
+    use_unit(first + HK_UNIT_SIZE, 2);
+    EXPECT(hk_registry_unit(first) != hk_registry_unit(first + HK_UNIT_SIZE));
+    EXPECT(hk_registry_superslab(first + 5) == fake_superslab(1));
+    hk_registry_set_superslab(first, NULL);
+    EXPECT(hk_registry_superslab(first + 5) == NULL);
+    EXPECT(hk_registry_superslab(first + HK_UNIT_SIZE) == fake_superslab(2));
+    if (p->unit != 0)
+        EXPECT(hk_registry_code(first - 1) == 0 && hk_registry_superslab(first - 1) == NULL);
+    EXPECT(hk_registry_code(first + 2 * HK_UNIT_SIZE) == 0 && hk_registry_superslab(first + 2 * HK_UNIT_SIZE) == NULL);
     expect_foreign();
     EXPECT(fake_os_misaligned() == 0);
 }
 
-static void the_first_arena_may_lie_anywhere(void **state)
+static void every_unit_of_the_space_can_be_covered(void **state)
 {
     (void)state;
-    const size_t pages[] = {4096, 16384, 65536}, limits[] = {SIZE_MAX, (size_t)64 << 20, (size_t)1 << 40};
-    char *anchors[] = {(char *)HK_SUPERSLAB_SIZE, MIDDLE, MIDDLE + 0x1234 * HK_SUPERSLAB_SIZE, TOP - HK_SUPERSLAB_SIZE};
-    for (size_t i = 0; i < 3; i++) {
-        for (size_t j = 0; j < 3; j++) {
-            for (size_t k = 0; k < HK_COUNT(anchors); k++) {
-                struct placing p = {anchors[k], pages[i], limits[j]};
-                unit_passes(place, &p);
-            }
+    const size_t pages[] = {4096, 16384, 65536},
+                 units[] = {0, 1, 511, 512, 40000, HK_SPACE_UNITS / 2, HK_SPACE_UNITS - 2};
+    for (size_t i = 0; i < HK_COUNT(pages); i++) {
+        for (size_t j = 0; j < HK_COUNT(units); j++) {
+            struct placing p = {pages[i], units[j]};
+            unit_passes(place, &p);
         }
     }
 }
 
-/* Two arenas; the n-th call of the system is refused. Either cover works at once or when it is tried again. */
+/* What was entered stays where it was while the tables grow. */
+static void grow(void *arg)
+{
+    (void)arg;
+    enum { STEPS = 600 };
+    char *unit = begin();
+    for (size_t i = 0, at = 0; i < STEPS; at += 1 + i % 7 * 100, i++) {
+        EXPECT(hk_registry_cover(unit + at * HK_UNIT_SIZE, HK_UNIT_SIZE));
+        use_unit(unit + at * HK_UNIT_SIZE, (unsigned)i + 1);
+    }
+    for (size_t i = 0, at = 0; i < STEPS; at += 1 + i % 7 * 100, i++) {
+        EXPECT(hk_registry_superslab(unit + at * HK_UNIT_SIZE + 999) == fake_superslab((unsigned)i + 1));
+        EXPECT(hk_registry_code(unit + at * HK_UNIT_SIZE) == 2 * (1 + (i + 1) % (HK_CLASS_COUNT - 1)));
+    }
+    expect_foreign();
+}
+
+static void tables_grow_with_the_units(void **state)
+{
+    (void)state;
+    unit_passes(grow, NULL);
+}
+
+/* Units near and far; the n-th call of the system is refused. Each cover works at once or when it is tried again. */
 static void be_refused(void *arg)
 {
+    char *base = begin();
     fake_os_fail_nth(FAKE_ANY, *(unsigned *)arg);
-    for (unsigned i = 0; i < 2; i++) {
-        char *arena = MIDDLE + 3 * i * HK_GIB;
-        if (!hk_registry_cover(arena, HK_SUPERSLAB_SIZE)) {
+    for (unsigned i = 0; i < 3; i++) {
+        char *unit = base + i * 800 * HK_GIB;
+        if (!hk_registry_cover(unit, HK_UNIT_SIZE)) {
             EXPECT(fake_os_failures() == 1);
-            EXPECT(hk_registry_code(arena) == 0 && hk_registry_superslab(arena) == NULL);
+            EXPECT(hk_registry_code(unit) == 0 && hk_registry_superslab(unit) == NULL);
             expect_foreign();
-            EXPECT(hk_registry_cover(arena, HK_SUPERSLAB_SIZE));
+            EXPECT(hk_registry_cover(unit, HK_UNIT_SIZE));
         }
-        use_unit(arena, i + 1);
+        use_unit(unit, i + 1);
     }
-    EXPECT(hk_registry_superslab(MIDDLE) == fake_superslab(1));
+    EXPECT(hk_registry_superslab(base) == fake_superslab(1));
     exit(fake_os_failures() == 1 ? 0 : 3);
 }
 
@@ -93,8 +118,9 @@ static void a_refused_cover_can_be_tried_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_ours_before_the_first_arena),
-        cmocka_unit_test(the_first_arena_may_lie_anywhere),
+        cmocka_unit_test(nothing_is_ours_before_the_first_unit),
+        cmocka_unit_test(every_unit_of_the_space_can_be_covered),
+        cmocka_unit_test(tables_grow_with_the_units),
         cmocka_unit_test(a_refused_cover_can_be_tried_again),
     };
     return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

@@ -8,17 +8,23 @@ static void with_table(void *arg)
 {
     unsigned code = 1, mappings;
     fake_os_set_address_limit(*(size_t *)arg);
-    EXPECT(!hk_registry_lookup(MIDDLE, &code));
-    EXPECT(hk_registry_cover(MIDDLE, 2 * HK_SUPERSLAB_SIZE));
+    char *base = begin();
+    EXPECT(!hk_registry_lookup(base, &code));
+    EXPECT(hk_registry_cover(base, HK_UNIT_SIZE));
+    size_t leaves = hk_leaf_committed(), table = hk_registry_committed() - leaves;
+    EXPECT(table > 0 && table <= 2 * 4096);
+    for (size_t unit = 1; unit < 100; unit++)
+        EXPECT(hk_registry_cover(base + unit * HK_UNIT_SIZE, HK_UNIT_SIZE));
+    EXPECT(hk_registry_committed() - hk_leaf_committed() <= 3 * 4096); /* a page that is there is not counted again */
     EXPECT(hk_registry_lookup(NULL, &code) && code == 0);
     EXPECT(hk_registry_lookup((char *)((uintptr_t)1 << HK_ADDRESS_BITS) - 1, &code) && code == 0);
     EXPECT(!hk_registry_lookup((char *)((uintptr_t)1 << HK_ADDRESS_BITS), &code));
-    hk_registry_set_code(MIDDLE, 1, 34);
-    EXPECT(hk_registry_lookup(MIDDLE + 777, &code) && code == 34);
-    hk_registry_set_code(MIDDLE, 1, 0);
+    hk_registry_set_code(base, 1, 34);
+    EXPECT(hk_registry_lookup(base + 777, &code) && code == 34);
+    hk_registry_set_code(base, 1, 0);
     EXPECT(mapped_bytes(&mappings) > HK_FLAT_SLOTS && mappings == 2);
-    EXPECT(hk_registry_committed() < 64 * HK_KIB); /* the rest is never touched */
-    use_unit(MIDDLE, 1);
+    EXPECT(hk_registry_committed() < 128 * HK_KIB); /* the rest is never touched */
+    use_unit(base, 1);
     expect_foreign();
 }
 
@@ -36,15 +42,16 @@ static void without_table(void *arg)
     size_t limit = *(size_t *)arg;
     fake_os_set_address_limit(limit);
     if (limit == SIZE_MAX)
-        fake_os_fail_nth(FAKE_RESERVE_READABLE, 2); /* the leaves come first */
-    EXPECT(hk_registry_cover(MIDDLE, HK_SUPERSLAB_SIZE));
-    EXPECT(fake_os_count(FAKE_RESERVE_READABLE) == (limit == SIZE_MAX ? 2 : 1));
-    EXPECT(mapped_bytes(&mappings) < 64 * HK_MIB && mappings == 1);
-    use_unit(MIDDLE, 1);
-    EXPECT(!hk_registry_lookup(MIDDLE, &code) && hk_registry_code(MIDDLE) != 0);
-    EXPECT(hk_registry_cover(MIDDLE + 3 * HK_GIB, HK_SUPERSLAB_SIZE)); /* once without, always without */
-    EXPECT(!hk_registry_lookup(MIDDLE + 3 * HK_GIB, &code));
-    use_unit(MIDDLE + 3 * HK_GIB, 2);
+        fake_os_fail_nth(FAKE_RESERVE_READABLE, 1);
+    char *base = begin();
+    EXPECT(hk_registry_cover(base, HK_UNIT_SIZE));
+    EXPECT(fake_os_count(FAKE_RESERVE_READABLE) == (limit == SIZE_MAX ? 1 : 0));
+    EXPECT(mapped_bytes(&mappings) < HK_MIB && mappings == 1);
+    use_unit(base, 1);
+    EXPECT(!hk_registry_lookup(base, &code) && hk_registry_code(base) != 0);
+    EXPECT(hk_registry_cover(base + 3 * HK_GIB, HK_UNIT_SIZE)); /* once without, always without */
+    EXPECT(!hk_registry_lookup(base + 3 * HK_GIB, &code));
+    use_unit(base + 3 * HK_GIB, 2);
     expect_foreign();
 }
 

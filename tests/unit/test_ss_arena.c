@@ -9,6 +9,7 @@
 #include "superslab/registry.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static struct model model;
@@ -52,8 +53,8 @@ static void larger_kernel_pages_change_nothing(void **state)
     unit_passes(random_runs, &pages[1]);
 }
 
-/* Each is longer than the arena would commit of itself, and ends inside a large kernel page. */
-static void commit_step_by_step(void *arg)
+/* Each is longer than what is added at a time, and ends inside a large kernel page. */
+static void add_step_by_step(void *arg)
 {
     const size_t pages[] = {767, 1501, 2999, 4099};
     fake_os_set_page_size(*(size_t *)arg);
@@ -63,12 +64,12 @@ static void commit_step_by_step(void *arg)
     EXPECT(fake_os_misaligned() == 0);
 }
 
-static void commits_are_of_whole_kernel_pages(void **state)
+static void units_are_added_for_every_length(void **state)
 {
     (void)state;
     size_t pages[] = {4096, 16384, 65536};
     for (unsigned i = 0; i < 3; i++)
-        unit_passes(commit_step_by_step, &pages[i]);
+        unit_passes(add_step_by_step, &pages[i]);
 }
 
 static void one_of_each(void *arg)
@@ -236,16 +237,21 @@ static void resize(void *arg)
     EXPECT(hk_arena_resize(a, 4) && hk_arena_find(a).pages == 4);
     EXPECT(hk_arena_find(a + 4 * HK_PAGE).kind == HK_RUN_FREED);
     EXPECT(hk_arena_resize(a, 10) && hk_arena_find(a).pages == 10);
-    EXPECT(hk_arena_resize(b, 4000)); /* commits */
+    EXPECT(hk_arena_resize(b, 4000)); /* where new units are needed, too */
     memset(b, 1, 4000 * HK_PAGE);
     EXPECT(hk_arena_resize(b, 1));
     EXPECT(hk_arena_dirty() == 3999 * HK_PAGE);
     EXPECT(hk_arena_resize(a, 1) && !hk_arena_resize(a, 11));
     EXPECT(hk_arena_live() == 2 * HK_PAGE);
-    EXPECT(!hk_arena_resize(b, HK_GIB / HK_PAGE)); /* beyond the arena */
-    fake_os_fail_from(FAKE_COMMIT, 1);
-    EXPECT(!hk_arena_resize(b, 10000));
+    fake_os_fail_from(FAKE_MAP_AT, 1);
+    EXPECT(!hk_arena_resize(b, 20000));
     EXPECT(hk_arena_find(b).pages == 1 && hk_arena_check());
+    fake_os_recover();
+    EXPECT(hk_arena_resize(b, 20000) && hk_arena_find(b).pages == 20000);
+    /* Others are behind the last unit: new ones are had, and not there. */
+    char *behind = hk_space_address(hk_space_units);
+    EXPECT(mmap(behind, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == behind);
+    EXPECT(!hk_arena_resize(b, 40000) && hk_arena_find(b).pages == 20000 && hk_arena_check());
 }
 
 static void runs_grow_and_shrink_where_they_lie(void **state)
@@ -257,39 +263,25 @@ static void runs_grow_and_shrink_where_they_lie(void **state)
 static void grow_far(void *arg)
 {
     (void)arg;
-    for (unsigned i = 0; i < 40; i++)
-        EXPECT(model_take(&model, 2048, HK_PAGE)); /* 320 MiB: five times the first arena */
-    EXPECT(fake_os_count(FAKE_RESERVE) >= 2 && fake_os_count(FAKE_RESERVE) <= 4);
-    EXPECT(fake_os_count(FAKE_COMMIT) <= 40);
+    EXPECT(hk_arena_start());
+    size_t least = hk_arena_mapped();
+    EXPECT(least >= HK_UNIT_SIZE && least <= HK_UNIT_SIZE + 16 * 4096); /* a unit, and a page of each table */
+    EXPECT(hk_arena_start() && hk_arena_mapped() == least);
+    for (unsigned i = 0; i < 100; i++) {
+        EXPECT(model_take(&model, 2048, HK_PAGE)); /* 800 MiB in the end */
+        EXPECT(hk_arena_mapped() <= 2 * hk_arena_live() + hk_arena_live() / 16 + 2 * HK_MIB);
+    }
+    EXPECT(hk_arena_mapped() <= hk_arena_live() + 64 * HK_MIB);
+    EXPECT(fake_os_count(FAKE_ANY) <= 80);
     model_check(&model);
     model_give_all(&model);
     EXPECT(hk_arena_check());
 }
 
-static void arenas_double(void **state)
+static void what_is_mapped_grows_with_what_lives(void **state)
 {
     (void)state;
     unit_passes(grow_far, NULL);
-}
-
-static void obey_address_limit(void *arg)
-{
-    (void)arg;
-    size_t limit = 64 * HK_MIB;
-    fake_os_set_address_limit(limit);
-    EXPECT(hk_arena_start());
-    EXPECT(hk_arena_mapped() <= limit / 8);
-    EXPECT(hk_arena_start());
-    EXPECT(fake_os_count(FAKE_RESERVE) == 1);
-    bool zero;
-    EXPECT(hk_arena_take(6000, HK_PAGE, &zero) != NULL); /* more than an eighth: what is needed is asked for */
-    EXPECT(hk_arena_mapped() <= 40 * HK_MIB);
-}
-
-static void an_arena_is_an_eighth_of_the_address_limit(void **state)
-{
-    (void)state;
-    unit_passes(obey_address_limit, NULL);
 }
 
 static void obey_memory_limit(void *arg)
@@ -331,7 +323,7 @@ struct refusal {
     bool lasting;
 };
 
-/* More than the first arena has, so that there is something of every kind to refuse. */
+/* More than the first units have, so that there is something of every kind to refuse. */
 static void work_refused(void *arg)
 {
     const struct refusal *r = arg;
@@ -357,7 +349,7 @@ static void work_refused(void *arg)
 static void every_call_may_be_refused(void **state)
 {
     (void)state;
-    const enum fake_call kinds[] = {FAKE_ANY, FAKE_RESERVE, FAKE_COMMIT};
+    const enum fake_call kinds[] = {FAKE_ANY, FAKE_MAP_AT};
     for (unsigned kind = 0; kind < HK_COUNT(kinds); kind++) {
         for (unsigned lasting = 0; lasting < 2; lasting++) {
             unsigned n = 0, status;
@@ -456,15 +448,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_follow_the_model),
         cmocka_unit_test(larger_kernel_pages_change_nothing),
-        cmocka_unit_test(commits_are_of_whole_kernel_pages),
+        cmocka_unit_test(units_are_added_for_every_length),
         cmocka_unit_test(every_length_and_alignment),
         cmocka_unit_test(what_is_known_to_be_zero_is_told),
         cmocka_unit_test(holes_are_used_before_virgin_memory),
         cmocka_unit_test(answers_about_addresses),
         cmocka_unit_test(answers_at_the_edges_of_superslabs),
         cmocka_unit_test(runs_grow_and_shrink_where_they_lie),
-        cmocka_unit_test(arenas_double),
-        cmocka_unit_test(an_arena_is_an_eighth_of_the_address_limit),
+        cmocka_unit_test(what_is_mapped_grows_with_what_lives),
         cmocka_unit_test(the_memory_limit_counts_live_and_charged_bytes),
         cmocka_unit_test(every_call_may_be_refused),
         cmocka_unit_test(a_visit_sees_every_run),

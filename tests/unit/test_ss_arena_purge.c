@@ -227,7 +227,7 @@ static void purge_pieces(void *arg)
         given = hk_arena_purge(hk_os_now_ms(), 0, HK_PURGE_MOST, &refused);
         EXPECT(given > 0 && given <= HK_PURGE_MOST && fake_os_count(FAKE_PURGE) == calls + 1);
         EXPECT(hk_arena_dirty() == left - given && hk_arena_check());
-        struct fake_purge last = fake_os_purge(fake_os_purges() - 1);
+        struct fake_range last = fake_os_purge(fake_os_purges() - 1);
         EXPECT(last.size == given && last.start >= run && last.start < run + size);
         /* from the high end, a little out of order where the run's ends make short pieces */
         EXPECT(last.start + last.size == above || left <= HK_PURGE_MOST ||

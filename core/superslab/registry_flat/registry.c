@@ -7,7 +7,8 @@ uintptr_t hk_flat_slots HK_ALIGNED(HK_CACHE_LINE);
 _Atomic uint8_t *hk_flat_codes;
 
 static bool decided;     /* whether there is a table; guarded by the arena lock, as is the next */
-static size_t committed; /* of the table */
+static size_t committed; /* bytes of the table */
+static uintptr_t end;    /* of the last page of it that is */
 
 /* A block's code must not move: it is decided once, before the first one exists. */
 static void decide(void)
@@ -20,14 +21,18 @@ static void decide(void)
     hk_flat_slots = hk_flat_codes != NULL ? HK_FLAT_SLOTS : 0;
 }
 
+/* Units come in the order of their addresses. */
 static bool commit_part(void *ptr, size_t size)
 {
     uintptr_t page = hk_os_page_size();
     uintptr_t first = (uintptr_t)&hk_flat_codes[(uintptr_t)ptr / HK_SLAB_SIZE];
-    uintptr_t from = hk_align_down(first, page), to = hk_align_up(first + size / HK_SLAB_SIZE, page);
+    uintptr_t from = hk_max(hk_align_down(first, page), end), to = hk_align_up(first + size / HK_SLAB_SIZE, page);
+    if (from >= to)
+        return true;
     if (!hk_os_commit((void *)from, to - from))
         return false;
     committed += to - from;
+    end = to;
     return true;
 }
 

@@ -2,21 +2,22 @@
  *
  * registry, window: the inline part, seven instructions. Included by registry.h only.
  *
- * One window of address space around the first SSArena (1 TiB; 64 GiB where RLIMIT_AS is set) is described by one byte
- * per slab and one pointer per unit. A non-canonical pointer lies outside. Memory that the kernel places outside the
- * window cannot hold slabs. Both tables are one readable mapping; only what covers an arena is made writable, so
- * untouched parts cost nothing, mlockall included. The window is written once, before the first block exists.
+ * One byte per slab and one pointer per unit describe the window of addresses from the first unit on to the last that
+ * was covered; both are tables that grow where they are (superslab/space.h). A non-canonical pointer lies outside, as
+ * does a foreign one but for what others have mapped between our units, which has code 0.
  */
 #ifndef HK_SUPERSLAB_REGISTRY_LOOKUP_H
 #define HK_SUPERSLAB_REGISTRY_LOOKUP_H
 
-#define HK_WINDOW_MAX ((size_t)1 << 40)
-#define HK_UNITS_MAX (HK_WINDOW_MAX / HK_SUPERSLAB_SIZE)
+#define HK_UNITS_MAX HK_SPACE_UNITS
 
-/* The window. Words of their own and not a structure: each is then one operand of one instruction. */
-extern HK_HIDDEN uintptr_t hk_window_base;  /* first address; a multiple of 2 MiB */
-extern HK_HIDDEN uintptr_t hk_window_slots; /* length in slabs; 0 before the first arena: everything is outside */
-extern HK_HIDDEN _Atomic uint8_t *hk_window_codes;              /* per slab: 2 * class while it is owned, else 0 */
+/* The window. Words of their own and not a structure, and plain ones: each is then one operand of one instruction. All
+ * but the length are written once, before the first block exists. The length grows by atomic stores, and is read at any
+ * time: whoever has a block there sees its slab in it, and for all other addresses the old one is as good as the new.
+ */
+extern HK_HIDDEN uintptr_t hk_window_base;         /* first address; a multiple of 2 MiB */
+extern HK_HIDDEN uintptr_t hk_window_slots;        /* length in slabs; 0 before the first unit: everything is outside */
+extern HK_HIDDEN _Atomic uint8_t *hk_window_codes; /* per slab: 2 * class while it is owned, else 0 */
 extern HK_HIDDEN struct hk_superslab *_Atomic *hk_window_units; /* per 2 MiB: the SuperSlab there, or NULL */
 
 static HK_ALWAYS_INLINE bool hk_registry_lookup(const void *ptr, unsigned *code)
