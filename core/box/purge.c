@@ -123,11 +123,11 @@ static size_t give_piece(uint32_t now, uint32_t delay_ms, size_t most, bool *ref
 static size_t give_all(uint32_t now, uint32_t delay_ms, size_t keep)
 {
     size_t given = 0, piece, bytes, most = hk_purge_free_bytes(); /* what others free meanwhile is theirs to give */
-    for (unsigned refusals = 0; (bytes = hk_purge_free_bytes()) > keep && given < most && refusals < 64;) {
+    for (unsigned in_vain = 0; (bytes = hk_purge_free_bytes()) > keep && given < most && in_vain < 64;) {
         bool refused = false;
         piece = give_piece(now, delay_ms, bytes - keep, &refused);
         given += piece;
-        refusals += refused;
+        in_vain += refused;
         if (piece == 0 && !refused)
             break;
     }

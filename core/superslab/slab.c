@@ -4,10 +4,10 @@
 #include "base/telemetry.h"
 #include "os/os.h"
 
-/* In classes up to this size all starts on a page are marked as free when the first of them go to a front: the page is
- * about to be used anyway, and a wild free next to a live block is then found. */
-#define MARK_VIRGIN_MAX HK_TINY_MAX
+/* In classes up to this size, where a page has two starts or more, all on a page are marked as free when the first of
+ * them go to a front: the page is about to be used anyway, and a wild free next to a live block is then found. */
 #define MARK_PAGE 4096u
+#define MARK_VIRGIN_MAX (MARK_PAGE / 2)
 
 _Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT] HK_ALIGNED(HK_CACHE_LINE);
 
@@ -56,6 +56,8 @@ struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned c
     slab->spare = NULL;
     slab->used = 0;
     slab->carved = 0;
+    if (zero || slab->cls != cls) /* else all its starts are free blocks still */
+        slab->marked = 0;
     slab->capacity = hk_class_capacity(cls);
     slab->block_size = (uint32_t)hk_class_size(cls);
     slab->cls = (uint8_t)cls;
@@ -76,10 +78,10 @@ unsigned hk_slab_give_up(struct hk_slab *slab, unsigned got)
     return got;
 }
 
-/* The starts that are marked where so many blocks are carved: all on the pages of these. */
-static unsigned marked(const struct hk_slab *slab, unsigned carved)
+/* The starts that have to be marked before so many blocks are carved: all on the pages of these. */
+static unsigned starts_up_to(const struct hk_slab *slab, unsigned carved)
 {
-    if (carved == 0 || slab->block_size > MARK_VIRGIN_MAX)
+    if (slab->block_size > MARK_VIRGIN_MAX)
         return 0;
     uint32_t end = ((carved - 1) * slab->block_size / MARK_PAGE + 1) * MARK_PAGE;
     return (unsigned)hk_min((end + slab->block_size - 1) / slab->block_size, slab->capacity);
@@ -102,19 +104,38 @@ static bool was_freed(const struct hk_slab *slab, const uintptr_t *block, uintpt
            (block[0] != 0 && hk_registry_code((const void *)block[0]) == hk_code_of_class(slab->cls));
 }
 
-/* Marks virgin starts before blocks are handed out up to `carved`. False: one of them is in use already. */
-static bool mark_starts(struct hk_slab *slab, unsigned carved)
+static void mark_again(char *block, const char *end, size_t size)
 {
-    for (unsigned i = marked(slab, slab->carved), end = marked(slab, carved); i < end; i++) {
+    for (; block < end; block += size)
+        ((uintptr_t *)(void *)block)[1] = hk_free_mark(block);
+}
+
+/* The same in a slab that is known to be zero. Returns where it stopped: at one that was freed already, or the end. */
+static unsigned mark_virgin(const struct hk_slab *slab, unsigned i, unsigned end)
+{
+    for (; i < end; i++) {
         uint32_t offset = i * slab->block_size;
         uintptr_t *block = (uintptr_t *)(void *)(hk_slab_base(slab) + offset);
         uintptr_t second = mark(block, offset % MARK_PAGE < slab->block_size);
-        if (HK_UNLIKELY(slab->zero && was_freed(slab, block, second))) {
+        if (HK_UNLIKELY(was_freed(slab, block, second))) {
             block[1] = second;
             hk_wild_note(block);
-            return false;
+            break;
         }
     }
+    return i;
+}
+
+/* Marks starts up to `end`. False: one of them is in use already. */
+static HK_NOINLINE bool mark_starts(struct hk_slab *slab, unsigned end)
+{
+    char *base = hk_slab_base(slab);
+    size_t size = slab->block_size;
+    unsigned first = slab->marked;
+    slab->marked = (uint16_t)end;
+    if (slab->zero)
+        return mark_virgin(slab, first, end) == end;
+    mark_again(base + first * size, base + end * size, size);
     return true;
 }
 
@@ -134,7 +155,8 @@ static HK_SLOW_PATH unsigned take_virgin(struct hk_slab *slab, void **top, unsig
     unsigned got = (unsigned)hk_min(n, slab->capacity - slab->carved);
     size_t size = slab->block_size;
     char *block = hk_slab_base(slab) + slab->carved * size;
-    if (HK_UNLIKELY(!mark_starts(slab, slab->carved + got))) {
+    unsigned end = starts_up_to(slab, slab->carved + got);
+    if (end > slab->marked && HK_UNLIKELY(!mark_starts(slab, end))) {
         slab->used += slab->capacity - slab->carved;
         slab->carved = slab->capacity;
         return 0;
@@ -174,11 +196,11 @@ unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
 void *hk_slab_take_zero(struct hk_slab *slab)
 {
     void *block;
-    /* In small classes there are marks in virgin memory; clearing is as cheap there. */
-    if (!slab->zero || slab->carved == slab->capacity || slab->block_size <= MARK_VIRGIN_MAX)
+    if (!slab->zero || slab->carved == slab->capacity || take_virgin(slab, &block, 1) == 0)
         return NULL;
-    take_virgin(slab, &block, 1);
     slab->used++;
+    if (slab->block_size <= MARK_VIRGIN_MAX) /* else its page stays untouched */
+        ((uintptr_t *)block)[1] = 0;
     return block;
 }
 

@@ -38,6 +38,8 @@ struct hk_slab {
     uint8_t index;       /* of this slab in its SuperSlab; constant */
     uint8_t head;        /* how many slabs before this one the span starts */
     bool zero;           /* the blocks above `carved` are known to be zero */
+    uint16_t marked;     /* starts that carry the mark of a free block, or did before they were handed out; of an EMPTY
+                            slab too, for the class that it held */
     char *base;          /* first byte of the slab; constant while its SuperSlab is registered */
     struct hk_node node; /* in the owner's partial or full list */
 

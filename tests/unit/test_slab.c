@@ -35,10 +35,13 @@ static unsigned take_all(struct hk_slab *slab, void **blocks, unsigned n)
     return all;
 }
 
+/* Bytes; larger blocks have pages of their own. */
+#define SHARES_PAGES 2048u
+
 /* What a virgin slab gives to who wants n. */
 static unsigned at_once(const struct hk_slab *slab, unsigned n)
 {
-    return (unsigned)hk_min(slab->block_size > HK_TINY_MAX ? 1 : n, slab->capacity - slab->carved);
+    return (unsigned)hk_min(slab->block_size > SHARES_PAGES ? 1 : n, slab->capacity - slab->carved);
 }
 
 static void a_fresh_superslab_is_unused(void **state)
@@ -110,8 +113,8 @@ static void spans_lie_side_by_side(void **state)
     }
 }
 
-/* Of tiny classes, all starts on the pages of blocks that were handed out carry the mark of a free block, and nothing
- * else was written to. Larger ones stay untouched. */
+/* Where a page has two starts or more, all on the pages of blocks that were handed out carry the mark of a free block,
+ * and nothing else was written to. Larger ones stay untouched. */
 static void virgin_marks(void **state)
 {
     (void)state;
@@ -123,7 +126,7 @@ static void virgin_marks(void **state)
             char *base = hk_slab_base(slab), *last = base + (slab->carved - 1) * size;
             for (unsigned i = 0; i < slab->capacity; i++) {
                 char *start = base + i * size;
-                bool on_page = size <= HK_TINY_MAX && (size_t)(start - base) / 4096 <= (size_t)(last - base) / 4096;
+                bool on_page = size <= SHARES_PAGES && (size_t)(start - base) / 4096 <= (size_t)(last - base) / 4096;
                 assert_int_equal(hk_slab_is_marked(start), on_page);
                 assert_true(unit_is_zero(start, on_page ? 8 : size) && unit_is_zero(start + 16, size - 16));
             }
@@ -304,7 +307,7 @@ static void zero_blocks_are_virgin_ones(void **state)
         hk_slab_put(slab, blocks[0]);
         slab->used--;
         void *zero = hk_slab_take_zero(slab);
-        if (size <= HK_TINY_MAX || slab->capacity == 2) { /* their marks lie in them; there is no third */
+        if (slab->capacity == 2) { /* there is no third */
             assert_null(zero);
             continue;
         }
@@ -337,7 +340,7 @@ static void random_takes_and_puts(void **state)
             unsigned n = 1 + (unsigned)unit_random(&seed, 40);
             if (unit_random(&seed, 2)) {
                 unsigned listed = slab->carved - slab->used; /* of a Mid class virgin ones come alone */
-                unsigned want = slab->block_size > HK_TINY_MAX && listed != 0 ? listed : listed + at_once(slab, n);
+                unsigned want = slab->block_size > SHARES_PAGES && listed != 0 ? listed : listed + at_once(slab, n);
                 unsigned got = take(slab, part, n);
                 assert_int_equal(got, hk_min(n, want));
                 for (unsigned i = 0; i < got; i++) {
