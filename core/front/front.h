@@ -85,6 +85,7 @@ struct hk_thread {
     struct hk_heap heap;
     struct hk_front *front; /* of the living thread, else NULL */
     struct hk_pass pass;    /* of whoever has the record */
+    uint32_t refusals;      /* how many of all threads' the front has been emptied for (slow.c); its thread's */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;

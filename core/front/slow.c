@@ -10,6 +10,26 @@
 #include <errno.h>
 #include <string.h>
 
+/* Allocations that failed for good, in all threads. Each thread gives up what its front holds when it sees that there
+ * was another one: at its next slow call, which nobody waits for. Relaxed: a call sooner or later. */
+static _Atomic uint32_t refusals;
+
+static HK_SLOW_PATH void give_up_front(struct hk_thread *thread)
+{
+    thread->refusals = hk_load_relaxed(&refusals);
+    hk_front_flush_all(thread);
+}
+
+/* Goes in; `thread` may be NULL. Who then takes or gives blocks ends with leave_and_report. */
+static inline bool enter(struct hk_thread *thread)
+{
+    if (HK_UNLIKELY(!hk_gate_enter(hk_front_pass(thread))))
+        return false;
+    if (thread != NULL && HK_UNLIKELY(hk_load_relaxed(&refusals) != thread->refusals))
+        give_up_front(thread);
+    return true;
+}
+
 /* ---- allocation ---- */
 
 /* Telemetry; `thread` may be NULL. */
@@ -64,8 +84,16 @@ static void *take(struct hk_thread *thread, struct want *w)
 static HK_SLOW_PATH void make_room(struct hk_thread *thread)
 {
     if (thread != NULL)
-        hk_front_flush_all(thread);
+        give_up_front(thread);
     hk_purge_now(0);
+}
+
+/* What other threads' fronts hold may be all that there is for the next one. This thread's holds nothing. */
+static HK_SLOW_PATH void refuse(struct hk_thread *thread)
+{
+    uint32_t before = hk_add_relaxed(&refusals, 1);
+    if (thread != NULL && thread->refusals == before)
+        thread->refusals = before + 1;
 }
 
 /* Goes in and takes a block. Before that fails for good everything that is free is given back. Who is turned away gets
@@ -77,15 +105,16 @@ static void *take_inside(struct want *w)
         return fail();
     hk_arena_learn(); /* may come back to malloc: the front is whole here */
     struct hk_thread *thread = hk_front_thread_or_new();
-    struct hk_pass *pass = hk_front_pass(thread);
     void *ptr;
-    if (HK_LIKELY(hk_gate_enter(pass))) {
+    if (HK_LIKELY(enter(thread))) {
         ptr = take(thread, w);
         if (HK_UNLIKELY(ptr == NULL)) {
             make_room(thread);
             ptr = take(thread, w);
         }
-        leave_and_report(pass);
+        if (HK_UNLIKELY(ptr == NULL))
+            refuse(thread);
+        leave_and_report(hk_front_pass(thread));
     } else {
         ptr = hk_side_alloc(w->align, w->size);
     }
@@ -105,7 +134,7 @@ static HK_NOINLINE void *take_sized(size_t size)
 static void *malloc_missed(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
-    if (HK_UNLIKELY(size > HK_MID_MAX || thread == NULL || !hk_gate_enter(&thread->pass)))
+    if (HK_UNLIKELY(size > HK_MID_MAX || thread == NULL || !enter(thread)))
         return take_sized(size);
     int saved = errno;
     void *block = take_block(thread, hk_class_of(size));
@@ -117,7 +146,7 @@ static void *malloc_missed(size_t size)
 /* One block of a Mid class that the front bypasses; NULL: the ordinary way knows more. */
 static void *take_bypassed(struct hk_thread *thread, unsigned cls)
 {
-    if (!hk_gate_enter(&thread->pass))
+    if (!enter(thread))
         return NULL;
     uintptr_t *block = hk_heap_take_one(&thread->heap, cls);
     leave_and_report(&thread->pass);
@@ -154,7 +183,7 @@ static void *take_zero(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     unsigned cls = hk_class_of(size);
-    if (thread == NULL || !hk_front_is_empty(thread, cls) || !hk_gate_enter(&thread->pass))
+    if (thread == NULL || !hk_front_is_empty(thread, cls) || !enter(thread))
         return NULL;
     void *block = hk_heap_take_zero(&thread->heap, cls);
     leave_and_report(&thread->pass);
@@ -237,8 +266,8 @@ static void free_large(void *ptr)
     if (hk_side_is_used() && hk_side_free(ptr))
         return;
     int saved = errno;
-    struct hk_pass *pass = hk_front_pass(hk_front_thread());
-    if (HK_UNLIKELY(!hk_gate_enter(pass))) {
+    struct hk_thread *thread = hk_front_thread();
+    if (HK_UNLIKELY(!enter(thread))) {
         hk_side_defer(ptr);
         errno = saved;
         return;
@@ -250,7 +279,7 @@ static void free_large(void *ptr)
         hk_purge_tick_long(now - before);
     else
         hk_purge_tick();
-    leave_and_report(pass);
+    leave_and_report(hk_front_pass(thread));
     if (HK_UNLIKELY(!freed))
         hk_wrong_unknown(ptr, "free");
     errno = saved;
@@ -274,17 +303,16 @@ static HK_SLOW_PATH void put_elsewhere(struct hk_slab *slab, void *ptr)
 static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
 {
     struct hk_thread *thread = hk_front_thread_or_new();
-    struct hk_pass *pass = hk_front_pass(thread);
-    if (HK_UNLIKELY(thread == NULL || !hk_gate_enter(pass))) {
+    int saved = errno;
+    if (HK_UNLIKELY(thread == NULL || !enter(thread))) {
         put_elsewhere(slab, ptr);
         return;
     }
-    int saved = errno;
     if (HK_TELEMETRY)
         thread->hits[slab->cls].free_misses++;
     hk_front_put(thread, slab, ptr);
     hk_purge_tick();
-    leave_and_report(pass);
+    leave_and_report(&thread->pass);
     errno = saved;
 }
 

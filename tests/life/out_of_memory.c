@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * out_of_memory THREADS: the address space is limited a little above what is in use, in several steps. Allocation goes
- * on until it is refused: NULL and ENOMEM, every block whole, and after all is freed it works again, for other sizes
- * too. What serves another size may lie in the front of the very thread that asks: some blocks freed are enough. A
- * block can always be made smaller.
+ * out_of_memory THREADS [bins]: the address space is limited a little above what is in use, in several steps.
+ * Allocation goes on until it is refused: NULL and ENOMEM, every block whole, and after all is freed it works again,
+ * for other sizes too. What serves another size may lie in the front of the very thread that asks: some blocks freed
+ * are enough; or in that of another, which gives it up at its next slow call (bins: fronts keep blocks of slabs that
+ * are free). A block can always be made smaller.
  */
 #include "check.h"
 #include "death.h"
@@ -215,6 +216,59 @@ static void shrinks(void *argument)
     free_list(rest);
 }
 
+/* ---- what another thread's front holds ---- */
+
+enum { OTHERS_LARGE = 512 * KIB, OTHERS_SMALL = 4000 };
+
+static size_t large_size;
+static pthread_barrier_t turn;
+
+/* Takes blocks; in its next turn frees the large ones, and in another every second of the small ones, which is no room
+ * for anybody. */
+static void *other_thread(void *argument)
+{
+    static void *large_blocks[OTHERS_LARGE / 512], *small_blocks[OTHERS_SMALL];
+    for (int i = 0; i < OTHERS_SMALL; i++)
+        CHECK((small_blocks[i] = malloc(48)) != NULL);
+    for (size_t i = 0; i < OTHERS_LARGE / large_size; i++)
+        CHECK((large_blocks[i] = malloc(large_size)) != NULL);
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    for (size_t i = 0; i < OTHERS_LARGE / large_size; i++)
+        free(large_blocks[i]);
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    for (int i = 0; i < OTHERS_SMALL; i += 2)
+        free(small_blocks[i]);
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn); /* its end would empty the front, too */
+    return argument;
+}
+
+/* Main takes all that it can get, and after the other thread's next slow call more. */
+static void other_front(void *size)
+{
+    pthread_t other;
+    alarm(100);
+    large_size = *(const size_t *)size;
+    CHECK(pthread_barrier_init(&turn, NULL, 2) == 0 && pthread_create(&other, NULL, other_thread, NULL) == 0);
+    pthread_barrier_wait(&turn);
+    size_t limit = proc_status_bytes(0, "VmSize:");
+    CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
+    void *rest = use_up();
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    void *more = use_up();
+    CHECK(malloc(100) == NULL);
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    CHECKF(malloc(100) != NULL, "blocks of %zu bytes stay in another thread's front", large_size);
+    pthread_barrier_wait(&turn);
+    CHECK(pthread_join(other, NULL) == 0);
+    free_list(rest);
+    free_list(more);
+}
+
 static void one_step(void *argument)
 {
     (void)argument;
@@ -252,27 +306,30 @@ static void one_step(void *argument)
     CHECKF(other >= first / 2 && third >= first / 2, "freed memory does not serve other sizes");
 }
 
-static void run_to_end(void (*body)(void *), const char *name)
+static void run_to_end(void (*body)(void *), void *argument, const char *name)
 {
     static struct death death;
-    death_run(&death, body, NULL);
+    death_run(&death, body, argument);
     CHECKF(WIFEXITED(death.status) && WEXITSTATUS(death.status) == 0, "%s: %s\n%s", name, death_describe(&death),
            death.text);
 }
 
 int main(int count, char **arguments)
 {
+    static const size_t others_sizes[] = {512, 2000, 4096};
     static const size_t steps[] = {4, 8, 12, 16, 24, 32, 64, 128};
     threads = count > 1 ? atoi(arguments[1]) : 0;
     CHECK(threads >= 0 && threads <= MOST_THREADS);
     free(malloc(1));
-    run_to_end(own_front, "own front");
-    run_to_end(shrinks, "a block that shrinks");
+    run_to_end(own_front, NULL, "own front");
+    for (size_t i = 0; count > 2 && i < sizeof(others_sizes) / sizeof(others_sizes[0]); i++)
+        run_to_end(other_front, (void *)&others_sizes[i], "another thread's front");
+    run_to_end(shrinks, NULL, "a block that shrinks");
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         char name[32];
         step = steps[i] * MIB;
         snprintf(name, sizeof(name), "%zu MiB", steps[i]);
-        run_to_end(one_step, name);
+        run_to_end(one_step, NULL, name);
     }
     return 0;
 }
