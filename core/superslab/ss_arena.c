@@ -29,11 +29,18 @@ size_t hk_arena_live(void)
 
 /* ---- bins ---- */
 
+/* The last run of the space counts as longer than any other: behind it there is more. So what was used before comes
+ * before what never was. */
+static unsigned bin_for(uint32_t ref, uint32_t pages)
+{
+    return ref + pages == all_pages() ? BINS - 1 : bin_of(pages);
+}
+
 void hk_arena_unlink(uint32_t ref)
 {
     struct page *p = page_of(ref);
     struct bins *b = bins_for(&hk_arenas.node[node_of(ref)], kind_of(p));
-    unsigned bin = bin_of(pages_of(p));
+    unsigned bin = bin_for(ref, pages_of(p));
     if (p->next != NO_PAGE)
         page_of(p->next)->prev = p->prev;
     if (p->prev != NO_PAGE)
@@ -48,7 +55,7 @@ void hk_arena_link(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t s
 {
     struct page *p = page_of(ref);
     struct bins *b = bins_for(&hk_arenas.node[node_of(ref)], kind);
-    unsigned bin = bin_of(pages);
+    unsigned bin = bin_for(ref, pages);
     uint64_t bit = (uint64_t)1 << bin % 64;
     set_page(page_of(ref + pages - 1), pages, PAGE_FREE_TAIL);
     set_page(p, pages, kind);

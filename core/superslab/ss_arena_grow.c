@@ -68,6 +68,24 @@ static void enter(size_t first, size_t units, unsigned node)
     hk_arena_insert((uint32_t)first * UNIT_PAGES, (uint32_t)units * UNIT_PAGES, hk_os_now_ms());
 }
 
+/* The free run that ends with the last page, or NO_PAGE. */
+static uint32_t last_free(void)
+{
+    const struct page *p = all_pages() > 0 ? page_of(all_pages() - 1) : NULL;
+    return p != NULL && (kind_of(p) == PAGE_FREE_TAIL || is_free(p)) ? all_pages() - pages_of(p) : NO_PAGE;
+}
+
+/* What was the last run is in another bin then. */
+static void move_end(uint32_t pages)
+{
+    uint32_t last = last_free();
+    if (last != NO_PAGE)
+        hk_arena_unlink(last);
+    hk_store_release(&hk_arenas.pages, pages); /* pairs with hk_arena_page */
+    if (last != NO_PAGE)
+        hk_arena_link(last, pages_of(page_of(last)), kind_of(page_of(last)), page_of(last)->stamp);
+}
+
 static bool add_units(size_t least, unsigned node)
 {
     struct arena_node *n = &hk_arenas.node[node];
@@ -80,7 +98,7 @@ static bool add_units(size_t least, unsigned node)
         return false;
     }
     pass_over(all_pages(), (uint32_t)first * UNIT_PAGES);
-    hk_store_release(&hk_arenas.pages, (uint32_t)(first + units) * UNIT_PAGES); /* pairs with hk_arena_page */
+    move_end((uint32_t)(first + units) * UNIT_PAGES);
     enter(first, units, node);
     n->step = (uint32_t)hk_min(step * 2, STEP_LAST);
     return true;
