@@ -69,7 +69,7 @@ static unsigned last_of(uint64_t word, size_t n)
     return word != 0 ? hk_log2(word) : 64;
 }
 
-size_t hk_pool_highest(const struct pool_node *node, enum unit_set kind, unsigned slabs, size_t below)
+HK_SLOW_PATH size_t hk_pool_highest(const struct pool_node *node, enum unit_set kind, unsigned slabs, size_t below)
 {
     const struct unit_sets *s = &node->sets;
     unsigned set = kind + slabs - 1, at;

@@ -132,7 +132,7 @@ static void hold(const struct piece *piece)
     hk_pool_index(ss);
 }
 
-static struct hk_leaving put_back(const struct piece *piece, bool done, uint32_t now)
+static HK_SLOW_PATH struct hk_leaving put_back(const struct piece *piece, bool done, uint32_t now)
 {
     struct hk_superslab *ss = piece->ss;
     uint32_t zero = done ? piece->mask : piece->mask & ~piece->empty;

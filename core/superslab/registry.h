@@ -55,7 +55,8 @@ static inline struct hk_superslab *hk_registry_superslab_of_block(const void *bl
     return hk_registry_superslab_at(hk_registry_unit(block));
 }
 
-/* Makes [ptr, ptr + size), units of the space, registrable. False: no memory. Caller holds the arena lock. */
+/* Makes [ptr, ptr + size), units of the space, registrable; none of them lies before one that is. Again does no harm.
+ * False: no memory. Caller holds the arena lock. */
 bool hk_registry_cover(void *ptr, size_t size);
 
 /* Sets the code of `slabs` neighbouring slabs from `ptr` on. */

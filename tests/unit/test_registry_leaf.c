@@ -8,8 +8,8 @@ static void cover_everywhere(void *arg)
 {
     (void)arg;
     char *base = begin();
-    char *units[] = {base, base + HK_SPACE_MOST - HK_UNIT_SIZE, base + 5 * HK_GIB, base + 3 * HK_GIB,
-                     base + 7 * HK_GIB};
+    char *units[] = {base, base + 3 * HK_GIB, base + 5 * HK_GIB, base + 7 * HK_GIB,
+                     base + HK_SPACE_MOST - HK_UNIT_SIZE};
     size_t before = 0;
     for (unsigned i = 0; i < HK_COUNT(units); i++) {
         EXPECT(hk_registry_code(units[i]) == 0 && hk_registry_superslab(units[i]) == NULL);

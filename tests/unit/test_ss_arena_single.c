@@ -8,9 +8,11 @@
 #include "fake_os.h"
 #include "os/os.h"
 #include "superslab/registry.h"
+#include "superslab/space.h"
 #include "superslab/ss_arena.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define MOST 40u
@@ -22,14 +24,14 @@ static void map_and_unmap(void *arg)
     uint32_t clean;
     EXPECT(hk_arena_start());
     size_t mapped = hk_arena_mapped();
-    uint64_t reserved = fake_os_count(FAKE_RESERVE);
+    size_t units = hk_space_units + MOST;
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < MOST; i++) {
-            uint64_t maps = fake_os_count(FAKE_MAP);
+            uint64_t maps = fake_os_count(FAKE_MAP_AT);
             ss[i] = hk_arena_take_superslab(0, &clean);
             EXPECT(ss[i] != NULL && (uintptr_t)ss[i] % HK_SUPERSLAB_SIZE == 0 && clean == UINT32_MAX);
             EXPECT(unit_is_zero(ss[i], HK_SUPERSLAB_SIZE));
-            EXPECT(fake_os_count(FAKE_MAP) <= maps + 2); /* one for it, now and then one for records */
+            EXPECT(fake_os_count(FAKE_MAP_AT) <= maps + 1 + (round == 0 ? 2 : 0)); /* for it, and for tables */
             EXPECT(hk_registry_code(ss[i]) == 0 && hk_registry_superslab(ss[i] + HK_SUPERSLAB_SIZE - 1) == NULL);
             memset(ss[i], 1, HK_SUPERSLAB_SIZE);
         }
@@ -44,7 +46,7 @@ static void map_and_unmap(void *arg)
         }
         EXPECT(hk_arena_live() == 0 && hk_arena_dirty() == 0 && hk_arena_mapped() == mapped && hk_arena_check());
     }
-    EXPECT(fake_os_count(FAKE_RESERVE) == reserved); /* no arena is cut */
+    EXPECT(hk_space_units == units); /* they lie where they lay before */
     EXPECT(fake_os_misaligned() == 0);
 }
 
@@ -156,6 +158,35 @@ static void the_first_have_no_huge_pages(void **state)
     unit_passes(hint, &huge[1]);
 }
 
+/* Units of which others have taken a part meanwhile are not mapped again. */
+static void find_others_there(void *arg)
+{
+    (void)arg;
+    char *ss[MOST];
+    uint32_t clean;
+    for (unsigned i = 0; i < MOST; i++)
+        ss[i] = hk_arena_take_superslab(0, &clean);
+    for (unsigned i = 0; i < MOST; i++) {
+        hk_arena_give_superslab(ss[i], 0);
+        if (i % 3 == 0)
+            EXPECT(mmap(ss[i] + 4096, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+                   ss[i] + 4096);
+    }
+    for (unsigned i = 0; i < MOST; i++) {
+        char *p = hk_arena_take_superslab(0, &clean);
+        EXPECT(p != NULL && clean == UINT32_MAX && hk_arena_check());
+        memset(p, 1, HK_SUPERSLAB_SIZE);
+        for (unsigned j = 0; j < MOST; j += 3)
+            EXPECT(p != ss[j]);
+    }
+}
+
+static void where_others_are_none_is_mapped(void **state)
+{
+    (void)state;
+    unit_passes(find_others_there, NULL);
+}
+
 /* ---- refusals ---- */
 
 struct refusal {
@@ -194,7 +225,7 @@ static void work_refused(void *arg)
 static void every_call_may_be_refused(void **state)
 {
     (void)state;
-    const enum fake_call kinds[] = {FAKE_ANY, FAKE_MAP, FAKE_COMMIT, FAKE_UNMAP};
+    const enum fake_call kinds[] = {FAKE_ANY, FAKE_MAP_AT, FAKE_UNMAP};
     for (unsigned kind = 0; kind < HK_COUNT(kinds); kind++) {
         for (unsigned lasting = 0; lasting < 2; lasting++) {
             unsigned n = 0, status;
@@ -256,8 +287,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_superslab_is_a_mapping),  cmocka_unit_test(larger_kernel_pages_change_nothing),
         cmocka_unit_test(their_addresses_are_known),    cmocka_unit_test(the_memory_limit_counts_them),
-        cmocka_unit_test(the_first_have_no_huge_pages), cmocka_unit_test(every_call_may_be_refused),
-        cmocka_unit_test(any_thread_may_take_and_give),
+        cmocka_unit_test(the_first_have_no_huge_pages), cmocka_unit_test(where_others_are_none_is_mapped),
+        cmocka_unit_test(every_call_may_be_refused),    cmocka_unit_test(any_thread_may_take_and_give),
     };
     return cmocka_run_group_tests_name("ss_arena_single", tests, NULL, NULL);
 }
