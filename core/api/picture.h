@@ -57,7 +57,7 @@ bool hk_picture_row(char *base, struct hk_row *row);
 
 #define HK_STRIP_PARTS 256u
 
-/* An arena from its first address to its last, in equal parts. */
+/* The units of the SSArena from an address to another, in equal parts. */
 struct hk_strip {
     char *base;
     size_t size;
@@ -69,7 +69,7 @@ struct hk_strip {
     } part[HK_STRIP_PARTS];
 };
 
-/* The arena with that number; false: there are fewer. */
+/* The strip with that number; false: there are fewer. */
 bool hk_picture_arena(unsigned number, struct hk_strip *strip);
 
 #define HK_LARGE_KINDS 16u /* up to 64 KiB, 128 KiB, ..., 1 GiB, more */

@@ -180,8 +180,7 @@ static void draw_arenas(struct hk_fmt *f)
 {
     struct hk_strip strip;
     unsigned number = 0;
-    hk_fmt(f, "<h2>Arenas</h2>\n<p class=\"wide\">The reservations that SuperSlabs and page runs are cut from, in "
-              "address order. ");
+    hk_fmt(f, "<h2>Arenas</h2>\n<p class=\"wide\">What SuperSlabs and page runs are cut from, in address order. ");
     hk_fmt(f, "<i class=\"k\"><svg viewBox=\"0 0 20 20\"><rect class=\"ss\" width=\"20\" height=\"20\"/></svg></i> "
               "SuperSlabs <i class=\"k\"><svg viewBox=\"0 0 20 20\"><rect class=\"run\" width=\"20\" height=\"20\"/>"
               "</svg></i> live page runs <i class=\"k\"><svg viewBox=\"0 0 20 20\"><rect class=\"e\" width=\"20\" "

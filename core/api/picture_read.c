@@ -99,16 +99,20 @@ bool hk_picture_row(char *base, struct hk_row *row)
 
 /* ---- arenas, under their lock ---- */
 
+/* Where more than so much in a row is not ours, a strip ends. */
+#define GAP_MOST HK_GIB
+
 struct arena_search {
     unsigned number, at; /* wanted, and the one whose runs are coming now */
     bool measuring;      /* the first of two walks: only base and size */
+    char *end;           /* of the run before */
     struct hk_strip *strip;
 };
 
 /* Adds a run to the parts of the strip that it reaches into. */
-static void spread(struct hk_strip *s, char *start, size_t size, enum hk_run_kind kind)
+static void spread(struct hk_strip *s, size_t from, size_t size, enum hk_run_kind kind)
 {
-    size_t from = (size_t)(start - s->base), to = from + size;
+    size_t to = from + size;
     while (from < to) {
         size_t i = from / s->step, end = hk_min(to, (i + 1) * s->step);
         uint32_t kib = (uint32_t)((end - from) / HK_KIB);
@@ -125,26 +129,29 @@ static void spread(struct hk_strip *s, char *start, size_t size, enum hk_run_kin
     }
 }
 
-/* The runs of an arena come in the order of their addresses, and then its page records. */
+/* Runs come in the order of their addresses, and then the tables. Between two walks units may be added, unmapped, and
+ * mapped again: what is not where the first walk found something is left out. */
 static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind)
 {
     struct arena_search *search = ctx;
     struct hk_strip *s = search->strip;
-    if (!HK_SS_ARENA && kind == HK_RUN_SUPERSLAB)
-        return; /* a mapping of its own, in no arena */
-    if (kind == HK_RUN_NONE) {
-        search->at++;
-        return;
-    }
+    if (kind == HK_RUN_NONE || (!HK_SS_ARENA && kind == HK_RUN_SUPERSLAB))
+        return; /* a table, or a mapping of its own */
+    search->at += search->end != NULL && (size_t)((char *)start - search->end) > GAP_MOST;
+    search->end = (char *)start + size;
     if (search->at != search->number)
         return;
     if (search->measuring) {
         s->base = s->size == 0 ? start : s->base;
-        s->size += size;
+        s->size = (size_t)(search->end - s->base);
         return;
     }
+    size_t from = (size_t)((char *)start - s->base);
+    if (from >= s->size)
+        return;
+    size = hk_min(size, s->size - from);
     *(kind == HK_RUN_SUPERSLAB ? &s->superslabs : kind == HK_RUN_LIVE ? &s->runs : &s->free) += size;
-    spread(s, start, size, kind);
+    spread(s, from, size, kind);
 }
 
 bool hk_picture_arena(unsigned number, struct hk_strip *strip)
@@ -156,9 +163,8 @@ bool hk_picture_arena(unsigned number, struct hk_strip *strip)
         return false;
     strip->step = hk_align_up((strip->size + HK_STRIP_PARTS - 1) / HK_STRIP_PARTS, HK_SLAB_SIZE);
     strip->parts = (unsigned)((strip->size + strip->step - 1) / strip->step);
-    search.at = 0;
-    search.measuring = false;
-    hk_arena_visit(visit_run, &search); /* arenas neither move nor change their size */
+    search = (struct arena_search){.number = number, .strip = strip};
+    hk_arena_visit(visit_run, &search);
     return true;
 }
 

@@ -276,6 +276,53 @@ static void a_large_heap_gives_a_page_of_moderate_size(void **state)
     release(many, COUNT);
 }
 
+/* Maps so much right behind the last unit that is there, the way up from a block. */
+static void map_behind(const void *block, size_t size)
+{
+    char *at = (char *)(((uintptr_t)block | (SUPERSLAB - 1)) + 1), *p;
+    for (unsigned i = 0; i < 10000; i++, at += SUPERSLAB) {
+        p = mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+        if (p == at)
+            return;
+        if (p != MAP_FAILED)
+            munmap(p, size);
+    }
+    fail_msg("no room behind our units");
+}
+
+/* All that is drawn of a strip is within it. Returns how many there are. */
+static size_t strips_are_whole(void)
+{
+    size_t strips = 0;
+    for (const char *strip = text; (strip = strstr(strip, "<svg class=\"strip\"")) != NULL; strip++, strips++) {
+        const char *end = strstr(strip, "</svg>");
+        size_t room = number_after(strip, "viewBox=\"0 0 ");
+        for (const char *at = strip; (at = strstr(at, "<rect class=\"")) != NULL && at < end; at++) {
+            size_t width = number_after(at, " width=\""), x = at[13] == 'u' ? 0 : number_after(at, " x=\"");
+            assert_true(width > 0 && x + width <= room);
+        }
+    }
+    return strips;
+}
+
+static void what_others_have_between_our_units_is_left_out(void **state)
+{
+    (void)state;
+    fill(blocks, 3, 5 * MIB);
+    draw();
+    size_t before = strips_are_whole();
+    assert_true(before >= 1);
+    map_behind(blocks[0], 500 * MIB);
+    fill(blocks + 3, 40, 5 * MIB);
+    draw();
+    assert_int_equal(strips_are_whole(), before);
+    map_behind(blocks[0], 8 * GIB);
+    fill(blocks + 43, 40, 5 * MIB);
+    draw();
+    assert_int_equal(strips_are_whole(), before + 1);
+    release(blocks, 83);
+}
+
 static void a_refused_write_is_reported(void **state)
 {
     (void)state;
@@ -334,6 +381,7 @@ int main(void)
 {
     e = entries_get();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_others_have_between_our_units_is_left_out),
         cmocka_unit_test(totals_are_those_of_the_statistics),
         cmocka_unit_test(a_row_for_each_superslab),
         cmocka_unit_test(use_is_shown),
