@@ -147,25 +147,31 @@ static void free_list(void *list)
     }
 }
 
-/* 80 KiB of one size is freed, which a front may hold. */
+/* All blocks of one size that lie in one stretch of 64 KiB are freed, which a front may hold. */
 static void few_are_enough(size_t size, size_t small_size)
 {
     enum { MANY = 20000 };
     static void *blocks[MANY];
-    size_t count = 0, few = 80 * KIB / size;
+    size_t count = 0, few = 0;
     while (count < MANY && (blocks[count] = malloc(size)) != NULL)
         count++;
-    CHECKF(count > few && count < MANY, "%zu blocks of %zu", count, size);
+    CHECKF(count > 100 && count < MANY, "%zu blocks of %zu", count, size);
     void *list = NULL;
     for (void **block; (block = malloc(small_size)) != NULL; list = block)
         *block = list;
-    for (size_t i = 0; i < few; i++)
-        free(blocks[i]);
+    uintptr_t stretch = (uintptr_t)blocks[count / 2] / (64 * KIB);
+    for (size_t i = 0; i < count; i++) {
+        if ((uintptr_t)blocks[i] / (64 * KIB) == stretch) {
+            free(blocks[i]);
+            blocks[i] = NULL;
+            few++;
+        }
+    }
     void *block = malloc(small_size);
     CHECKF(block != NULL, "%zu blocks of %zu were freed, and %zu bytes are refused", few, size, small_size);
     free(block);
     free_list(list);
-    while (count > few)
+    while (count > 0)
         free(blocks[--count]);
 }
 
