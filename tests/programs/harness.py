@@ -18,6 +18,10 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+
+from standstill import family, read  # noqa: E402
+
 SKIP = 77
 
 
@@ -102,6 +106,21 @@ class Run:
             self.note(f"{' '.join(map(str, argv))[:200]} (stderr)", err)
         return out
 
+    def serve(self, argv, ready, executable=None):
+        """Starts a server, whose output goes to the file log, and returns its process when `ready()` is true."""
+        with open(self.path("log"), "ab") as log:
+            process = subprocess.Popen(argv, executable=executable, cwd=self.dir, env=self.env,
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                                       start_new_session=True)
+        for _ in range(600):
+            if process.poll() is not None:
+                break
+            if ready():
+                return process
+            time.sleep(0.1)
+        kill_session(process)
+        raise Failure(f"{self.name}: {argv[0]} did not start:\n" + read(self.path("log"))[-3000:])
+
     def look(self, pid, name, seconds=60):
         """Waits for a process called `name` among `pid` and its descendants, past its start, and notes whether it has
         the library."""
@@ -133,29 +152,8 @@ class Run:
             self.loaded.add(name)
 
 
-def read(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
 def comm(pid):
     return read(f"/proc/{pid}/comm").strip()
-
-
-def family(pid):
-    """`pid` and all its descendants that are alive."""
-    children = {}
-    for path in glob.glob("/proc/[0-9]*/stat"):
-        fields = read(path).rpartition(")")[2].split()
-        if fields:
-            children.setdefault(int(fields[1]), []).append(int(path.split("/")[2]))
-    found = [pid]
-    for each in found:  # grows while it is walked
-        found += children.get(each, [])
-    return found
 
 
 def kill_session(process):

@@ -5,7 +5,6 @@ import harness
 import os
 import pwd
 import subprocess
-import time
 
 SETUP = """
 CREATE TABLE t (id int PRIMARY KEY, a int, b text, c numeric, j jsonb);
@@ -55,20 +54,11 @@ SELECT count(*), sum(length(b)) FROM t;
 class Server:
     def __init__(self, run, tool):
         self.run, self.tool = run, tool
-        self.process = subprocess.Popen(
+        self.process = run.serve(
             [*run.user, tool("postgres"), "-D", run.path("base"), "-k", run.dir, "-c", "listen_addresses=",
              "-c", "fsync=off", "-c", "dynamic_shared_memory_type=mmap", "-c", "max_parallel_workers=4",
              "-c", "autovacuum=off", "-c", "synchronize_seqscans=off"],
-            cwd=run.dir, env=run.env, stdin=subprocess.DEVNULL, stdout=open(run.path("log"), "ab"),
-            stderr=subprocess.STDOUT, start_new_session=True)
-        for _ in range(600):
-            ready = subprocess.run([tool("pg_isready"), "-q", "-h", run.dir], env=run.env).returncode == 0
-            if ready or self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        if not ready:
-            self.kill()
-            raise harness.Failure(f"{run.name}: postgres did not start:\n" + harness.read(run.path("log"))[-2000:])
+            lambda: subprocess.run([tool("pg_isready"), "-q", "-h", run.dir], env=run.env).returncode == 0)
 
     def sql(self, text, compare=True):
         return self.run.cmd([self.tool("psql"), "-h", self.run.dir, "-U", "postgres", "-X", "-A", "-t", "-q", "-v",

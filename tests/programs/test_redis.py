@@ -44,17 +44,10 @@ class Server:
         self.client = [harness.need("redis-cli", package="redis-tools"), "-s", "socket"]
         # redis-tools has the server too, under another name: it acts on what it is called. (The package redis-server
         # would also start a service.)
-        self.process = subprocess.Popen(
+        self.process = run.serve(
             ["redis-server", "--port", "0", "--unixsocket", "socket", "--save", "", "--io-threads", "2",
              "--enable-debug-command", "yes", "--rdbcompression", "yes", "--dbfilename", "dump.rdb", "--dir", run.dir],
-            executable=binary, cwd=run.dir, env=run.env, stdin=subprocess.DEVNULL, stdout=open(run.path("log"), "ab"),
-            stderr=subprocess.STDOUT, start_new_session=True)
-        for _ in range(400):
-            if self.process.poll() is None and self.ask("PING", compare=False) == "PONG":
-                return
-            time.sleep(0.05)
-        self.stop()
-        raise harness.Failure(f"{run.name}: redis did not answer:\n" + harness.read(run.path("log"))[-2000:])
+            lambda: self.ask("PING", compare=False) == "PONG", executable=binary)
 
     def ask(self, *words, compare=True):
         """The answer to a command; not compared where it depends on time."""

@@ -3,7 +3,6 @@
 import harness
 import os
 import subprocess
-import time
 
 SETUP = """
 CREATE DATABASE t; USE t;
@@ -37,20 +36,12 @@ def workload(run):
     data = run.path("data")
     run.cmd([install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
              "--skip-test-db", *user], compare=False)
-    process = subprocess.Popen([server, "--no-defaults", f"--datadir={data}", f"--socket={run.path('socket')}",
-                                f"--pid-file={run.path('pid')}", "--skip-networking", *user],
-                               cwd=run.dir, env=run.env, stdin=subprocess.DEVNULL, stdout=open(run.path("log"), "ab"),
-                               stderr=subprocess.STDOUT, start_new_session=True)
     base = [client, "--no-defaults", f"--socket={run.path('socket')}", "--user=root", "--batch"]
+    process = run.serve([server, "--no-defaults", f"--datadir={data}", f"--socket={run.path('socket')}",
+                         f"--pid-file={run.path('pid')}", "--skip-networking", *user],
+                        lambda: subprocess.run([*base, "-e", "SELECT 1"], env=run.env, stdout=subprocess.DEVNULL,
+                                               stderr=subprocess.DEVNULL).returncode == 0)
     try:
-        for _ in range(600):
-            ready = subprocess.run([*base, "-e", "SELECT 1"], env=run.env, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL).returncode == 0
-            if ready or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        if not ready:
-            raise harness.Failure(f"{run.name}: mariadbd did not start:\n" + harness.read(run.path("log"))[-3000:])
         run.look(process.pid, "mariadbd")
         run.cmd(base, stdin=SETUP, compare=False)
         run.cmd(base, stdin=QUERIES)

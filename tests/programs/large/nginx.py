@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -88,14 +87,12 @@ class Client(threading.Thread):
                 self.bad.append((path, status))
 
 
-def wait_for(port):
-    for _ in range(400):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return True
-        except OSError:
-            time.sleep(0.05)
-    return False
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
 
 
 def workload(run):
@@ -103,12 +100,8 @@ def workload(run):
     port = free_port()
     make_pages(run)
     run.write("conf", CONFIGURATION % {"dir": run.dir, "port": port})
-    process = subprocess.Popen([nginx, "-p", run.dir, "-c", run.path("conf")], cwd=run.dir, env=run.env,
-                               stdin=subprocess.DEVNULL, stdout=open(run.path("log"), "ab"), stderr=subprocess.STDOUT,
-                               start_new_session=True)
+    process = run.serve([nginx, "-p", run.dir, "-c", run.path("conf")], lambda: answers(port))
     try:
-        if not wait_for(port):
-            raise harness.Failure(f"{run.name}: nginx does not answer:\n" + harness.read(run.path("log"))[-2000:])
         run.look(process.pid, "nginx")
         clients = [Client(number, port) for number in range(CLIENTS)]
         for client in clients:
