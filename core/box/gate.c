@@ -16,8 +16,9 @@ static struct hk_pass *_Atomic passes;
 static _Atomic uintptr_t stranger;
 #define PARKED ((uintptr_t)1)
 
-static _Atomic uintptr_t
-    forking_stranger; /* the last thread without a pass that called fork; it looks for itself only */
+/* The threads without a pass that are in fork, one entry for each fork: a thread looks for itself only. That more of
+ * them fork at once, and that one of these then calls hak_trim in a fork handler, is left out. */
+static _Atomic uintptr_t forking_strangers[16];
 
 void hk_gate_join(struct hk_pass *pass)
 {
@@ -61,9 +62,20 @@ bool hk_gate_is_inside(struct hk_pass *pass)
     return pass != NULL ? hk_load_relaxed(&pass->state) != HK_PASS_OUTSIDE : is_stranger_inside();
 }
 
+/* Makes an entry with the first number one with the second, if there is one. */
+static HK_SLOW_PATH bool change_stranger(uintptr_t from, uintptr_t to)
+{
+    for (unsigned i = 0; i < HK_COUNT(forking_strangers); i++) {
+        uintptr_t seen = from;
+        if (hk_cas_relaxed(&forking_strangers[i], &seen, to))
+            return true;
+    }
+    return false;
+}
+
 static bool is_forking(struct hk_pass *pass)
 {
-    return pass != NULL ? pass->forks != 0 : hk_load_relaxed(&forking_stranger) == hk_thread_self();
+    return pass != NULL ? pass->forks != 0 : change_stranger(hk_thread_self(), hk_thread_self());
 }
 
 bool hk_gate_wait(struct hk_pass *pass)
@@ -140,7 +152,7 @@ void hk_gate_close(struct hk_pass *mine)
     if (mine != NULL)
         mine->forks++;
     else
-        hk_store_relaxed(&forking_stranger, hk_thread_self());
+        change_stranger(0, hk_thread_self());
     hk_add_full(&hk_gate_forks, 1); /* pairs with the swap in hk_gate_enter */
     bool is_parked = is_stranger_inside() || (mine != NULL && hk_load_relaxed(&mine->state) == HK_PASS_PARKED);
     unsigned rounds = is_parked ? PARKED_ROUNDS : UINT_MAX;
@@ -154,14 +166,14 @@ void hk_gate_close(struct hk_pass *mine)
 bool hk_gate_open(struct hk_pass *mine)
 {
     uint32_t forks = hk_load_relaxed(&hk_gate_forks);
-    if (mine != NULL && mine->forks != 0)
-        mine->forks--;
     if (mine == NULL)
-        hk_store_relaxed(&forking_stranger, 0);
+        change_stranger(hk_thread_self(), 0);
+    else if (mine->forks != 0)
+        mine->forks--;
     while (forks != 0 && !hk_cas_full(&hk_gate_forks, &forks, forks - 1)) { /* pairs with hk_gate_enter; 0: a child */
     }
     hk_thread_wake(&hk_gate_forks);
-    if (mine == NULL || mine->forks == 0) /* else a handler forked in the middle of this thread's fork */
+    if (!is_forking(mine)) /* else a handler forked in the middle of this thread's fork */
         unpark(mine);
     return forks == 1;
 }
@@ -177,7 +189,8 @@ void hk_gate_reset(struct hk_pass *mine)
     }
     if (!is_stranger_inside() && hk_load_relaxed(&stranger) != 0)
         hk_store_relaxed(&stranger, 0);
-    hk_store_relaxed(&forking_stranger, 0);
-    hk_store_relaxed(&hk_gate_forks, 0); /* this is the only thread */
+    for (unsigned i = 0; i < HK_COUNT(forking_strangers); i++)
+        hk_store_relaxed(&forking_strangers[i], 0); /* beside the next one */
+    hk_store_relaxed(&hk_gate_forks, 0);            /* this is the only thread */
     unpark(mine);
 }

@@ -20,7 +20,6 @@
 #define HK_SUPERSLAB_SS_ARENA_H
 
 #include "base/bits.h"
-#include "base/options.h"
 #include "config.h"
 #include "os/lock.h"
 #include "os/numa.h"
@@ -84,10 +83,7 @@ HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr);
 
 /* How long ago a refusal must be before the system is asked for that memory again, even by who does not want to wait: a
  * page may be locked for ever. */
-static inline uint32_t hk_purge_again_ms(uint32_t delay_ms)
-{
-    return (uint32_t)hk_max(hk_max(delay_ms, (size_t)hk_opt(HK_OPT_PURGE_DELAY_MS)), 1);
-}
+HK_SLOW_PATH uint32_t hk_purge_again_ms(uint32_t delay_ms);
 
 /* Gives one piece back to the system: the highest dirty pages (allocations take the lowest) of a run that has been free
  * for delay_ms at `now`, at most `most` bytes rounded up to the kernel's pages. Long runs come first. The rest of the

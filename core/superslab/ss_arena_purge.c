@@ -4,6 +4,7 @@
  * piece is cut out of its run, purged or unmapped, and entered again; the rest of the run can be used meanwhile.
  */
 #include "base/assert.h"
+#include "base/options.h"
 #include "os/os.h"
 #include "superslab/ss_arena_priv.h"
 
@@ -49,6 +50,11 @@ static struct piece find_top(uint32_t ref, size_t most)
             best = (struct piece){ref, (uint32_t)low, (uint32_t)(high - low), page_of(ref)->stamp, dirty};
     }
     return best;
+}
+
+uint32_t hk_purge_again_ms(uint32_t delay_ms)
+{
+    return (uint32_t)hk_max(hk_max(delay_ms, (size_t)hk_opt(HK_OPT_PURGE_DELAY_MS)), 1);
 }
 
 static bool is_due(const struct page *p, uint32_t now, uint32_t delay_ms)
@@ -99,7 +105,8 @@ static void search_node(struct search *s, const struct bins *b)
     }
 }
 
-static struct piece find_piece(uint32_t now, uint32_t delay_ms, size_t most)
+/* Cold: small, beside the system call that follows. */
+static HK_SLOW_PATH struct piece find_piece(uint32_t now, uint32_t delay_ms, size_t most)
 {
     size_t unit = hk_os_page_size() / HK_PAGE;
     struct search s = {now, delay_ms, hk_align_up((most + HK_PAGE - 1) / HK_PAGE, unit), 0, 0, {NO_PAGE, 0, 0, 0, 0}};

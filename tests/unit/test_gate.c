@@ -145,6 +145,56 @@ static void a_fork_in_a_handler_is_not_waited_for(void **state)
     unit_passes(close_while_parked, NULL);
 }
 
+/* Threads without a pass: several fork at once, and each knows itself. */
+static pthread_barrier_t all_close, all_asked;
+
+static void *fork_as_stranger(void *arg)
+{
+    hk_gate_close(NULL);
+    pthread_barrier_wait(&all_close);
+    EXPECT(!hk_gate_wait(NULL)); /* whoever came first: it would wait for itself */
+    pthread_barrier_wait(&all_asked);
+    hk_gate_open(NULL);
+    EXPECT(hk_gate_wait(NULL)); /* for the others */
+    hk_gate_leave(NULL);
+    return arg;
+}
+
+static void strangers_fork(void *arg)
+{
+    (void)arg;
+    pthread_t threads[3];
+    pthread_barrier_init(&all_close, NULL, 3);
+    pthread_barrier_init(&all_asked, NULL, 3);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(pthread_create(&threads[i], NULL, fork_as_stranger, NULL) == 0);
+    for (unsigned i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    EXPECT(hk_gate_forks == 0);
+}
+
+/* A handler interrupts a thread inside and forks; another interrupts that fork, and forks. */
+static void fork_in_fork(void *pass)
+{
+    join_all();
+    second_thread();
+    EXPECT(hk_gate_enter(pass));
+    hk_gate_close(pass);
+    hk_gate_close(pass);
+    EXPECT(!hk_gate_open(pass) && !hk_gate_wait(pass));
+    EXPECT(hk_gate_open(pass) && hk_gate_forks == 0);
+    hk_gate_leave(pass);
+    EXPECT(hk_gate_wait(pass));
+}
+
+static void forks_may_meet(void **state)
+{
+    (void)state;
+    unit_passes(strangers_fork, NULL);
+    unit_passes(fork_in_fork, &mine);
+    unit_passes(fork_in_fork, NULL);
+}
+
 /* Its thread may hold a lock that somebody inside waits for: so it does not wait for that one for ever. */
 static void *stay_inside(void *pass)
 {
@@ -271,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_fork_waits_until_nobody_is_inside),
         cmocka_unit_test(a_fork_in_a_handler_is_not_waited_for),
         cmocka_unit_test(a_fork_in_a_handler_waits_for_a_moment),
+        cmocka_unit_test(forks_may_meet),
         cmocka_unit_test(a_child_has_one_thread),
         cmocka_unit_test(while_it_is_closed_nobody_is_inside),
     };
