@@ -209,9 +209,9 @@ static void shrinks(void *argument)
     CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
     void *rest = use_up();
     for (int i = SIZES; i-- > 0;) {
-        for (int step = i; step < SIZES; step++) {
+        for (int to = i; to < SIZES; to++) {
             for (int a = 0; a < ALIGNS; a++) {
-                size_t size = sizes[step], kept = size < 4096 ? size : 4096;
+                size_t size = sizes[to], kept = size < 4096 ? size : 4096;
                 errno = 0;
                 blocks[i][a] = realloc(blocks[i][a], size);
                 CHECKF(blocks[i][a] != NULL && errno == 0, "%zu bytes cannot shrink to %zu", sizes[i], size);

@@ -509,17 +509,17 @@ static void a_clock_that_begins_again_changes_nothing(void **state)
 static void free_for_a_sleeper(void *arg)
 {
     (void)arg;
-    static void *blocks[400][32];
+    static void *batches[400][32];
     options(3600000, 0);
     work(1, 0); /* makes a heap of this thread */
     struct hk_heap *sleeper = hk_meta_alloc(sizeof *sleeper);
     EXPECT(sleeper != NULL);
     hk_heap_begin(sleeper);
     for (unsigned i = 0; i < 400; i++)
-        EXPECT(hk_heap_take(sleeper, KIB, &blocks[i][31], 32) == 32);
+        EXPECT(hk_heap_take(sleeper, KIB, &batches[i][31], 32) == 32);
     tick(); /* sees what is live */
     for (unsigned i = 0; i < 400; i++) {
-        hk_heap_give(heap, blocks[i], 32);
+        hk_heap_give(heap, batches[i], 32);
         tick();
     }
     EXPECT(sleeper->slabs <= 2 * HK_MIB / HK_SLAB_SIZE + 4 * HK_MIB / HK_SLAB_SIZE);
