@@ -46,8 +46,8 @@ NOTES = {
     'SS_EMPTY_REUSE': 'With 0 an EMPTY slab is not taken again before it was purged, as UNUSED.',
     'SS_EMPTY_SCAN_LIMIT': 'Slabs with free blocks, of the own heap or of threads that ended. A slab that no heap owns '
                            'is found without looking at others.',
-    'THP': 'Read when the first arena is made: set it in the environment, not by `hak_option_set`. Later arenas '
-           'leave huge pages to the system\'s setting always.',
+    'THP': 'Read when units of 2 MiB are added: set it in the environment, not by `hak_option_set`. What comes after the '
+           'first 64 MiB of a node leaves huge pages to the system\'s setting always.',
     'NUMA': 'Set in the environment, 0 also keeps the library from looking which nodes there are; see '
             '[memory by node](numa.md).',
     'HEAP_PICTURE_SIGNAL': 'Read at the start; needs `HEAP_PICTURE`. The handler only wakes a helper thread, which draws: '

@@ -66,7 +66,7 @@
     X(MISUSE, 1, 0, 1, "", ANY,                                                                                        \
       "abort (1) ends the process at a wrong free; warn (0) prints, ignores the call, goes on")                        \
     X(SS_EMPTY_REUSE, 1, 0, 1, "", EMPTY_REUSE, "take EMPTY slabs of any class before untouched ones")                 \
-    X(THP, 0, 0, 1, "", ANY, "1 lets the kernel use huge pages in the first arena too")                                \
+    X(THP, 0, 0, 1, "", ANY, "1 lets the kernel use huge pages in the first 64 MiB too")                               \
     X(NUMA, 1, 0, 1, "", NUMA,                                                                                         \
       "memory from the node that a thread runs on, where there are two or more; 0 leaves it to the system")            \
     X(HEAP_PICTURE_SIGNAL, 0, 0, 64, "", ANY,                                                                          \

@@ -26,7 +26,7 @@ struct hk_leaf {
 /* Bytes from hk_leaves to the leaf of each GiB. */
 extern HK_HIDDEN _Atomic uint32_t hk_leaf_root[(size_t)1 << (HK_ADDRESS_BITS - HK_LEAF_SPAN_BITS)];
 
-/* The table, which begins with the leaf of zeros. Before the first arena: a leaf of zeros alone. */
+/* The table, which begins with the leaf of zeros. Before the first unit: a leaf of zeros alone. */
 extern HK_HIDDEN char *_Atomic hk_leaves;
 
 /* Is it an address at all? */

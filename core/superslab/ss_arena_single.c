@@ -12,7 +12,7 @@
 
 #define BUCKETS 256u
 
-/* As in the first arena: small programs stay small under THP=always too. */
+/* As with ss_arena=enabled: small programs stay small under THP=always too. */
 #define NO_HUGE_BYTES (64 * HK_MIB)
 
 struct single {

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* window: one byte per 64 KiB around the first arena */
+/* window: one byte per 64 KiB from a base on */
 extern __attribute__((visibility("hidden"))) uintptr_t base, slots;
 extern __attribute__((visibility("hidden"))) uint8_t *codes;
 unsigned window(const void *p)

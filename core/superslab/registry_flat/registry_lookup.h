@@ -15,7 +15,7 @@
 #define HK_FLAT_SLOTS ((uintptr_t)1 << (HK_ADDRESS_BITS - 16))
 
 /* Written once, before the first block exists. */
-extern HK_HIDDEN uintptr_t hk_flat_slots;        /* HK_FLAT_SLOTS; 0 before the first arena, and without the table */
+extern HK_HIDDEN uintptr_t hk_flat_slots;        /* HK_FLAT_SLOTS; 0 before the first unit, and without the table */
 extern HK_HIDDEN _Atomic uint8_t *hk_flat_codes; /* per slab: 2 * class while it is owned, else 0 */
 
 /* False: no address, or there is no table. */
