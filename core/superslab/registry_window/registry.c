@@ -6,12 +6,16 @@ uintptr_t hk_window_slots;
 _Atomic uint8_t *hk_window_codes;
 struct hk_superslab *_Atomic *hk_window_units;
 
+/* The first code does not lie at the start of a page, where slabs have their first blocks: a processor that compares
+ * addresses within a page only would make the look at a code wait for what was just written to the block. */
+#define COLOUR 2112u
+
 static struct hk_table codes, units; /* guarded by the arena lock */
 
 static void set_up(void)
 {
     hk_window_base = hk_space_base;
-    hk_window_codes = (_Atomic uint8_t *)codes.start;
+    hk_window_codes = (_Atomic uint8_t *)codes.start + COLOUR;
     hk_window_units = (struct hk_superslab * _Atomic *)(void *)units.start;
 }
 
@@ -19,7 +23,7 @@ bool hk_registry_cover(void *ptr, size_t size)
 {
     size_t end = (uintptr_t)ptr + size - hk_space_base, slots = hk_window_slots;
     if ((uintptr_t)ptr < hk_space_base || end > HK_SPACE_MOST ||
-        !hk_table_reach(&codes, HK_TABLE_CODES, end / HK_SLAB_SIZE) ||
+        !hk_table_reach(&codes, HK_TABLE_CODES, end / HK_SLAB_SIZE + COLOUR) ||
         !hk_table_reach(&units, HK_TABLE_UNITS, end / HK_UNIT_SIZE * sizeof(void *)))
         return false;
     if (slots == 0)
