@@ -55,9 +55,11 @@ struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned c
     slab->free = NULL;
     slab->spare = NULL;
     slab->used = 0;
-    slab->carved = 0;
-    if (zero || slab->cls != cls) /* else all its starts are free blocks still */
+    if (zero || slab->cls != cls)
         slab->marked = 0;
+    else if (slab->carved > slab->marked) /* they are free blocks still */
+        slab->marked = (uint16_t)slab->carved;
+    slab->carved = 0;
     slab->capacity = hk_class_capacity(cls);
     slab->block_size = (uint32_t)hk_class_size(cls);
     slab->cls = (uint8_t)cls;
@@ -78,11 +80,17 @@ unsigned hk_slab_give_up(struct hk_slab *slab, unsigned got)
     return got;
 }
 
+/* Do virgin blocks carry a mark? Larger ones only where their pages were in use before. */
+static inline bool marks_virgin(const struct hk_slab *slab)
+{
+    return slab->block_size <= MARK_VIRGIN_MAX || !slab->zero;
+}
+
 /* The starts that have to be marked before so many blocks are carved: all on the pages of these. */
 static unsigned starts_up_to(const struct hk_slab *slab, unsigned carved)
 {
     if (slab->block_size > MARK_VIRGIN_MAX)
-        return 0;
+        return carved;
     uint32_t end = ((carved - 1) * slab->block_size / MARK_PAGE + 1) * MARK_PAGE;
     return (unsigned)hk_min((end + slab->block_size - 1) / slab->block_size, slab->capacity);
 }
@@ -150,21 +158,20 @@ static void raise_bound(const struct hk_slab *slab, unsigned carved)
 }
 
 /* There is a virgin block. */
-static HK_SLOW_PATH unsigned take_virgin(struct hk_slab *slab, void **top, unsigned n)
+static HK_ALWAYS_INLINE unsigned take_virgin(struct hk_slab *slab, void **top, unsigned n)
 {
-    unsigned got = (unsigned)hk_min(n, slab->capacity - slab->carved);
+    unsigned got = (unsigned)hk_min(n, slab->capacity - slab->carved), carved = slab->carved + got;
     size_t size = slab->block_size;
     char *block = hk_slab_base(slab) + slab->carved * size;
-    unsigned end = starts_up_to(slab, slab->carved + got);
-    if (end > slab->marked && HK_UNLIKELY(!mark_starts(slab, end))) {
+    if (carved > slab->marked && marks_virgin(slab) && HK_UNLIKELY(!mark_starts(slab, starts_up_to(slab, carved)))) {
         slab->used += slab->capacity - slab->carved;
         slab->carved = slab->capacity;
         return 0;
     }
-    raise_bound(slab, slab->carved + got);
-    slab->carved += got;
+    raise_bound(slab, carved);
+    slab->carved = carved;
     if (HK_TELEMETRY)
-        count_pages(slab, slab->carved - got, slab->carved);
+        count_pages(slab, carved - got, carved);
     for (unsigned i = 0; i < got; i++, block += size)
         top[-(ptrdiff_t)i] = block;
     return got;
@@ -186,7 +193,7 @@ unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
         slab->free = slab->spare;
         slab->spare = NULL;
     }
-    unsigned more = slab->block_size <= MARK_VIRGIN_MAX ? n - got : got == 0; /* with no mark none may wait in a bin */
+    unsigned more = marks_virgin(slab) ? n - got : got == 0; /* without a mark none may wait in a bin */
     if (more != 0 && slab->carved < slab->capacity)
         got += take_virgin(slab, top - got, more);
     slab->used += got;
