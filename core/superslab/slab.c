@@ -80,17 +80,9 @@ unsigned hk_slab_give_up(struct hk_slab *slab, unsigned got)
     return got;
 }
 
-/* Do virgin blocks carry a mark? Larger ones only where their pages were in use before. */
-static inline bool marks_virgin(const struct hk_slab *slab)
-{
-    return slab->block_size <= MARK_VIRGIN_MAX || !slab->zero;
-}
-
 /* The starts that have to be marked before so many blocks are carved: all on the pages of these. */
 static unsigned starts_up_to(const struct hk_slab *slab, unsigned carved)
 {
-    if (slab->block_size > MARK_VIRGIN_MAX)
-        return carved;
     uint32_t end = ((carved - 1) * slab->block_size / MARK_PAGE + 1) * MARK_PAGE;
     return (unsigned)hk_min((end + slab->block_size - 1) / slab->block_size, slab->capacity);
 }
@@ -163,7 +155,8 @@ static HK_ALWAYS_INLINE unsigned take_virgin(struct hk_slab *slab, void **top, u
     unsigned got = (unsigned)hk_min(n, slab->capacity - slab->carved), carved = slab->carved + got;
     size_t size = slab->block_size;
     char *block = hk_slab_base(slab) + slab->carved * size;
-    if (carved > slab->marked && marks_virgin(slab) && HK_UNLIKELY(!mark_starts(slab, starts_up_to(slab, carved)))) {
+    if (carved > slab->marked && size <= MARK_VIRGIN_MAX &&
+        HK_UNLIKELY(!mark_starts(slab, starts_up_to(slab, carved)))) {
         slab->used += slab->capacity - slab->carved;
         slab->carved = slab->capacity;
         return 0;
@@ -193,7 +186,8 @@ unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
         slab->free = slab->spare;
         slab->spare = NULL;
     }
-    unsigned more = marks_virgin(slab) ? n - got : got == 0; /* without a mark none may wait in a bin */
+    /* Where nothing was ever written none waits in a bin without a mark. Else most blocks have one: they were free. */
+    unsigned more = slab->block_size <= MARK_VIRGIN_MAX || !slab->zero ? n - got : got == 0;
     if (more != 0 && slab->carved < slab->capacity)
         got += take_virgin(slab, top - got, more);
     slab->used += got;
