@@ -74,7 +74,6 @@ static void memory_can_be_had_at_an_address(void **state)
     assert_int_equal(p[3 * page], 7);
     assert_true(hk_os_unmap(p, SIZE));
     assert_false(hk_os_map_at((void *)(SIZE_MAX / 2 + 1), page, &taken)); /* no address */
-    assert_false(taken);
 }
 
 static void limit_and_map_at(void *arg)
