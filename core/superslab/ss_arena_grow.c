@@ -7,9 +7,11 @@
 #include "os/os.h"
 #include "superslab/ss_arena_priv.h"
 
-/* Units to add at a time: it doubles. */
-#define STEP_FIRST 1u
-#define STEP_LAST 16u
+/* Units are added by a sixteenth of what there is, so many at most: few calls at every size of the heap, and little
+ * that nobody uses, which would count against limits and be in a core file. With several nodes by so many at once: a
+ * run does not reach over what is another node's. */
+#define STEP_PART 16u
+#define STEP_MOST 16u
 
 /* Small programs stay small under THP=always too; a node with more than so many units is large enough to gain. */
 #define NO_HUGE_UNITS 32u
@@ -88,8 +90,8 @@ static void move_end(uint32_t pages)
 
 static bool add_units(size_t least, unsigned node)
 {
-    struct arena_node *n = &hk_arenas.node[node];
-    size_t first, step = hk_max(n->step, STEP_FIRST);
+    size_t first, part = hk_numa_nodes() > 1 ? STEP_MOST : hk_arenas.node[node].units / STEP_PART;
+    size_t step = hk_min(part, STEP_MOST);
     size_t units = hk_space_extend(least, hk_max(least, step), &first);
     if (units == 0)
         return false;
@@ -100,7 +102,6 @@ static bool add_units(size_t least, unsigned node)
     pass_over(all_pages(), (uint32_t)first * UNIT_PAGES);
     move_end((uint32_t)(first + units) * UNIT_PAGES);
     enter(first, units, node);
-    n->step = (uint32_t)hk_min(step * 2, STEP_LAST);
     return true;
 }
 

@@ -47,7 +47,6 @@ struct bins {
 /* What the units of one node have. */
 struct arena_node {
     size_t units;                     /* that are mapped */
-    uint32_t step;                    /* units to add next time */
     struct bins dirty, clean, absent; /* runs that have pages to purge (PAGE_FREE, PAGE_FREE_REFUSED), that have none,
                                          and that are not mapped */
 };
