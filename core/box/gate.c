@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/gate.h"
 
-#include <limits.h>
-
 /* Rounds of looking before a wait sleeps. Nobody wakes it: a look once a millisecond does, and leaving stays a store.
  */
 #define ROUNDS 100
@@ -92,10 +90,23 @@ bool hk_gate_wait(struct hk_pass *pass)
 
 /* ---- fork ---- */
 
-static void wait_for_pass(struct hk_pass *pass, unsigned rounds)
+/* Looks, while somebody is parked: he may hold a lock that who is inside waits for, and nobody gets out then. A child
+ * has such a thread's change half way, as far as that lock. */
+#define PARKED_ROUNDS (ROUNDS + 250)
+
+static bool is_anyone_parked(void)
 {
-    for (unsigned i = 0; i < rounds && hk_load_full(&pass->state) == HK_PASS_INSIDE;
-         i++) { /* pairs with hk_gate_leave */
+    bool parked = (hk_load_relaxed(&stranger) & PARKED) != 0;
+    for (struct hk_pass *pass = hk_load_acquire(&passes); pass != NULL && !parked; pass = pass->next) /* hk_gate_join */
+        parked = hk_load_relaxed(&pass->state) == HK_PASS_PARKED;
+    return parked;
+}
+
+static void wait_for_pass(struct hk_pass *pass)
+{
+    for (unsigned i = 0; hk_load_full(&pass->state) == HK_PASS_INSIDE; i++) { /* pairs with hk_gate_leave */
+        if (i >= PARKED_ROUNDS && is_anyone_parked())
+            return;
         if (i < ROUNDS)
             hk_pause();
         else
@@ -103,11 +114,12 @@ static void wait_for_pass(struct hk_pass *pass, unsigned rounds)
     }
 }
 
-static void wait_for_stranger(unsigned rounds)
+static void wait_for_stranger(void)
 {
     uintptr_t inside;
-    for (unsigned i = 0; i < rounds && (inside = hk_load_full(&stranger)) != 0 && (inside & PARKED) == 0;
-         i++) { /* as above */
+    for (unsigned i = 0; (inside = hk_load_full(&stranger)) != 0 && (inside & PARKED) == 0; i++) { /* as above */
+        if (i >= PARKED_ROUNDS && is_anyone_parked())
+            return;
         if (i < ROUNDS)
             hk_pause();
         else
@@ -140,10 +152,6 @@ static void unpark(struct hk_pass *mine)
     }
 }
 
-/* Rounds of a thread that is parked: it may hold a lock that somebody inside waits for, and nobody gets out then. Its
- * child has such a thread's change half way, as far as that lock. */
-#define PARKED_ROUNDS (ROUNDS + 20)
-
 /* Strangers first: one of them may just be making the record of a thread, whose pass is in the list before it leaves.
  */
 void hk_gate_close(struct hk_pass *mine)
@@ -154,12 +162,10 @@ void hk_gate_close(struct hk_pass *mine)
     else
         change_stranger(0, hk_thread_self());
     hk_add_full(&hk_gate_forks, 1); /* pairs with the swap in hk_gate_enter */
-    bool is_parked = is_stranger_inside() || (mine != NULL && hk_load_relaxed(&mine->state) == HK_PASS_PARKED);
-    unsigned rounds = is_parked ? PARKED_ROUNDS : UINT_MAX;
-    wait_for_stranger(rounds);
+    wait_for_stranger();
     for (struct hk_pass *pass = hk_load_acquire(&passes); pass != NULL; pass = pass->next) { /* with hk_gate_join */
         if (pass != mine)
-            wait_for_pass(pass, rounds);
+            wait_for_pass(pass);
     }
 }
 
