@@ -15,7 +15,7 @@
  *
  * A start that its own slab has not come to yet, while another slab has, passes them where it lies on a page that is
  * not in use, or is larger than 2 KiB, or in a slab that was in use before. It is found in every slow path: when it is
- * freed there, when it leaves the bin (hk_heap_give), when an untouched slab of a tiny class comes to its page and it
+ * freed there, when it leaves the bin (hk_heap_give), when an untouched slab of smaller blocks comes to its page and it
  * is in a bin or begins with a link (mark_starts in superslab/slab.c). Handed out meanwhile, and never given back, it
  * is not found.
  *

@@ -55,10 +55,8 @@ struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned c
     slab->free = NULL;
     slab->spare = NULL;
     slab->used = 0;
-    if (zero || slab->cls != cls)
+    if (zero || slab->cls != cls) /* else they are marked still */
         slab->marked = 0;
-    else if (slab->carved > slab->marked) /* they are free blocks still */
-        slab->marked = (uint16_t)slab->carved;
     slab->carved = 0;
     slab->capacity = hk_class_capacity(cls);
     slab->block_size = (uint32_t)hk_class_size(cls);

@@ -52,7 +52,8 @@ static bool map_first_pages(void)
     return true;
 }
 
-/* Where some processors have more bits, a kernel grants by a fixed address what codes and links cannot hold. */
+/* Where some processors have more bits, a kernel grants, where it is asked for one, an address that codes and links
+ * cannot hold. */
 static HK_NOINLINE bool map_units(uintptr_t start, size_t units, bool *taken)
 {
     size_t size = units * HK_UNIT_SIZE;
