@@ -25,7 +25,7 @@ NOTES = {
     'TINY_FRONT_METRICS': 'Hits and misses are counted with `-Dtelemetry=enabled` only. The page of `HAKMEM_STATS=1` has '
                           'the table too.',
     'SHARED_POOL_STAGE_STATS': 'The page of `HAKMEM_STATS=1` has the table too.',
-    'PURGE_DELAY_MS': 'With 0 calls that free give back all beyond `MIN_KEEP`, 2 MiB at most in each. More than 10 MiB '
+    'PURGE_DELAY_MS': 'With 0 calls that free give back all beyond `MIN_KEEP`, 2 MiB at most in each. More than 10.5 MiB '
                       'beyond that, or half of what is live, goes back whatever its age; see [idle memory](idle.md).',
     'PURGE_THREAD': 'Read at the start. The process then has a second thread from its start on, and so has each child '
                     'of a fork; see [idle memory](idle.md).',

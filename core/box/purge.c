@@ -11,7 +11,7 @@
 
 /* Beyond HAKMEM_MIN_KEEP. With what else stays after 1 GiB was freed (records, slabs that classes only keep for their
  * next block) a process is then within 16 MiB of what it was. */
-#define SMALL_HEAP (10 * HK_MIB)
+#define SMALL_HEAP (21 * HK_MIB / 2)
 
 /* What a thread that ends leaves of it: nobody else may come. */
 #define AFTER_END (6 * HK_MIB)
@@ -48,13 +48,15 @@ static _Atomic size_t early;      /* bytes given back whatever their age and not
 static _Atomic uint32_t given_at; /* ms of the clock at the last of them */
 static _Atomic size_t regained;   /* hk_arena_clean_taken and hk_pool_clean_taken at the last tick, in bytes, */
 static _Atomic uint32_t ticked;   /* which was then */
-static _Atomic size_t allowed;    /* the allowance then; 0: none */
 static _Atomic size_t credit;     /* bytes that may be free because they are wanted again and again */
 
 static struct hk_lock learning; /* one thread at a time learns: the words belong together; nobody waits for it */
 
 static _Atomic size_t most_live;      /* bytes, since the last sweep began; relaxed, as above */
 static struct hk_heap *_Atomic swept; /* last, in a sweep that is under way, or NULL; relaxed: records stay for ever */
+
+_Atomic size_t hk_purge_allowed;
+_Atomic bool hk_purge_watches;
 
 uint64_t hk_purge_total(void)
 {
@@ -81,8 +83,16 @@ size_t hk_purge_allowance(void)
     return min_keep() + hk_max(SMALL_HEAP, live() / 2) + hk_load_relaxed(&credit);
 }
 
+/* From now on slow paths that take memory say so, too. */
+static void watch(void)
+{
+    bool watched = (hk_load_relaxed(&early) | hk_load_relaxed(&credit)) != 0;
+    if (hk_load_relaxed(&hk_purge_watches) != watched)
+        hk_store_relaxed(&hk_purge_watches, watched);
+}
+
 /* Bursts that follow each other within the delay: what comes again was given back too early, so much more may be free
- * from now on. The first free after a longer pause knows nothing any more. */
+ * from now on. The first call after a longer pause knows nothing any more. */
 static void learn(uint32_t now)
 {
     if (!hk_try_lock(&learning))
@@ -102,6 +112,7 @@ static void learn(uint32_t now)
     } else if (hk_ms_since(now, hk_load_relaxed(&given_at)) > delay() && hk_load_relaxed(&early) != 0) {
         hk_store_relaxed(&early, 0); /* nobody missed it */
     }
+    watch();
     hk_unlock(&learning);
 }
 
@@ -204,6 +215,7 @@ static void give_at_once(uint32_t now, size_t bytes, bool over)
         bytes_given = give_piece(now, 0, HK_PURGE_MOST, &refused);
     hk_add_relaxed(&early, bytes_given);
     hk_store_relaxed(&given_at, now);
+    watch();
     note(now, bytes, bytes_given != 0, refused);
 }
 
@@ -216,7 +228,7 @@ static void give_old(uint32_t now, size_t bytes)
     if (give_piece(now, delay(), bytes - min_keep(), &refused) == 0 && !refused)
         hk_store_relaxed(&looked, now);
     else
-        hk_store_relaxed(&allowed, 0); /* there may be more: the next call looks again */
+        hk_store_relaxed(&hk_purge_allowed, 0); /* there may be more: the next call looks again */
     if (refused)
         note(now, bytes, false, true);
 }
@@ -240,7 +252,7 @@ static void give_some(uint32_t now)
 {
     size_t bytes = hk_purge_free_bytes();
     learn(now);
-    hk_store_relaxed(&allowed, hk_hot_span_at_once() ? 0 : hk_purge_allowance());
+    hk_store_relaxed(&hk_purge_allowed, hk_hot_span_at_once() ? 0 : hk_purge_allowance());
     bool over = bytes > hk_purge_allowance();
     if (is_vain(now, bytes))
         return;
@@ -254,12 +266,19 @@ void hk_purge_tick_slow(void)
 {
     int saved = errno;
     uint32_t now = hk_os_now_ms();
-    bool same =
-        now == hk_load_relaxed(&ticked) && hk_purge_free_bytes() <= hk_load_relaxed(&allowed); /* as a moment ago */
+    bool same = now == hk_load_relaxed(&ticked) &&
+                hk_purge_free_bytes() <= hk_load_relaxed(&hk_purge_allowed); /* as a moment ago */
     if ((!same || has_to_sweep()) && !leave_to_thread(hk_purge_free_bytes())) {
         sweep_some();
         give_some(now);
     }
+    errno = saved;
+}
+
+void hk_purge_took_slow(void)
+{
+    int saved = errno;
+    learn(hk_os_now_ms());
     errno = saved;
 }
 

@@ -3,10 +3,10 @@
  * purge: when free memory goes back to the system: EMPTY slabs, and dirty pages of free runs. It goes in the calls that
  * free, a piece of at most 2 MiB in one call, so that what a program leaves behind is bounded before it goes to sleep:
  *
- *   - Free memory may be as much as HAKMEM_MIN_KEEP and 10 MiB, or half of what is live if that is more. A slow path
+ *   - Free memory may be as much as HAKMEM_MIN_KEEP and 10.5 MiB, or half of what is live if that is more. A slow path
  *     that ends with more gives one piece back, whatever its age.
  *   - What was given back so and is wanted again within HAKMEM_PURGE_DELAY_MS was given back too early: so much
- *     more may be free from then on, until nothing is freed for as long.
+ *     more may be free from then on, until nothing is taken or freed for as long.
  *   - Else, beyond HAKMEM_MIN_KEEP, it gives one piece back that has been free for HAKMEM_PURGE_DELAY_MS. When
  *     there was none, nobody looks again for a quarter of the delay.
  *
@@ -34,15 +34,45 @@ size_t hk_purge_allowance(void);
 
 HK_SLOW_PATH void hk_purge_tick_slow(void);
 
-/* For the end of slow paths that freed a batch or a run: one piece. */
+static inline bool hk_purge_has_work(void)
+{
+    return hk_purge_free_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP) || hk_hot_span_at_once();
+}
+
+/* For the end of slow paths that freed a run: one piece. */
 static inline void hk_purge_tick(void)
 {
-    if (HK_UNLIKELY(hk_purge_free_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP) || hk_hot_span_at_once()))
+    if (HK_UNLIKELY(hk_purge_has_work()))
         hk_purge_tick_slow();
 }
 
-/* The same where one block of `bytes`, more than half a piece, was freed: up to twice as many pieces as it has, because
- * it takes half as much from what may be free. So many of these leave no more behind than many small ones. */
+/* What the last look allowed to be free; 0: the next call looks again. Relaxed: a look more or less does no harm. */
+extern HK_HIDDEN _Atomic size_t hk_purge_allowed;
+
+/* The same for one block of a class. While no more is free than the last look allowed, only each eighth call of a
+ * thread, which counts them in `turn`, asks for the time: that costs as much as the block. */
+static inline void hk_purge_tick_short(uint32_t *turn)
+{
+    if (HK_UNLIKELY(hk_purge_has_work()) &&
+        (++*turn % 8 == 0 || hk_purge_free_bytes() > hk_load_relaxed(&hk_purge_allowed)))
+        hk_purge_tick_slow();
+}
+
+/* What was given back at once is not wanted again yet, or more may be free because it was. Relaxed, as above. */
+extern HK_HIDDEN _Atomic bool hk_purge_watches;
+
+HK_SLOW_PATH void hk_purge_took_slow(void);
+
+/* For the end of slow paths that took memory, each eighth of a thread: a program that is taking makes no pause, however
+ * long that lasts. */
+static inline void hk_purge_took(uint32_t *turn)
+{
+    if (HK_UNLIKELY(hk_load_relaxed(&hk_purge_watches)) && ++*turn % 8 == 0)
+        hk_purge_took_slow();
+}
+
+/* As hk_purge_tick where one block of `bytes`, more than half a piece, was freed: up to twice as many pieces as it has,
+ * because it takes half as much from what may be free. So many of these leave no more behind than many small ones. */
 HK_SLOW_PATH void hk_purge_tick_long(size_t bytes);
 
 /* A thread has ended: gives pieces back until no more is free than what is live now allows. */

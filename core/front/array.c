@@ -12,11 +12,6 @@ unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
     return cur != NULL ? (unsigned)(cur - thread->own.base[cls]) : 0;
 }
 
-bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls)
-{
-    return thread->front->bin[cls].cur != NULL;
-}
-
 void hk_array_set_up(struct hk_thread *thread, unsigned cls, unsigned most)
 {
     struct hk_front_own *own = &thread->own;

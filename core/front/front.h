@@ -85,6 +85,8 @@ struct hk_thread {
     struct hk_heap heap;
     struct hk_front *front; /* of the living thread, else NULL */
     struct hk_pass pass;    /* of whoever has the record */
+    uint32_t ticks;         /* hk_purge_tick_short; its thread's */
+    int *error;             /* its thread's errno, looked up once */
     uint32_t refusals;      /* how many of all threads' the front has been emptied for (slow.c); its thread's */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
@@ -176,8 +178,6 @@ size_t hk_front_limit(const struct hk_thread *thread);
 /* First use of a class by this thread; no room yet. Returns the most blocks that the bin may ever hold; 0: an option
  * says that the class has none, and its bin stays zero. */
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls);
-
-bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls);
 
 /* Makes the bin's own idea of "full" agree with its cap, which is at least what it holds. */
 void hk_bin_set_cap(struct hk_thread *thread, unsigned cls);

@@ -63,7 +63,7 @@ static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
 }
 
 /* Takes half of a bin's room. */
-static HK_NOINLINE void shrink(struct hk_thread *thread, unsigned cls)
+static HK_SLOW_PATH void shrink(struct hk_thread *thread, unsigned cls)
 {
     unsigned cap = thread->own.room.cap[cls].now / 2u;
     unsigned count = hk_bin_count(thread, cls);
@@ -72,8 +72,8 @@ static HK_NOINLINE void shrink(struct hk_thread *thread, unsigned cls)
     set_cap(thread, cls, cap);
 }
 
-/* Finds room for `more` bytes: takes it from bins that miss less than a quarter as often. The hand looks at a few bins
- * only: a bin that misses on will be here again soon. */
+/* Takes room from bins that miss less than a quarter as often, until there are `more` bytes. The hand looks at a few
+ * bins only: a bin that misses on will be here again soon. */
 static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
 {
     struct hk_room *room = &thread->own.room;
@@ -88,26 +88,35 @@ static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
     return room->bytes + more <= limit;
 }
 
+/* There is no room for `more` blocks. */
+static HK_SLOW_PATH void squeeze(struct hk_thread *thread, unsigned cls, unsigned more)
+{
+    struct hk_room *room = &thread->own.room;
+    unsigned now = room->cap[cls].now;
+    size_t size = hk_class_size(cls);
+    if (find_room(thread, cls, more * size)) {
+        set_cap(thread, cls, now + more);
+    } else if (hk_bin_takes_rest(cls)) {
+        size_t limit = 2 * hk_front_limit(thread); /* others may have made it smaller */
+        if (room->bytes < limit)
+            set_cap(thread, cls, (unsigned)hk_min(now + (limit - room->bytes) / size, now + more));
+    }
+}
+
 /* A miss asks for more room, as far as the class's maximum and the thread's budget allow. Where the budget is used up
- * it asks only now and then. */
+ * it takes others' room, only the first time and now and then. */
 static void missed(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
     struct hk_cap *cap = &room->cap[cls];
-    size_t size = hk_class_size(cls);
+    unsigned wanted = hk_bin_wanted(cap, cls);
     cap->misses += cap->misses < UINT16_MAX;
-    if (room->draining || (room->bytes + size > 2 * hk_front_limit(thread) && cap->misses % ASK_MISSES != 0))
+    if (room->draining || wanted <= cap->now)
         return;
-    unsigned more = hk_bin_wanted(cap, cls);
-    if (more <= cap->now)
-        return;
-    if (find_room(thread, cls, (more - cap->now) * size)) {
-        set_cap(thread, cls, more);
-    } else if (hk_bin_takes_rest(cls)) {
-        size_t limit = 2 * hk_front_limit(thread); /* others may have made it smaller */
-        if (room->bytes < limit)
-            set_cap(thread, cls, (unsigned)hk_min(cap->now + (limit - room->bytes) / size, more));
-    }
+    if (room->bytes + (wanted - cap->now) * hk_class_size(cls) <= 2 * hk_front_limit(thread))
+        set_cap(thread, cls, wanted);
+    else if (cap->misses % ASK_MISSES == 1)
+        squeeze(thread, cls, wanted - cap->now);
 }
 
 /* Makes bins smaller where the heap, and with it the budget, has become smaller; ends every slow path that may have
@@ -139,13 +148,13 @@ static void bound(struct hk_thread *thread)
 }
 
 /* Empties and closes all bins. */
-static void drain_all(struct hk_thread *thread)
+static HK_SLOW_PATH void drain_all(struct hk_thread *thread)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         unsigned count = hk_bin_count(thread, cls);
         if (count > 0)
             flush(thread, cls, count);
-        if (hk_bin_is_set_up(thread, cls) && thread->own.room.cap[cls].now > 0)
+        if (thread->own.room.cap[cls].now > 0)
             set_cap(thread, cls, 0);
     }
     thread->own.room.scattered = DRAIN_FLUSHES;
@@ -170,14 +179,18 @@ static HK_NOINLINE void *take_one(struct hk_thread *thread, unsigned cls)
 void *hk_front_refill(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
-    if (!hk_bin_is_set_up(thread, cls) && !set_up(thread, cls))
+    if (room->cap[cls].max == 0 && !set_up(thread, cls))
         return take_one(thread, cls);
     room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
     room->scattered -= (unsigned)hk_min(room->scattered, REFILL_WEIGHT);
     room->draining = false;
     missed(thread, cls);
-    unsigned got;
-    void *block = hk_bin_fill(thread, cls, hk_bin_batch(room->cap[cls].now, cls), &got);
+    unsigned n = hk_bin_batch(room->cap[cls].now, cls), got;
+    void *block = NULL;
+    if (n == 1)
+        got = hk_back_take(thread, cls, &block, 1);
+    else
+        block = hk_bin_fill(thread, cls, n, &got);
     if (block == NULL)
         return NULL;
     thread->metrics[cls].refills++;
@@ -190,7 +203,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
 static void make_room(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
-    if (!hk_bin_is_set_up(thread, cls) && !set_up(thread, cls))
+    if (room->cap[cls].max == 0 && !set_up(thread, cls))
         return;
     missed(thread, cls);
     unsigned count = hk_bin_count(thread, cls);
@@ -211,7 +224,12 @@ bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
 void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
 {
     struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
+    struct hk_room *room = &thread->own.room;
     struct hk_spot spot;
+    if (room->draining && room->cap[slab->cls].now == 0) {
+        hk_heap_give_one(&thread->heap, slab, block);
+        return;
+    }
     if (!hk_bin_has_room(bin, thread, block, &spot))
         make_room(thread, slab->cls);
     if (!hk_front_is_bypassed(thread, slab->cls) && hk_bin_has_room(bin, thread, block, &spot))

@@ -114,6 +114,8 @@ static void *take_inside(struct want *w)
         }
         if (HK_UNLIKELY(ptr == NULL))
             refuse(thread);
+        if (thread != NULL)
+            hk_purge_took(&thread->ticks);
         leave_and_report(hk_front_pass(thread));
     } else {
         ptr = hk_side_alloc(w->align, w->size);
@@ -136,10 +138,11 @@ static void *malloc_missed(size_t size)
     struct hk_thread *thread = hk_front_thread();
     if (HK_UNLIKELY(size > HK_MID_MAX || thread == NULL || !enter(thread)))
         return take_sized(size);
-    int saved = errno;
+    int saved = *thread->error;
     void *block = take_block(thread, hk_class_of(size));
+    hk_purge_took(&thread->ticks);
     leave_and_report(&thread->pass);
-    errno = saved;
+    *thread->error = saved;
     return HK_LIKELY(block != NULL) ? block : take_sized(size);
 }
 
@@ -186,6 +189,7 @@ static void *take_zero(size_t size)
     if (thread == NULL || !hk_front_is_empty(thread, cls) || !enter(thread))
         return NULL;
     void *block = hk_heap_take_zero(&thread->heap, cls);
+    hk_purge_took(&thread->ticks);
     leave_and_report(&thread->pass);
     if (block != NULL)
         count_malloc_miss(thread, cls);
@@ -303,17 +307,17 @@ static HK_SLOW_PATH void put_elsewhere(struct hk_slab *slab, void *ptr)
 static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
 {
     struct hk_thread *thread = hk_front_thread_or_new();
-    int saved = errno;
     if (HK_UNLIKELY(thread == NULL || !enter(thread))) {
         put_elsewhere(slab, ptr);
         return;
     }
+    int saved = *thread->error;
     if (HK_TELEMETRY)
         thread->hits[slab->cls].free_misses++;
     hk_front_put(thread, slab, ptr);
-    hk_purge_tick();
+    hk_purge_tick_short(&thread->ticks);
     leave_and_report(&thread->pass);
-    errno = saved;
+    *thread->error = saved;
 }
 
 /* What was put down while its threads were turned away. It was checked then as far as that was possible. */

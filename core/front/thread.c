@@ -109,6 +109,7 @@ struct hk_thread *hk_front_attach(void)
     for (unsigned i = 0; i < HK_COUNT(front->code_of); i++)
         front->code_of[i] = (uint8_t)hk_code_of_class(hk_tiny_class[i]);
     front->thread = thread;
+    thread->error = &errno;
     hk_front_enter(front);
     hk_heap_begin(&thread->heap); /* last: a fork in a handler now finds whose it is */
     hk_gate_leave(NULL);

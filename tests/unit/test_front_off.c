@@ -27,7 +27,7 @@ static void turn_off(void *arg)
                 EXPECT(!off || hk_bin_count(thread, cls) == 0);
             }
         }
-        EXPECT(hk_bin_is_set_up(thread, cls) == !off);
+        EXPECT((thread->own.room.cap[cls].max != 0) == !off);
         EXPECT(hk_front_is_bypassed(thread, cls) || !off);
         EXPECT((thread->metrics[cls].refills == 0) == off && (thread->metrics[cls].flushes == 0 || !off));
     }

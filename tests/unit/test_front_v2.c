@@ -118,7 +118,7 @@ static void only_one_group(void *arg)
             EXPECT(((char *)blocks[i])[size - 1] == (char)i);
             front_free(blocks[i]);
         }
-        EXPECT(hk_bin_is_set_up(front_self(), cls) == (hk_class_group(cls) == group));
+        EXPECT((front_self()->own.room.cap[cls].max != 0) == (hk_class_group(cls) == group));
     }
     front_check();
     EXPECT(hk_heap_check(&front_self()->heap));

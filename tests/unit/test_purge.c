@@ -132,7 +132,7 @@ static void allow(void *arg)
     (void)arg;
     bool zero;
     options(500, 3 * HK_MIB);
-    EXPECT(hk_purge_allowance() == 13 * HK_MIB); /* a small heap */
+    EXPECT(hk_purge_allowance() == 27 * HK_MIB / 2); /* a small heap */
     char *run = hk_arena_take(30 * HK_MIB / HK_PAGE, HK_PAGE, &zero);
     EXPECT(run != NULL && hk_purge_allowance() == 18 * HK_MIB); /* half of a large one: of runs, */
     work(40, 1);
@@ -142,7 +142,7 @@ static void allow(void *arg)
     EXPECT(slabs >= 1 &&
            slabs <= 41); /* and of slabs that are owned; those of their SuperSlab that are not do not count */
     EXPECT(hk_purge_allowance() == 18 * HK_MIB + slabs * HK_SLAB_SIZE / 2);
-    EXPECT(hk_arena_give(run) && hk_purge_allowance() == 13 * HK_MIB);
+    EXPECT(hk_arena_give(run) && hk_purge_allowance() == 27 * HK_MIB / 2);
 }
 
 static void what_may_be_free_follows_what_is_live(void **state)
@@ -281,10 +281,42 @@ static void burst_after_a_rest(void *arg)
     EXPECT(hk_purge_free_bytes() <= 15 * HK_MIB || !HK_HOT_SPAN);
 }
 
+/* The same, but taking lasts longer than the delay. */
+static void burst_slowly(void)
+{
+    static char *run[200];
+    static uint32_t turn;
+    bool zero;
+    for (unsigned i = 0; i < 200; i++) {
+        EXPECT((run[i] = hk_arena_take(HK_MIB / 2 / HK_PAGE, HK_PAGE, &zero)) != NULL);
+        hk_purge_took(&turn);
+        fake_os_travel(5);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        EXPECT(hk_arena_give(run[i]));
+        tick();
+    }
+}
+
+static void burst_slowly_again_and_again(void *arg)
+{
+    (void)arg;
+    options(500, HK_MIB);
+    for (unsigned i = 0; i < 4; i++)
+        burst_slowly();
+    uint64_t calls = fake_os_count(FAKE_PURGE);
+    burst_slowly();
+    EXPECT(fake_os_count(FAKE_PURGE) - calls < 10 || !HK_HOT_SPAN); /* who takes makes no pause */
+    fake_os_travel(600);
+    burst_slowly();
+    EXPECT(hk_purge_free_bytes() <= 15 * HK_MIB || !HK_HOT_SPAN); /* this was one */
+}
+
 static void what_comes_again_soon_may_stay(void **state)
 {
     (void)state;
     unit_passes(burst_again_and_again, NULL);
+    unit_passes(burst_slowly_again_and_again, NULL);
     unit_passes(burst_after_a_rest, NULL);
 }
 
@@ -608,6 +640,36 @@ static void tick_beside_thread(void *arg)
     hk_purge_stop();
 }
 
+/* Most calls that give a block back do not ask for the time; what is too much goes at once all the same. */
+static void tick_shortly(void *arg)
+{
+    (void)arg;
+    uint32_t turn = 0;
+    options(1000, HK_MIB);
+    make_empty(81);
+    for (unsigned i = 0; i < 8; i++)
+        hk_purge_tick_short(&turn); /* looks what is allowed */
+    uint64_t calls = fake_os_count(FAKE_PURGE);
+    make_free_run(10 * HK_MIB);
+    turn = 0;
+    hk_purge_tick_short(&turn);
+    EXPECT(fake_os_count(FAKE_PURGE) == calls + 1);
+    for (unsigned i = 0; i < 64; i++)
+        hk_purge_tick_short(&turn);
+    EXPECT(hk_purge_free_bytes() <= hk_purge_allowance());
+    size_t left = hk_purge_free_bytes();
+    fake_os_travel(1001);
+    for (unsigned i = 0; i < 8; i++)
+        hk_purge_tick_short(&turn);
+    EXPECT(hk_purge_free_bytes() < left); /* what is old goes with the eighth at the latest */
+}
+
+static void the_clock_is_asked_now_and_then(void **state)
+{
+    (void)state;
+    unit_passes(tick_shortly, NULL);
+}
+
 static void slow_paths_leave_it_to_the_thread(void **state)
 {
     (void)state;
@@ -767,6 +829,7 @@ int main(void)
         cmocka_unit_test(slow_paths_leave_it_to_the_thread),
         cmocka_unit_test(a_child_has_a_thread_of_its_own),
         cmocka_unit_test(a_child_does_without_a_thread),
+        cmocka_unit_test(the_clock_is_asked_now_and_then),
         cmocka_unit_test(a_child_learns_whoever_did_in_the_parent),
         cmocka_unit_test(there_is_no_thread_by_default),
     };

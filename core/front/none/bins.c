@@ -9,11 +9,6 @@ unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
     return thread->front != NULL ? thread->front->bin[cls].list.count : 0;
 }
 
-bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls)
-{
-    return thread->own.room.cap[cls].max != 0;
-}
-
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)
 {
     thread->front->bin[cls].inverse = hk_class_inverse[cls];

@@ -22,11 +22,6 @@ unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
     return (uint8_t)(bin->tail - bin->head);
 }
 
-bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls)
-{
-    return thread->front->bin[cls].slots != NULL;
-}
-
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)
 {
     struct hk_front_own *own = &thread->own;

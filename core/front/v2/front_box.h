@@ -19,7 +19,7 @@
     ((size) <= 128           ? 256u                      \
      : (size) <= 256         ? 128u                      \
      : (size) <= 512         ? 64u                       \
-     : (size) <= HK_TINY_MAX ? 32768u / (unsigned)(size) \
+     : (size) <= HK_TINY_MAX ? 65536u / (unsigned)(size) \
                              : HK_MID_ROOM)
 
 /* Pointers for all arrays of a thread, one in each never used. */

@@ -11,11 +11,6 @@ unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
     return thread->front != NULL ? thread->front->bin[cls].count : 0;
 }
 
-bool hk_bin_is_set_up(const struct hk_thread *thread, unsigned cls)
-{
-    return thread->front->bin[cls].slots != NULL;
-}
-
 /* Every class has a bin. */
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)
 {
