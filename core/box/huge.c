@@ -19,6 +19,12 @@ static struct huge *buckets[BUCKETS];
 static struct huge *records; /* not in use */
 static size_t bytes, count;
 
+/* Mappings that the system would not unmap: they cut one in two, and there may be no more. Without pages; the oldest
+ * first. Later calls try a few again: what lies beside them may be gone. */
+static struct huge *left_first, **left_last = &left_first;
+static _Atomic unsigned left_count; /* written under the lock, a hint without */
+#define LEFT_TRIES 8u
+
 struct hk_lock *hk_huge_lock(void)
 {
     return &lock;
@@ -82,6 +88,43 @@ static void keep_record(struct huge *h)
     hk_unlock(&lock);
 }
 
+static void leave_behind(struct huge *h)
+{
+    h->next = NULL;
+    hk_lock(&lock);
+    *left_last = h;
+    left_last = &h->next;
+    hk_store_relaxed(&left_count, hk_load_relaxed(&left_count) + 1);
+    hk_unlock(&lock);
+}
+
+static struct huge *take_left(void)
+{
+    hk_lock(&lock);
+    struct huge *h = left_first;
+    if (h != NULL) {
+        left_first = h->next;
+        hk_store_relaxed(&left_count, hk_load_relaxed(&left_count) - 1);
+    }
+    if (left_first == NULL)
+        left_last = &left_first;
+    hk_unlock(&lock);
+    return h;
+}
+
+static HK_SLOW_PATH void unmap_left(void)
+{
+    for (unsigned i = 0; i < LEFT_TRIES; i++) {
+        struct huge *h = take_left();
+        if (h == NULL)
+            return;
+        if (hk_os_unmap(h->start, h->size))
+            keep_record(h);
+        else
+            leave_behind(h);
+    }
+}
+
 void *hk_huge_alloc(size_t size, size_t align)
 {
     size = hk_align_up(size, hk_os_page_size());
@@ -94,6 +137,7 @@ void *hk_huge_alloc(size_t size, size_t align)
             keep_record(h);
         hk_arena_uncharge(size);
         hk_arena_lacks(size);
+        unmap_left(); /* for the next try */
         return NULL;
     }
     hk_lock(&lock);
@@ -110,11 +154,16 @@ bool hk_huge_free(void *ptr)
     hk_unlock(&lock);
     if (h == NULL)
         return false;
-    /* Refused where the map count is at its limit: then at least the pages go. */
-    if (!hk_os_unmap(h->start, h->size))
-        hk_os_purge(h->start, h->size);
     hk_arena_uncharge(h->size);
-    keep_record(h);
+    /* Refused where the map count is at its limit: then at least the pages go. */
+    if (hk_os_unmap(h->start, h->size)) {
+        keep_record(h);
+    } else {
+        hk_os_purge(h->start, h->size);
+        leave_behind(h);
+    }
+    if (HK_UNLIKELY(hk_load_relaxed(&left_count) != 0))
+        unmap_left();
     return true;
 }
 

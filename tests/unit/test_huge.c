@@ -123,17 +123,40 @@ static void refuse_unmap(void *arg)
     (void)arg;
     char *p = hk_huge_alloc(2 * HK_MIB, 16);
     memset(p, 1, 2 * HK_MIB);
-    fake_os_fail_nth(FAKE_UNMAP, 1);
+    fake_os_fail_from(FAKE_UNMAP, 1);
     EXPECT(hk_huge_free(p));
     EXPECT(hk_huge_count() == 0 && hk_huge_size(p) == 0);
     EXPECT(fake_os_purges() == 1 && fake_os_was_purged(p) && fake_os_was_purged(p + 2 * HK_MIB - 1));
     EXPECT(!hk_huge_free(p));
 }
 
+/* What was left behind goes with later calls, whatever came first. */
+static void unmap_late(void *arg)
+{
+    (void)arg;
+    char *blocks[40];
+    for (unsigned i = 0; i < HK_COUNT(blocks); i++)
+        EXPECT((blocks[i] = hk_huge_alloc(2 * HK_MIB, 16)) != NULL);
+    fake_os_fail_from(FAKE_UNMAP, 1);
+    for (unsigned i = 1; i < HK_COUNT(blocks); i++)
+        EXPECT(hk_huge_free(blocks[i]));
+    fake_os_fail_nth(FAKE_MAP, 1);
+    EXPECT(hk_huge_alloc(2 * HK_MIB, 16) == NULL); /* tries too, in vain */
+    fake_os_recover();
+    uint64_t calls = fake_os_count(FAKE_UNMAP);
+    for (unsigned i = 0; i < 10; i++) {
+        char *p = hk_huge_alloc(2 * HK_MIB, 16);
+        EXPECT(p != NULL && hk_huge_free(p));
+    }
+    EXPECT(fake_os_count(FAKE_UNMAP) - calls == 10 + HK_COUNT(blocks) - 1);
+    EXPECT(hk_huge_count() == 1 && hk_huge_free(blocks[0]));
+}
+
 static void where_unmap_is_refused_the_pages_go_back(void **state)
 {
     (void)state;
     unit_passes(refuse_unmap, NULL);
+    unit_passes(unmap_late, NULL);
 }
 
 /* Every call of an aligned allocation, a resize and a free. */
