@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The first process of the virtual machine that tests/named/numa.py starts: runs every program it finds in /tests, in
- * the order of their names, and switches the machine off. A name is NUMBER-NAME, or NUMBER-NAME-off: then the program
- * is run with HAKMEM_NUMA=0. All that is free stays resident, so that it is there to be used again.
+ * The first process of a virtual machine (tests/support/machine.py): runs what /plan says, and switches the machine
+ * off. A line of the plan is NAME SETTING... -- PROGRAM ARGUMENT...: a setting that begins with a slash is a file and
+ * what is written to it, another one is of the program's environment.
  */
-#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,36 +14,63 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void run(const char *name)
+enum { WORDS = 40 };
+
+static int split(char *line, char **words)
 {
-    char path[300], option[32];
-    snprintf(path, sizeof path, "/tests/%s", name);
-    snprintf(option, sizeof option, "HAKMEM_NUMA=%d", strstr(name, "-off") == NULL);
-    char *arguments[] = {path, NULL};
-    char *environment[] = {option, "HAKMEM_PURGE_DELAY_MS=3600000", "HAKMEM_MIN_KEEP=1G", NULL};
-    int status = -1;
-    printf("# run %s\n", name);
+    int n = 0;
+    for (char *word = strtok(line, " \n"); word && n < WORDS; word = strtok(NULL, " \n"))
+        words[n++] = word;
+    words[n] = NULL;
+    return n;
+}
+
+/* FILE=TEXT; says so where that is refused. */
+static void write_setting(char *setting)
+{
+    char *text = strchr(setting, '=');
+    *text++ = 0;
+    int fd = open(setting, O_WRONLY);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        printf("# %s: %s is refused\n", setting, text);
+    close(fd);
+}
+
+static void run(char *line)
+{
+    char *words[WORDS + 1], *environment[WORDS + 1];
+    int n = split(line, words), at = 1, settings = 0, status = -1;
+    if (n == 0)
+        return;
+    for (; at < n && strcmp(words[at], "--") != 0; at++) {
+        if (words[at][0] == '/')
+            write_setting(words[at]);
+        else
+            environment[settings++] = words[at];
+    }
+    environment[settings] = NULL;
+    printf("# run %s\n", words[0]);
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
-        execve(path, arguments, environment);
+        dup2(STDOUT_FILENO, STDERR_FILENO);
+        execve(words[at + 1], words + at + 1, environment);
         _exit(127);
     }
     waitpid(pid, &status, 0);
-    printf("# end %s %d\n", name, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    printf("# end %s %d\n", words[0], WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
     fflush(stdout);
 }
 
 int main(void)
 {
-    struct dirent **entries;
+    static char line[4096];
     mount("proc", "/proc", "proc", 0, NULL);
     mount("sysfs", "/sys", "sysfs", 0, NULL);
-    int n = scandir("/tests", &entries, NULL, alphasort);
-    for (int i = 0; i < n; i++) {
-        if (entries[i]->d_name[0] != '.')
-            run(entries[i]->d_name);
-    }
+    mount("tmpfs", "/tmp", "tmpfs", 0, NULL);
+    FILE *plan = fopen("/plan", "r");
+    while (plan && fgets(line, sizeof line, plan))
+        run(line);
     printf("# done\n");
     fflush(stdout);
     sync();
