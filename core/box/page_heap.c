@@ -16,6 +16,14 @@ void *hk_page_heap_alloc(size_t size, size_t align, bool *zero)
     return hk_huge_alloc(size, align);
 }
 
+void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero)
+{
+    if (size > HK_RUN_MAX || align > HK_SUPERSLAB_SIZE)
+        return NULL; /* it would have been one */
+    *zero = true;
+    return hk_huge_alloc(hk_max(size, 1), align);
+}
+
 bool hk_page_heap_free(void *ptr)
 {
     return hk_arena_give(ptr) || hk_huge_free(ptr);

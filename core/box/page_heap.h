@@ -17,6 +17,9 @@
  * *zero tells whether it is known to be zero. NULL: no memory or over the limit. */
 void *hk_page_heap_alloc(size_t size, size_t align, bool *zero);
 
+/* The same for a size of any box, as a mapping of its own: where the system has no 2 MiB left it may have a page. */
+void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero);
+
 /* False: ptr is not the start of a live block of this box, and nothing happened. */
 bool hk_page_heap_free(void *ptr);
 

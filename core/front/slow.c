@@ -81,7 +81,7 @@ static void *take(struct hk_thread *thread, struct want *w)
 
 /* Everything that is free comes together, so that it can serve any size: the few blocks that a front keeps can pin
  * hundreds of SuperSlabs. Whether anything goes back to the system does not matter. */
-static HK_SLOW_PATH void make_room(struct hk_thread *thread)
+static void make_room(struct hk_thread *thread)
 {
     if (thread != NULL)
         give_up_front(thread);
@@ -89,11 +89,23 @@ static HK_SLOW_PATH void make_room(struct hk_thread *thread)
 }
 
 /* What other threads' fronts hold may be all that there is for the next one. This thread's holds nothing. */
-static HK_SLOW_PATH void refuse(struct hk_thread *thread)
+static void refuse(struct hk_thread *thread)
 {
     uint32_t before = hk_add_relaxed(&refusals, 1);
     if (thread != NULL && thread->refusals == before)
         thread->refusals = before + 1;
+}
+
+/* When there was nothing. NULL: it fails for good. */
+static HK_SLOW_PATH void *take_last(struct hk_thread *thread, struct want *w)
+{
+    make_room(thread);
+    void *ptr = take(thread, w);
+    if (ptr == NULL)
+        ptr = hk_page_heap_alloc_alone(w->size, w->align, &w->zero);
+    if (ptr == NULL)
+        refuse(thread);
+    return ptr;
 }
 
 /* Goes in and takes a block. Before that fails for good everything that is free is given back. Who is turned away gets
@@ -108,12 +120,8 @@ static void *take_inside(struct want *w)
     void *ptr;
     if (HK_LIKELY(enter(thread))) {
         ptr = take(thread, w);
-        if (HK_UNLIKELY(ptr == NULL)) {
-            make_room(thread);
-            ptr = take(thread, w);
-        }
         if (HK_UNLIKELY(ptr == NULL))
-            refuse(thread);
+            ptr = take_last(thread, w);
         if (thread != NULL)
             hk_purge_took(&thread->ticks);
         leave_and_report(hk_front_pass(thread));

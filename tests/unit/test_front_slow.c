@@ -125,6 +125,38 @@ static void keep_errno_when_served_late(void *arg)
     EXPECT(q != NULL);
 }
 
+/* No unit of 2 MiB, but pages. */
+static void go_on_by_the_page(void *arg)
+{
+    (void)arg;
+    front_free(front_take(16)); /* the thread has its record */
+    fake_os_fail_from(FAKE_MAP_AT, 1);
+    static char *blocks[4000];
+    unsigned n = 0;
+    for (; n < HK_COUNT(blocks); n++) {
+        KEEPS_ERRNO(blocks[n] = n % 2 ? front_malloc(1000) : hk_calloc_slow(2000));
+        EXPECT(blocks[n] != NULL && (n % 2 || unit_is_zero(blocks[n], 2000)));
+        memset(blocks[n], 7, 1000);
+    }
+    size_t alone = hk_huge_count();
+    EXPECT(alone > 1000);
+    char *grown = hk_resize(blocks[n - 1], 5000), *aligned = hk_malloc_aligned(512, 512);
+    EXPECT(grown != NULL && grown[999] == 7 && hk_block_size(grown, "size") >= 5000);
+    EXPECT(aligned != NULL && (uintptr_t)aligned % 512 == 0);
+    blocks[n - 1] = grown;
+    fake_os_recover();
+    front_free(aligned);
+    for (unsigned i = 0; i < n; i++)
+        KEEPS_ERRNO(front_free(blocks[i]));
+    EXPECT(hk_huge_count() == 0);
+}
+
+static void where_no_unit_can_be_had_pages_serve(void **state)
+{
+    (void)state;
+    unit_passes(go_on_by_the_page, NULL);
+}
+
 static void success_leaves_errno_alone(void **state)
 {
     (void)state;
@@ -555,6 +587,7 @@ int main(void)
         cmocka_unit_test(every_size_is_served),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(success_leaves_errno_alone),
+        cmocka_unit_test(where_no_unit_can_be_had_pages_serve),
         cmocka_unit_test(blocks_are_aligned),
         cmocka_unit_test(contents_survive),
         cmocka_unit_test(a_handler_may_interrupt_a_slow_path),

@@ -48,6 +48,30 @@ static void runs_up_to_32_mib_and_mappings_above(void **state)
     unit_passes(sizes, NULL);
 }
 
+/* Where no unit can be had. */
+static void alone(void *arg)
+{
+    (void)arg;
+    const size_t list[] = {0, 1, 1000, HK_MID_MAX, 100000, 32 * HK_MIB};
+    fake_os_fail_from(FAKE_MAP_AT, 1);
+    for (size_t i = 0; i < HK_COUNT(list); i++) {
+        bool zero = false;
+        EXPECT(hk_page_heap_alloc(hk_max(list[i], 1), 16, &zero) == NULL);
+        char *p = hk_page_heap_alloc_alone(list[i], 64, &zero);
+        EXPECT(p != NULL && zero && p[0] == 0 && hk_page_heap_size(p) == hk_align_up(hk_max(list[i], 1), HK_PAGE));
+        EXPECT(hk_page_heap_free(p) && !hk_page_heap_free(p));
+    }
+    bool zero;
+    EXPECT(hk_page_heap_alloc_alone(32 * HK_MIB + 1, 16, &zero) == NULL); /* that is one already */
+    EXPECT(hk_page_heap_alloc_alone(1, HK_GIB, &zero) == NULL && hk_huge_count() == 0);
+}
+
+static void a_block_of_any_size_may_be_a_mapping(void **state)
+{
+    (void)state;
+    unit_passes(alone, NULL);
+}
+
 static void alignments(void *arg)
 {
     (void)arg;
@@ -134,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_up_to_32_mib_and_mappings_above),
+        cmocka_unit_test(a_block_of_any_size_may_be_a_mapping),
         cmocka_unit_test(every_alignment_is_served),
         cmocka_unit_test(a_run_is_resized_in_place),
         cmocka_unit_test(a_mapping_is_moved),
