@@ -283,7 +283,7 @@ void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
 uint32_t hk_arena_page(const void *ptr)
 {
     size_t page = ((uintptr_t)ptr - hk_space_base) / HK_PAGE;
-    return page < hk_load_acquire(&hk_arenas.pages) ? (uint32_t)page : NO_PAGE; /* pairs with add_units */
+    return page < hk_load_acquire(&hk_arenas.pages) ? (uint32_t)page : NO_PAGE; /* pairs with move_end */
 }
 
 static void set_dirty(uint32_t ref, uint32_t pages)
