@@ -278,6 +278,40 @@ static void without_memory_they_stay(void **state)
     unit_passes(no_memory, NULL);
 }
 
+static struct hk_heap *ending;
+
+static void end_now(void)
+{
+    fake_os_during_calls(NULL);
+    hk_store_relaxed(&ending->owner.state, HK_OWNER_GONE);
+}
+
+/* The owner says that its thread has ended when a giver has looked at it already, and is making the array. */
+static void give_to_who_ends(void *arg)
+{
+    (void)arg;
+    struct hk_heap *other = fixture_heap();
+    ending = fixture_heap();
+    second_thread();
+    fixture_take(ending, CLS, blocks, 30);
+    fake_os_fail_from(FAKE_ANY, 1);
+    while (hk_meta_alloc(64) != NULL)
+        ;
+    fake_os_recover(); /* the array takes a call of the system now */
+    fake_os_during_calls(end_now);
+    memcpy(again, blocks, sizeof again);
+    EXPECT(hk_transfer_give(other, CLS, again, 30) == 30);
+    EXPECT(ending->owner.state == HK_OWNER_GONE && hk_transfer_count(ending, CLS) == 0);
+    expect_same(again, blocks, 30);
+    hk_transfer_end(ending);
+}
+
+static void nothing_comes_after_the_end(void **state)
+{
+    (void)state;
+    unit_passes(give_to_who_ends, NULL);
+}
+
 /* ---- threads ---- */
 
 #define ROUNDS 20000u
@@ -352,6 +386,7 @@ int main(void)
         cmocka_unit_test(nothing_waits_for_an_ended_thread),
         cmocka_unit_test(what_waits_too_long_goes_to_the_slabs),
         cmocka_unit_test(without_memory_they_stay),
+        cmocka_unit_test(nothing_comes_after_the_end),
         cmocka_unit_test(two_threads_trade),
     };
     return cmocka_run_group_tests_name("transfer", tests, NULL, NULL);
