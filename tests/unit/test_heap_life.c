@@ -169,6 +169,37 @@ static void strays_are_forwarded(void **state)
     unit_passes(push_strays, NULL);
 }
 
+/* The same with several slabs: each of them is forwarded. */
+static void push_several_strays(void *arg)
+{
+    (void)arg;
+    static void *blocks[3 * PER_SLAB], *adopted[12];
+    struct hk_heap *first = fixture_heap(), *second = fixture_heap();
+    fixture_take(first, KIB, blocks, 3 * PER_SLAB);
+    for (unsigned i = 0; i < 3; i++)
+        hk_heap_give(first, blocks + i * PER_SLAB + 60, 4);
+    fixture_end(first);
+    for (unsigned i = 0; i < 3; i++) {
+        void *block = blocks[i * PER_SLAB];
+        *(void **)block = NULL;
+        struct hk_chain chain = {hk_slab_of(block), block, block, 1};
+        EXPECT(hk_remote_push(&chain) == &hk_orphan_heap.owner);
+    }
+    fixture_take(second, KIB, adopted, 12);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(hk_slab_owner(hk_slab_of(blocks[i * PER_SLAB])) == &second->owner);
+    hk_heap_sweep();
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(hk_remote_count(hk_slab_of(blocks[i * PER_SLAB])) == 0);
+    fixture_check(second);
+}
+
+static void all_strays_are_forwarded(void **state)
+{
+    (void)state;
+    unit_passes(push_several_strays, NULL);
+}
+
 /* The same, found by a take of the first owner: its record lives on under another thread. */
 static void push_strays_to_reused(void *arg)
 {
@@ -319,6 +350,7 @@ int main(void)
         cmocka_unit_test(records_are_used_again),
         cmocka_unit_test(a_visit_sees_every_record_and_the_orphans_last),
         cmocka_unit_test(strays_are_forwarded),
+        cmocka_unit_test(all_strays_are_forwarded),
         cmocka_unit_test(strays_of_a_record_that_is_used_again),
         cmocka_unit_test(a_sweep_works_for_who_sleeps),
         cmocka_unit_test(a_child_has_one_living_heap),
