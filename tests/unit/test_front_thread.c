@@ -393,7 +393,7 @@ static void fork_beside_start(void *arg)
     while (!starting)
         usleep(1000);
     fake_os_during_start(NULL);
-    pid_t pid = fork();
+    pid_t pid = unit_fork();
     if (pid == 0) {
         alarm(10);
         hk_front_fork_child();
@@ -462,7 +462,7 @@ static void fork_at_work(void *arg)
         int status;
         hk_gate_close(pass);
         EXPECT(hk_pool_lock()->word == 0 && hk_meta_lock()->word == 0 && front_self()->heap.lock.word == 0);
-        pid_t pid = fork();
+        pid_t pid = unit_fork();
         if (pid == 0) {
             EXPECT(hk_pool_check() && hk_arena_check());
             hk_heap_fork_child(&front_self()->heap);

@@ -297,7 +297,7 @@ static void fork_heaps(void *arg)
     fixture_take(f.other, KIB, f.foreign, 2 * PER_SLAB);
     hk_heap_give(f.other, f.foreign, 10);
     fixture_end(f.ended);
-    pid_t pid = fork();
+    pid_t pid = unit_fork();
     if (pid == 0) {
         f.other->lock.word = 1; /* of whoever only looked */
         live_on(&f);
@@ -324,7 +324,7 @@ static void fork_heaps_at_end(void *arg)
     fixture_take(ending, KIB, blocks, PER_SLAB);
     hk_heap_give(ending, blocks, 20);
     hk_store_relaxed(&ending->owner.state, HK_OWNER_GONE);
-    pid_t pid = fork();
+    pid_t pid = unit_fork();
     if (pid == 0) {
         hk_heap_fork_child(mine);
         fixture_take(mine, KIB - 1, more, 1);

@@ -683,7 +683,7 @@ static void fork_beside_thread(void *arg)
     options(40, HK_MIB);
     EXPECT(hk_option_store(HK_OPT_PURGE_THREAD, 1));
     hk_purge_start();
-    pid_t pid = fork();
+    pid_t pid = unit_fork();
     EXPECT(pid >= 0);
     if (pid == 0) {
         hk_purge_fork_child(true);
@@ -708,7 +708,7 @@ static void fork_without_thread(void *arg)
     options(3600000, HK_MIB);
     EXPECT(hk_option_store(HK_OPT_PURGE_THREAD, 1));
     hk_purge_start();
-    pid_t pid = fork();
+    pid_t pid = unit_fork();
     EXPECT(pid >= 0);
     if (pid == 0) {
         hk_purge_fork_child(false);
@@ -761,7 +761,7 @@ static void fork_beside_learning(void *arg)
     EXPECT(pthread_create(&thread, NULL, learn_on, &stop) == 0);
     for (unsigned i = 0; i < 200; i++) {
         int status;
-        pid_t pid = fork();
+        pid_t pid = unit_fork();
         EXPECT(pid >= 0);
         if (pid == 0) {
             hk_purge_fork_child(true);

@@ -58,6 +58,14 @@ void unit_run(struct unit_child *child, void (*body)(void *), void *arg)
     assert_int_equal(waitpid(pid, &child->status, 0), pid);
 }
 
+pid_t unit_fork(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        alarm(CHILD_SECONDS);
+    return pid;
+}
+
 static void show(const struct unit_child *child)
 {
     print_error("%s", child->text);

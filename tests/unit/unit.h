@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -35,6 +36,9 @@ void unit_passes(void (*body)(void *), void *arg);
 
 /* The same; returns the exit status, and fails the test when the child was killed or ended with status 1 (EXPECT). */
 int unit_status(void (*body)(void *), void *arg);
+
+/* fork, in a child: an alarm is not inherited, and who never ends would be waited for. */
+pid_t unit_fork(void);
 
 /* A number in 0 ... n - 1. The state is any number but 0. */
 static inline uint64_t unit_random(uint64_t *state, uint64_t n)
