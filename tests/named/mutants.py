@@ -41,7 +41,7 @@ KEYS = ("breaks", "file", "function", "tests")  # the last may be left out
 SUITES = ("api", "misuse", "stress", "life")
 BAD = ("FAIL", "TIMEOUT", "ERROR", "UNEXPECTEDPASS")
 MOST_OF_A_LINE = 110
-PATIENCE = 10  # times the limit of each test: a busy machine catches nothing, and what stands still is found before
+PATIENCE = 4  # times the limit of each test: a busy machine catches nothing, and what stands still is found before
 
 
 # ---- the table ----
