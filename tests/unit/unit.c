@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHILD_SECONDS 20
+#define CHILD_SECONDS 50
 
 void unit_failed(const char *what, const char *file, int line)
 {

@@ -28,7 +28,7 @@ struct unit_child {
     char text[8192];
 };
 
-/* Runs body(arg) in a fork; a child that returns ends with status 0. Killed after 20 seconds. */
+/* Runs body(arg) in a fork; a child that returns ends with status 0. Killed after 50 seconds. */
 void unit_run(struct unit_child *child, void (*body)(void *), void *arg);
 
 /* The same; fails the test when the child does not end with status 0, and shows what it said. */
