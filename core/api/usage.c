@@ -57,7 +57,7 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
     struct hk_usage *u = ctx;
     u->refills += heap->refills;
     u->flushes += heap->flushes;
-    u->chains += heap->chains;
+    u->chains += hk_peek(&heap->chains);
     if (heap == &hk_orphan_heap)
         return;
     struct hk_thread *thread = hk_thread_of(heap);

@@ -20,6 +20,10 @@
 #define hk_swap_acq_rel(p, v) atomic_exchange_explicit(p, v, memory_order_acq_rel)
 #define hk_swap_release(p, v) atomic_exchange_explicit(p, v, memory_order_release)
 
+/* Of a plain word that is written under a lock and read without it, as a hint: both sides must say so. */
+#define hk_peek(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+#define hk_poke(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+
 /* In one order that all threads see: for "I write my word, then look at yours". */
 #define hk_load_full(p) atomic_load_explicit(p, memory_order_seq_cst)
 #define hk_swap_full(p, v) atomic_exchange_explicit(p, v, memory_order_seq_cst)

@@ -7,6 +7,7 @@
 #ifndef HK_BASE_LIST_H
 #define HK_BASE_LIST_H
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 
 struct hk_node {
@@ -24,12 +25,12 @@ static inline void hk_list_push(struct hk_list *list, struct hk_node *node)
     node->at = &list->first;
     if (node->next)
         node->next->at = &node->next;
-    list->first = node;
+    hk_poke(&list->first, node); /* some look, without the lock, whether there is one */
 }
 
 static inline void hk_list_remove(struct hk_node *node)
 {
-    *node->at = node->next;
+    hk_poke(node->at, node->next);
     if (node->next)
         node->next->at = node->at;
     node->next = NULL;

@@ -14,7 +14,7 @@
 
 void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab)
 {
-    heap->slabs -= slab->slabs;
+    hk_poke(&heap->slabs, heap->slabs - slab->slabs);
     if (HK_SLAB_LISTS)
         hk_private_close(hk_private_of(slab)); /* empty: nothing is outside the slab */
     hk_pool_release(slab);
@@ -104,7 +104,7 @@ static struct hk_slab *choose_orphan(const struct hk_list *partial, unsigned nod
 /* Takes a partial slab of a thread that ended, of the heap's node or of any. */
 static struct hk_slab *adopt(struct hk_heap *heap, unsigned cls, bool any)
 {
-    if (heap == &hk_orphan_heap || hk_orphan_heap.cls[cls].partial.first == NULL)
+    if (heap == &hk_orphan_heap || hk_peek(&hk_orphan_heap.cls[cls].partial.first) == NULL)
         return NULL; /* read without the lock: a miss only costs a slab of our own */
     hk_lock(&hk_orphan_heap.lock);
     struct hk_slab *slab = choose_orphan(&hk_orphan_heap.cls[cls].partial, heap->node, any);
@@ -115,7 +115,7 @@ static struct hk_slab *adopt(struct hk_heap *heap, unsigned cls, bool any)
     }
     hk_unlock(&hk_orphan_heap.lock);
     if (slab != NULL) {
-        heap->slabs += slab->slabs;
+        hk_poke(&heap->slabs, heap->slabs + slab->slabs);
         hk_pool_count_partial(cls);
     }
     return slab;
@@ -157,7 +157,7 @@ static struct hk_slab *grow(struct hk_heap *heap, unsigned cls)
     struct hk_slab *slab = hk_pool_acquire(cls, &heap->owner);
     if (HK_UNLIKELY(slab == NULL))
         return hk_numa_nodes() > 1 ? adopt(heap, cls, true) : NULL;
-    heap->slabs += slab->slabs;
+    hk_poke(&heap->slabs, heap->slabs + slab->slabs);
     return slab;
 }
 
@@ -285,7 +285,7 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
     hk_remote_end(&batch);
     if (HK_UNLIKELY(batch.sent.owners != 0))
         collect_for(&batch.sent);
-    heap->chains += batch.sent.chains;
+    hk_poke(&heap->chains, hk_peek(&heap->chains) + batch.sent.chains);
     return slabs;
 }
 

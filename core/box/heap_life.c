@@ -45,7 +45,7 @@ static void hand_on(struct hk_heap *heap, struct hk_slab *slab)
         hk_heap_release_locked(heap, slab);
         return;
     }
-    heap->slabs -= slab->slabs;
+    hk_poke(&heap->slabs, heap->slabs - slab->slabs);
     hk_lock(&hk_orphan_heap.lock);
     hk_orphan_heap.slabs += slab->slabs;
     hk_slab_set_owner(slab, &hk_orphan_heap.owner);

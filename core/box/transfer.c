@@ -139,7 +139,7 @@ unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsign
     n = (unsigned)hk_min(n, hk_load_relaxed(&t->count));
     n = take_locked(heap, cls, top + 1 - n, n);
     hk_unlock(&t->lock);
-    hk_store_relaxed(&heap->transfers->most, heap->slabs * (HK_SLAB_SIZE / SHARE));
+    hk_store_relaxed(&heap->transfers->most, hk_peek(&heap->slabs) * (HK_SLAB_SIZE / SHARE));
     return n;
 }
 

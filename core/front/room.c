@@ -26,7 +26,7 @@ size_t hk_front_limit(const struct hk_thread *thread)
 {
     size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES);
     /* Not in a drain: the blocks that bins keep pin the slabs that would allow them to. */
-    return thread->own.room.draining ? limit : hk_max(limit, thread->heap.slabs * (HK_SLAB_SIZE / 8));
+    return thread->own.room.draining ? limit : hk_max(limit, hk_peek(&thread->heap.slabs) * (HK_SLAB_SIZE / 8));
 }
 
 static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)

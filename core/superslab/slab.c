@@ -57,7 +57,7 @@ struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned c
     slab->used = 0;
     if (zero || slab->cls != cls) /* else they are marked still */
         slab->marked = 0;
-    slab->carved = 0;
+    hk_poke(&slab->carved, 0);
     slab->capacity = hk_class_capacity(cls);
     slab->block_size = (uint32_t)hk_class_size(cls);
     slab->cls = (uint8_t)cls;
@@ -73,7 +73,7 @@ unsigned hk_slab_give_up(struct hk_slab *slab, unsigned got)
     hk_corrupt_note(slab->base, slab->block_size);
     slab->free = NULL;
     slab->spare = NULL;
-    slab->carved = slab->capacity;
+    hk_poke(&slab->carved, slab->capacity);
     slab->used = slab->capacity;
     return got;
 }
@@ -156,11 +156,11 @@ static HK_ALWAYS_INLINE unsigned take_virgin(struct hk_slab *slab, void **top, u
     if (carved > slab->marked && size <= MARK_VIRGIN_MAX &&
         HK_UNLIKELY(!mark_starts(slab, starts_up_to(slab, carved)))) {
         slab->used += slab->capacity - slab->carved;
-        slab->carved = slab->capacity;
+        hk_poke(&slab->carved, slab->capacity);
         return 0;
     }
     raise_bound(slab, carved);
-    slab->carved = carved;
+    hk_poke(&slab->carved, carved);
     if (HK_TELEMETRY)
         count_pages(slab, carved - got, carved);
     for (unsigned i = 0; i < got; i++, block += size)

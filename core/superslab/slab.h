@@ -163,7 +163,7 @@ static inline void hk_slab_reset(struct hk_slab *slab)
 {
     slab->free = NULL;
     slab->spare = NULL;
-    slab->carved = 0;
+    hk_poke(&slab->carved, 0);
     slab->zero = false;
 }
 
@@ -288,7 +288,7 @@ static inline bool hk_slab_is_marked(const void *block)
  * much that the block is among them, without a lock. */
 static inline size_t hk_slab_length_out(const struct hk_slab *slab)
 {
-    return (size_t)slab->carved * slab->block_size;
+    return (size_t)hk_peek(&slab->carved) * slab->block_size;
 }
 
 /* Does ptr lie in these? Else whoever frees it never got it. */
