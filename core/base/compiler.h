@@ -46,6 +46,23 @@
 #define HK_ADDRESS_BITS 48
 #endif
 
+/* From a stack to where our memory is looked for first, in bytes. The thread sanitizer has shadow for 1.5 TiB below the
+ * stacks alone; elsewhere it keeps memory of its own, or would end the program. */
+#if defined(__has_feature)
+#define HK_HAS_FEATURE(name) __has_feature(name)
+#else
+#define HK_HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || HK_HAS_FEATURE(thread_sanitizer)
+#define HK_FARTHEST ((size_t)1 << 40)
+#define HK_OPERAND(lvalue) __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
+#else
+#define HK_FARTHEST ((size_t)106 << 40)
+/* A word that others change by atomic stores, read where no order is needed. gcc 12 makes no operand of an atomic load,
+ * so it is a plain one, but where it would be reported. */
+#define HK_OPERAND(lvalue) (lvalue)
+#endif
+
 /* Thread-local data that malloc reads: at a fixed distance from the thread pointer, so that no access calls the loader
  * (and with it malloc). */
 #define HK_TLS _Thread_local __attribute__((tls_model("initial-exec")))

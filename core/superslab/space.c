@@ -9,9 +9,8 @@ size_t hk_space_units;
 #define INNER_MOST (32 * HK_GIB)
 #define TABLES (INNER_MOST + (size_t)HK_TABLE_INNER * HK_TABLE_MOST) /* bytes below the base */
 
-/* From the stack to the base. With 47 bits the farthest leaves 20 TiB below the base, which some programs ask for by
+/* From the stack to the base. With 47 bits HK_FARTHEST leaves 20 TiB below the base, which some programs ask for by
  * address, and 100 TiB behind all units, which a program may have in one piece. */
-#define FARTHEST ((size_t)106 << 40)
 #define NEAREST (64 * HK_GIB)
 
 /* A table grows by as much as it has, at most by so much. */
@@ -89,7 +88,7 @@ static uintptr_t scatter(uintptr_t here, uintptr_t range)
 static bool begin(size_t units)
 {
     uintptr_t here = hk_align_down((uintptr_t)&units, HK_UNIT_SIZE);
-    for (size_t far = FARTHEST; far >= NEAREST; far -= hk_min(far / 2, HK_SPACE_MOST)) {
+    for (size_t far = HK_FARTHEST; far >= NEAREST; far -= hk_min(far / 2, HK_SPACE_MOST)) {
         uintptr_t distance = far + scatter(here, far / 64);
         if ((here > distance && begin_at(hk_align_down(here - distance, HK_UNIT_SIZE), units)) ||
             begin_at(hk_align_down(here + distance, HK_UNIT_SIZE), units))

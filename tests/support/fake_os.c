@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define HOST_PAGE ((size_t)4096)
 
@@ -256,8 +258,9 @@ static bool crooked(const void *ptr, size_t *size)
 static void *map_at(void *where, size_t size, int protection)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (where != NULL ? MAP_FIXED_NOREPLACE : 0);
-    void *p = mmap(where, size, protection, flags, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    /* As the os box does: sanitizers change the address that libc's mmap is given. */
+    long p = syscall(SYS_mmap, where, size, protection, flags, -1, 0);
+    return p == -1 ? NULL : (void *)p;
 }
 
 /* Starts at a multiple of the page size in force, whatever the host's is. */

@@ -23,7 +23,7 @@ extern HK_HIDDEN struct hk_superslab *_Atomic *hk_window_units; /* per 2 MiB: th
 static HK_ALWAYS_INLINE bool hk_registry_lookup(const void *ptr, unsigned *code)
 {
     uintptr_t slot = ((uintptr_t)ptr - hk_window_base) >> 16;
-    if (HK_UNLIKELY(slot >= hk_window_slots))
+    if (HK_UNLIKELY(slot >= HK_OPERAND(hk_window_slots)))
         return false;
     *code = hk_load_relaxed(&hk_window_codes[slot]); /* ordered by whatever gave the caller the block */
     return true;
@@ -38,7 +38,7 @@ static inline unsigned hk_registry_code(const void *ptr)
 static inline struct hk_superslab *hk_registry_superslab(const void *ptr)
 {
     uintptr_t slot = ((uintptr_t)ptr - hk_window_base) >> 16;
-    if (HK_UNLIKELY(slot >= hk_window_slots))
+    if (HK_UNLIKELY(slot >= HK_OPERAND(hk_window_slots)))
         return NULL;
     return hk_load_relaxed(&hk_window_units[slot / HK_SLABS]); /* as above */
 }
