@@ -199,9 +199,10 @@ static void one_operation(struct worker *w)
 static void *work(void *argument)
 {
     struct worker *w = argument;
-    for (size_t i = 0; i < operations / GENERATIONS; i++) {
+    size_t count = operations / GENERATIONS, period = count < 100000 ? count / 2 + 1 : 50000;
+    for (size_t i = 0; i < count; i++) {
         one_operation(w);
-        if (i % 50000 == 49999)
+        if (i % period == period - 1)
             malloc_trim(random_below(&w->random, 8 * MIB));
     }
     return NULL;
