@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# packages: g++ libcmocka-dev pkg-config
+# targets: libhakmem.so.0
+"""Unit and stress tests (with the address sanitizer, those of the interface too) built with gcc's sanitizers.
+
+    ./hakmem test sanitizers               # all
+    ./hakmem test sanitizers thread        # data races
+    ./hakmem test sanitizers address       # address and undefined are one build, as they go together
+    ./hakmem test sanitizers undefined
+
+The libraries have the hak_ names only: malloc is the sanitizers' own. The front is reached by a pointer, as gcc's
+sanitizers take an address relative to %fs for a plain one. Any report fails the test, of a child that was to end badly
+too. Build folders lie in the build folder of the tests, and are kept.
+"""
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# sanitizer: suites, and what is left out of them, with the reason.
+PLANS = {
+    "thread": ("thread", ("unit", "stress"), {
+        "space": "two of its tests want places and 8 TiB of units that have no shadow",
+        "purge": "12 of its tests want a process of one thread, and the runtime has one of its own",
+    }),
+    "address": ("address,undefined", ("unit", "stress", "api"), {}),
+}
+PLANS["undefined"] = PLANS["address"]
+
+# Threads after a fork of several are what some tests are about.
+THREAD = "die_after_fork=0:halt_on_error=1:exitcode=66:second_deadlock_stack=1"
+# Blocks of hakmem's are none of the runtime's, so it cannot tell what is lost; and it asks for ptrace.
+ADDRESS = "detect_leaks=0:halt_on_error=1:allocator_may_return_null=1"
+UNDEFINED = "halt_on_error=1:print_stacktrace=1"
+
+
+def build(folder, kind):
+    if not os.path.isfile(os.path.join(folder, "build.ninja")):
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run(["meson", "setup", folder, ROOT, "-Dbuildtype=debugoptimized", "-Doptimization=1",
+                        "-Dbenchmarks=false", "-Doverride=false", "-Dtls=pointer", "-Db_lundef=false",
+                        "-Db_sanitize=" + kind],
+                       check=True, stdout=subprocess.DEVNULL)
+
+
+def choose(folder, suites, left_out):
+    """Names of tests, and what is built for them."""
+    tests, targets = (json.loads(subprocess.run(["meson", "introspect", what, folder], check=True,
+                                                stdout=subprocess.PIPE).stdout) for what in ("--tests", "--targets"))
+    made = {path for target in targets for path in target["filename"]}
+    chosen = [test for test in tests
+              if any(suite.split(":", 1)[-1] in suites for suite in test["suite"]) and test["name"] not in left_out]
+    wanted = {path for test in chosen for path in test["cmd"] if path in made}
+    by_id = {target["id"]: target["filename"] for target in targets}
+    wanted.update(path for test in chosen for name in test["depends"] for path in by_id.get(name, ()))
+    return ([test["name"] for test in chosen], sorted(os.path.relpath(path, folder) for path in wanted))
+
+
+def without_random_places():
+    """Runtimes of gcc 12 end a program whose mappings lie as far apart as newer kernels place them at random."""
+    words = ["setarch", "-R"]
+    return words if subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0 else []
+
+
+def run(top, kind, suites, left_out):
+    """True when all passed and nothing was reported."""
+    folder = os.path.join(top, "sanitizers-" + kind.replace(",", "-"))
+    build(folder, kind)
+    names, targets = choose(folder, suites, left_out)
+    subprocess.run(["ninja", "-C", folder, *targets], check=True, stdout=subprocess.DEVNULL)
+    reports = os.path.join(folder, "reports")
+    shutil.rmtree(reports, ignore_errors=True)
+    os.makedirs(reports)
+    env = {**os.environ}
+    for name, options in {"TSAN_OPTIONS": THREAD, "ASAN_OPTIONS": ADDRESS, "UBSAN_OPTIONS": UNDEFINED}.items():
+        env[name] = f"{options}:log_path={reports}/report"
+    done = subprocess.run([*without_random_places(), "meson", "test", "-C", folder, "--no-rebuild", "-q",
+                           "--print-errorlogs", "--timeout-multiplier", "4", *names], env=env, check=False)
+    found = sorted(glob.glob(os.path.join(reports, "*")))
+    for path in found[:10]:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            print(file.read()[:6000])
+    for name, why in left_out.items():
+        print(f"sanitizers: {kind}: left out: {name}: {why}")
+    print(f"sanitizers: {kind}: {len(names)} test programs, {len(found)} reports, "
+          f"{'passed' if done.returncode == 0 and not found else 'FAILED'}", flush=True)
+    return bool(names) and done.returncode == 0 and not found
+
+
+def main():
+    top, *words = sys.argv[1:]
+    if any(word not in PLANS for word in words):
+        print(__doc__)
+        return 2
+    plans = {PLANS[word][0]: PLANS[word] for word in words or PLANS}
+    return 0 if all([run(os.path.abspath(top), *plan) for plan in plans.values()]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
