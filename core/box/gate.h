@@ -10,6 +10,8 @@
  *
  * A thread shows that it is inside by a word in its record, its pass. Threads without a record (at their beginning, or
  * past their end) go in one at a time. Any thread; knows os only, and must not know what is done inside.
+ *
+ * Model: docs/models/gate.pml.
  */
 #ifndef HK_BOX_GATE_H
 #define HK_BOX_GATE_H

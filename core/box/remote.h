@@ -14,6 +14,7 @@
  *  - After pushing, the pusher looks at the owner's state; a heap whose thread has ended sets that state before it
  *    looks at its stack for the last time. One of the two sees the other (two full fences), so no chain is left behind.
  *  - Owners are never unmapped.
+ * Every interleaving of it is checked in a model, docs/models/remote.pml.
  *
  * Pushes need no lock; a batch is its thread's alone. Must not know heaps: an owner is its mailbox.
  */

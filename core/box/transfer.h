@@ -11,7 +11,7 @@
  * whoever takes it may give it to its slab, so an owner that has changed meanwhile does no harm.
  *
  * Any thread, each array under its own lock, which is outside the ranks: taken while no other is held, and none
- * inside. Must not know fronts.
+ * inside. Must not know fronts. Model: docs/models/transfer.pml.
  */
 #ifndef HK_BOX_TRANSFER_H
 #define HK_BOX_TRANSFER_H

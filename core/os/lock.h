@@ -8,7 +8,7 @@
  * Whoever takes one to change something is inside the gate (box/gate.h): so fork meets none that is held.
  *
  * While the process has one thread locks cost a load and a branch: a second thread is made by pthread_create, outside
- * every critical section, and glibc then clears __libc_single_threaded. Knows base only.
+ * every critical section, and glibc then clears __libc_single_threaded. Knows base only. Model: docs/models/lock.pml.
  */
 #ifndef HK_OS_LOCK_H
 #define HK_OS_LOCK_H

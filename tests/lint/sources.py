@@ -15,9 +15,9 @@ import os
 import re
 import sys
 
-FOLDERS = ['core', 'include', 'tests', 'bench', 'tools', 'subprojects/packagefiles', '.ci', 'docs/examples']
+FOLDERS = ['core', 'include', 'tests', 'bench', 'tools', 'subprojects/packagefiles', '.ci', 'docs/examples', 'docs/models']
 EXAMPLE = re.compile('^docs/examples/[^/]+/')  # what is below has the paths that it has in a checkout
-SOURCES = ('.c', '.h', '.inc', '.cpp', '.py', '.sh', '.rb', '.js', '.pl', '.in')
+SOURCES = ('.c', '.h', '.inc', '.cpp', '.py', '.sh', '.rb', '.js', '.pl', '.pml', '.in')
 BY_NAME = ('meson.build', 'meson_options.txt', 'hakmem', 'run')
 
 
