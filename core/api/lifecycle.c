@@ -7,6 +7,7 @@
 #include "api/report_file.h"
 #include "api/stats.h"
 #include "base/assert.h"
+#include "base/held.h"
 #include "base/options.h"
 #include "box/huge.h"
 #include "box/purge.h"
@@ -41,6 +42,7 @@ static void fork_child(void)
 {
     int saved = errno;
     struct hk_thread *mine = hk_front_thread();
+    hk_all_locks_free();
     if (!hk_single_threaded())
         hk_misuse_left_behind = true; /* before there is a second thread again */
     hk_lock_reset(hk_pool_lock());

@@ -89,11 +89,13 @@ static HK_SLOW_PATH void *new_slow(size_t size, size_t align)
 {
     handler *next;
     while (_ZSt15get_new_handlerv != NULL && (next = _ZSt15get_new_handlerv()) != NULL) {
+        hk_no_lock_held("calls the program's new_handler");
         next();
         void *ptr = align > 1 ? hk_entry_aligned(align, size) : hk_malloc_slow(size);
         if (ptr != NULL)
             return ptr;
     }
+    hk_no_lock_held("throws bad_alloc");
     throw_bad_alloc();
     void *ptr = new_of_plugins(size, align);
     if (ptr != NULL)

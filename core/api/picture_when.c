@@ -16,7 +16,7 @@
 #include <signal.h>
 
 /* One file is written at a time. Outside the ranks: taken while nothing else is held. */
-static struct hk_lock file_lock;
+static struct hk_lock file_lock = HK_LOCK_FREE(HK_RANK_FILE);
 static unsigned number; /* of the last picture in a file; file_lock */
 
 static _Atomic uint32_t asked;   /* how often the signal came; the helper sleeps on it */

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 
 #include "base/fmt.h"
+#include "base/held.h"
 #include "base/options.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@ bool hk_misuse_left_behind;
 void hk_assert_failed(const char *what, const char *file, int line)
 {
     struct hk_fmt f;
+    hk_held_forget();
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: internal error: %s (%s:%d)\n", what, file, line);
     hk_fmt_end(&f);
@@ -23,6 +25,7 @@ void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const voi
     struct hk_fmt f;
     if (kind == HK_MISUSE_DOUBLE_FREE && hk_misuse_left_behind && verb[0] == 'f')
         return;
+    hk_no_lock_held("reports a misuse");
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: ");
     if (kind == HK_MISUSE_DOUBLE_FREE && verb[0] == 'f')

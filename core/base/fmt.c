@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/fmt.h"
 
+#include "base/held.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ void hk_fmt_start(struct hk_fmt *f, int fd)
 static void flush(struct hk_fmt *f)
 {
     size_t done = 0;
+    hk_no_lock_held("writes a report");
     while (done < f->used && !f->failed) {
         long n = hk_sys3(SYS_write, f->fd, (long)(f->buf + done), (long)(f->used - done));
         if (n > 0)

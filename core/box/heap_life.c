@@ -7,11 +7,11 @@
 #include "box/pool.h"
 #include "os/numa.h"
 
-struct hk_heap hk_orphan_heap = {.owner = {.state = HK_OWNER_GONE}};
+struct hk_heap hk_orphan_heap = {.owner = {.state = HK_OWNER_GONE}, .lock = HK_LOCK_FREE(HK_RANK_ORPHANS)};
 _Atomic bool hk_heap_forked;
 
 /* Guards the two lists of records; outermost of all ranks. Records are only ever added to `records`. */
-static struct hk_lock records_lock;
+static struct hk_lock records_lock = HK_LOCK_FREE(HK_RANK_RECORDS);
 static struct hk_list records;
 static struct hk_heap *unused;
 
@@ -19,6 +19,7 @@ void hk_heap_begin(struct hk_heap *heap)
 {
     hk_lock(&records_lock);
     heap->node = hk_numa_node();
+    hk_lock_init(&heap->lock, HK_RANK_HEAP);
     if (heap->all.at == NULL)
         hk_list_push(&records, &heap->all);
     hk_store_relaxed(&heap->owner.state, HK_OWNER_ALIVE);

@@ -14,7 +14,7 @@ struct huge {
     size_t size; /* of the mapping, which starts at `start` */
 };
 
-static struct hk_lock lock;
+static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_HUGE);
 static struct huge *buckets[BUCKETS];
 static struct huge *records; /* not in use */
 static size_t bytes, count;

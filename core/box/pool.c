@@ -8,7 +8,7 @@
  */
 #define IDLE_KEEP 1u
 
-struct pool hk_pool;
+struct pool hk_pool = {.lock = HK_LOCK_FREE(HK_RANK_POOL)};
 _Atomic size_t hk_pool_empty_slabs;
 _Atomic size_t hk_pool_empty_mid;
 _Atomic size_t hk_pool_owned;

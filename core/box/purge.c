@@ -50,7 +50,8 @@ static _Atomic size_t regained;   /* hk_arena_clean_taken and hk_pool_clean_take
 static _Atomic uint32_t ticked;   /* which was then */
 static _Atomic size_t credit;     /* bytes that may be free because they are wanted again and again */
 
-static struct hk_lock learning; /* one thread at a time learns: the words belong together; nobody waits for it */
+/* One thread at a time learns: the words belong together. Nobody waits for it. */
+static struct hk_lock learning = HK_LOCK_FREE(HK_RANK_LEARNING);
 
 static _Atomic size_t most_live;      /* bytes, since the last sweep began; relaxed, as above */
 static struct hk_heap *_Atomic swept; /* last, in a sweep that is under way, or NULL; relaxed: records stay for ever */

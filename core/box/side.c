@@ -6,6 +6,7 @@
 #include "box/side.h"
 
 #include "base/bits.h"
+#include "base/held.h"
 #include "os/os.h"
 #include "superslab/ss_arena.h"
 
@@ -162,7 +163,10 @@ static void give_piece(struct piece *piece)
     size_t page = hk_os_page_size();
     if (piece->bytes >= PURGED) {
         char *from = (char *)hk_align_up((uintptr_t)(piece + 1), page), *end = (char *)piece + piece->bytes;
+        hk_large_calls_begin(); /* a signal handler may be here, whose thread holds a lock: nobody else frees the block
+                                 */
         hk_os_purge(from, hk_align_down((size_t)(end - from), page)); /* refused: the pages stay */
+        hk_large_calls_end();
         hk_arena_uncharge(piece->bytes);
     }
     push_piece(piece);

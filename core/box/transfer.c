@@ -16,10 +16,10 @@
 /* All that waits for a heap is at most HAKMEM_FRONT_BYTES, or one part in so many of its slabs. */
 #define SHARE 8u
 
-static struct hk_lock making; /* held while an array is made */
+static struct hk_lock making = HK_LOCK_FREE(HK_RANK_MAKING); /* held while an array is made */
 
 /* Held by who empties arrays on behalf of others, and by who counts what is where. */
-static struct hk_lock sweeping;
+static struct hk_lock sweeping = HK_LOCK_FREE(HK_RANK_SWEEPING);
 
 static unsigned most(unsigned cls)
 {
@@ -45,6 +45,8 @@ static struct hk_transfer *make(struct hk_heap *heap, unsigned cls)
     struct hk_transfer *t = array_of(heap, cls);
     if (t == NULL && is_alive(heap)) {
         t = hk_meta_alloc(sizeof *t + most(cls) * sizeof t->block[0]);
+        if (t != NULL)
+            hk_lock_init(&t->lock, HK_RANK_ARRAY);
         hk_store_release(&heap->transfers->array[cls], t); /* pairs with array_of */
     }
     hk_unlock(&making);

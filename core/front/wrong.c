@@ -5,6 +5,7 @@
 #include "front/wrong.h"
 
 #include "base/assert.h"
+#include "base/held.h"
 #include "box/huge.h"
 #include "box/side.h"
 #include "front/front.h"
@@ -46,6 +47,12 @@ static struct finding find(const void *ptr, bool may_lock)
     return (struct finding){HK_MISUSE_INVALID, NULL, 0};
 }
 
+/* With -Dcheck: a signal handler calls that has interrupted its thread. */
+static bool is_in_handler(void)
+{
+    return HK_CHECK_FAST && hk_gate_is_inside(hk_front_pass(hk_front_thread()));
+}
+
 void hk_wrong_unknown(const void *ptr, const char *verb)
 {
     struct hk_pass *pass = hk_front_pass(hk_front_thread());
@@ -53,7 +60,10 @@ void hk_wrong_unknown(const void *ptr, const char *verb)
     struct finding found = find(ptr, inside);
     if (inside)
         hk_gate_leave(pass);
+    bool in_handler = is_in_handler();
+    hk_in_handler_begin(in_handler);
     hk_misuse(found.kind, verb, ptr, found.block, found.size);
+    hk_in_handler_end(in_handler);
 }
 
 void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb)
@@ -61,10 +71,13 @@ void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *v
     size_t offset = (size_t)((const char *)ptr - hk_slab_base(slab));
     const char *start = (const char *)ptr - offset % slab->block_size;
     bool out = hk_slab_was_out(slab, ptr) || (!slab->zero && hk_slab_is_marked(ptr)); /* or it was */
+    bool in_handler = is_in_handler();
+    hk_in_handler_begin(in_handler);
     if (hk_slab_is_block(slab, ptr) && out)
         hk_misuse(HK_MISUSE_DOUBLE_FREE, verb, ptr, NULL, slab->block_size);
     else if (hk_slab_is_block(slab, ptr) || offset / slab->block_size >= slab->capacity)
         hk_misuse(HK_MISUSE_INVALID, verb, ptr, NULL, 0);
     else
         hk_misuse(HK_MISUSE_INTERIOR, verb, ptr, start, slab->block_size);
+    hk_in_handler_end(in_handler);
 }

@@ -5,6 +5,7 @@
  *
  * Lock ranks, outer to inner; a thread takes a lock only while it holds none of the same or an inner rank:
  *   records < heap < orphan heap < pool < arena < huge < meta
+ * Some locks stand outside of that order. base/held.c has the table of all; with -Dcheck=fast and full it is checked.
  * Whoever takes one to change something is inside the gate (box/gate.h): so fork meets none that is held.
  *
  * While the process has one thread locks cost a load and a branch: a second thread is made by pthread_create, outside
@@ -15,11 +16,34 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/held.h"
 #include "os/thread.h"
 
 struct hk_lock {
-    _Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
+    _Atomic uint32_t word;        /* 0 free, 1 held, 2 held and somebody sleeps */
+    uint32_t rank[HK_CHECK_FAST]; /* one or none: enum hk_rank */
 };
+
+/* A free lock of a rank, as an initializer. */
+#if HK_CHECK_FAST
+#define HK_LOCK_FREE(order) \
+    {                       \
+        .rank = { order }   \
+    }
+#else
+#define HK_LOCK_FREE(order) \
+    {                       \
+        0                   \
+    }
+#endif
+
+/* Names the rank of one that was zeroed. */
+static inline void hk_lock_init(struct hk_lock *lock, enum hk_rank rank)
+{
+    uint32_t *order = lock->rank;
+    if (HK_CHECK_FAST)
+        *order = rank;
+}
 
 HK_SLOW_PATH void hk_lock_slow(struct hk_lock *lock);
 HK_SLOW_PATH void hk_lock_wake(struct hk_lock *lock);
@@ -27,6 +51,8 @@ HK_SLOW_PATH void hk_lock_wake(struct hk_lock *lock);
 static inline void hk_lock(struct hk_lock *lock)
 {
     uint32_t expected = 0;
+    if (HK_CHECK_FAST)
+        hk_held_take(lock->rank, hk_single_threaded());
     if (!hk_single_threaded() && HK_UNLIKELY(!hk_cas_acquire(&lock->word, &expected, 1))) /* pairs with hk_unlock */
         hk_lock_slow(lock);
 }
@@ -34,11 +60,16 @@ static inline void hk_lock(struct hk_lock *lock)
 static inline bool hk_try_lock(struct hk_lock *lock)
 {
     uint32_t expected = 0;
-    return hk_cas_acquire(&lock->word, &expected, 1); /* pairs with hk_unlock */
+    bool mine = hk_cas_acquire(&lock->word, &expected, 1); /* pairs with hk_unlock */
+    if (HK_CHECK_FAST && mine)
+        hk_held_tried(lock->rank);
+    return mine;
 }
 
 static inline void hk_unlock(struct hk_lock *lock)
 {
+    if (HK_CHECK_FAST)
+        hk_held_give(lock->rank, hk_load_relaxed(&lock->word) != 0, hk_single_threaded());
     if (hk_load_relaxed(&lock->word) == 0)
         return;                                            /* taken while there was one thread */
     if (HK_UNLIKELY(hk_swap_release(&lock->word, 0) == 2)) /* pairs with the acquire in hk_lock */

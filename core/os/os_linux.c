@@ -2,6 +2,7 @@
 #include "os/os.h"
 
 #include "base/atomic.h"
+#include "base/held.h"
 #include "base/sys.h"
 #include "os/auxv.h"
 #include "os/file.h"
@@ -22,6 +23,7 @@ static void *map(size_t size, int protection, int flags)
 
 static bool advise(void *ptr, size_t size, int advice)
 {
+    hk_large_call("advises on a range", size);
     hk_add_relaxed(&calls, 1);
     return hk_sys3(SYS_madvise, (long)ptr, (long)size, advice) == 0;
 }
@@ -73,12 +75,14 @@ bool hk_os_purge(void *ptr, size_t size)
 
 bool hk_os_unmap(void *ptr, size_t size)
 {
+    hk_large_call("unmaps a range", size);
     hk_add_relaxed(&calls, 1);
     return hk_sys2(SYS_munmap, (long)ptr, (long)size) == 0;
 }
 
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
 {
+    hk_large_call("moves or resizes a mapping", hk_max(old_size, new_size));
     hk_add_relaxed(&calls, 1);
     long p = hk_sys4(SYS_mremap, (long)ptr, (long)old_size, (long)new_size, MREMAP_MAYMOVE);
     return hk_sys_failed(p) ? NULL : (void *)p;

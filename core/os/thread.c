@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/thread.h"
 
+#include "base/held.h"
 #include "base/sys.h"
 
 #include <limits.h>
@@ -14,12 +15,14 @@ static bool have_key;
 
 bool hk_thread_exit_init(void (*on_exit)(void *))
 {
+    hk_no_lock_held("asks libc for a key");
     have_key = pthread_key_create(&key, on_exit) == 0;
     return have_key;
 }
 
 void hk_thread_watch(void *arg)
 {
+    hk_no_lock_held("lets libc allocate");
     if (have_key)
         pthread_setspecific(key, arg);
 }
@@ -60,6 +63,7 @@ static bool start_with_stack(void *(*run)(void *), size_t stack)
 bool hk_thread_start(void *(*run)(void *))
 {
     sigset_t all, before;
+    hk_no_lock_held("starts a thread");
     /* pthread_sigmask and not the system call: that would block the signal by which glibc runs setuid in all threads.
      */
     sigfillset(&all);

@@ -15,7 +15,7 @@ struct region {
     size_t size;
 };
 
-static struct hk_lock lock;
+static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_META);
 static struct region *regions; /* the first is in use, the others are full */
 static char *next, *end;       /* what is left of it */
 static size_t used, mapped;

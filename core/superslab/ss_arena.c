@@ -12,7 +12,7 @@
 /* Runs of one bin that a search looks at for the best fit, and for one that holds an aligned start. */
 #define LOOK 16
 
-struct arenas hk_arenas;
+struct arenas hk_arenas = {.lock = HK_LOCK_FREE(HK_RANK_ARENA)};
 _Atomic size_t hk_arena_dirty_pages;
 _Atomic size_t hk_arena_run_pages;
 _Atomic size_t hk_arena_clean_taken;

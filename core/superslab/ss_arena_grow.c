@@ -137,10 +137,15 @@ static bool map_again(size_t units, unsigned node)
     return false;
 }
 
+/* Mapping, and what a refusal takes back, are done under the lock: where the next unit is, and who has it, is one
+ * question. */
 HK_SLOW_PATH bool hk_arena_grow(uint32_t pages, unsigned node)
 {
     size_t units = (pages + UNIT_PAGES - 1) / UNIT_PAGES;
-    if (map_again(units, node) || add_units(units, node))
+    hk_large_calls_begin();
+    bool ok = map_again(units, node) || add_units(units, node);
+    hk_large_calls_end();
+    if (ok)
         return true;
     hk_store_relaxed(&hk_arenas.scarce, true); /* a hint */
     return false;

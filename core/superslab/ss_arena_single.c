@@ -84,7 +84,7 @@ static struct single *enter(void)
     return s;
 }
 
-void *hk_arena_single_take(unsigned node, uint32_t *clean)
+static void *take(unsigned node, uint32_t *clean)
 {
     hk_lock(&hk_arenas.lock);
     const struct single *s = enter();
@@ -100,14 +100,33 @@ void *hk_arena_single_take(unsigned node, uint32_t *clean)
     return base;
 }
 
+/* The caller has the locks of its heap and of the pool; and see hk_arena_grow. */
+void *hk_arena_single_take(unsigned node, uint32_t *clean)
+{
+    hk_large_calls_begin();
+    void *base = take(node, clean);
+    hk_large_calls_end();
+    return base;
+}
+
 /* Where the map count is at its limit the unit cannot be unmapped: then at least its pages go, and it is left behind.
  */
+static bool unmap_or_purge(const struct single *s)
+{
+    if (hk_os_unmap(s->base, HK_SUPERSLAB_SIZE))
+        return true;
+    hk_os_purge(s->base, HK_SUPERSLAB_SIZE);
+    return false;
+}
+
+/* The caller has the lock of the heap that gave the last slab back: this choice of box has no other place for it. */
 static void leave(struct single *s)
 {
-    if (!hk_os_unmap(s->base, HK_SUPERSLAB_SIZE)) {
-        hk_os_purge(s->base, HK_SUPERSLAB_SIZE);
+    hk_large_calls_begin();
+    bool unmapped_now = unmap_or_purge(s);
+    hk_large_calls_end();
+    if (!unmapped_now)
         return;
-    }
     hk_lock(&hk_arenas.lock);
     hk_list_push(&unmapped, &s->node);
     hk_unlock(&hk_arenas.lock);

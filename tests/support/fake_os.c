@@ -2,6 +2,7 @@
 #include "fake_os.h"
 
 #include "base/atomic.h"
+#include "base/held.h"
 #include "os/numa_sys.h"
 #include "os/os.h"
 
@@ -325,6 +326,7 @@ bool hk_os_commit(void *ptr, size_t size)
 
 bool hk_os_purge(void *ptr, size_t size)
 {
+    hk_large_call("advises on a range", size);
     if (during_purge != NULL)
         during_purge();
     if (refused(FAKE_PURGE) || (size_t)((char *)locked_page - (char *)ptr) < size || crooked(ptr, &size) ||
@@ -338,11 +340,13 @@ bool hk_os_purge(void *ptr, size_t size)
 
 bool hk_os_unmap(void *ptr, size_t size)
 {
+    hk_large_call("unmaps a range", size);
     return spoiled(!refused(FAKE_UNMAP) && !crooked(ptr, &size) && munmap(ptr, size) == 0);
 }
 
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
 {
+    hk_large_call("moves or resizes a mapping", hk_max(old_size, new_size));
     if (refused(FAKE_REMAP) || crooked(ptr, &old_size) || crooked(ptr, &new_size))
         return spoiled_pointer(NULL);
     void *p = mremap(ptr, old_size, new_size, MREMAP_MAYMOVE);
@@ -352,7 +356,7 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
 void hk_os_hint_no_huge(void *ptr, size_t size)
 {
     (void)ptr;
-    (void)size;
+    hk_large_call("advises on a range", size);
     refused(FAKE_HINT);
     errno = FAKE_ERRNO;
 }
