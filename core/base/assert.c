@@ -13,7 +13,8 @@ bool hk_misuse_left_behind;
 void hk_assert_failed(const char *what, const char *file, int line)
 {
     struct hk_fmt f;
-    hk_held_forget();
+    if (HK_CHECK_FAST)
+        hk_held_forget();
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: internal error: %s (%s:%d)\n", what, file, line);
     hk_fmt_end(&f);
