@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Each system call that the library makes in a program is refused once: tests/life/refusals.c.
+
+    ./hakmem test refusals              # with ENOMEM, EPERM and EINVAL, linked and preloaded
+    ./hakmem test refusals 12           # with that errno
+"""
+
+import os
+import subprocess
+import sys
+
+ERRORS = ("12", "1", "22")
+
+
+def main():
+    build, *errors = sys.argv[1:]
+    failed = False
+    for way in ("linked", "preload"):
+        env = dict(os.environ)
+        if way == "preload":
+            env["LD_PRELOAD"] = os.path.join(build, "libhakmem.so")
+        program = os.path.join(build, "tests", "life", "life_refusals_" + way)
+        print(f"refusals: {way}", flush=True)
+        status = subprocess.run([program, "1", *(errors or ERRORS)], env=env).returncode
+        if status == 77:
+            return 77
+        failed = failed or status != 0
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
