@@ -41,21 +41,30 @@ struct spec {
     unsigned longs; /* 0 int, 1 long or size_t, 2 long long */
 };
 
+static void put_times(struct hk_fmt *f, char c, size_t n)
+{
+    while (n-- > 0)
+        put(f, c);
+}
+
+static void put_text(struct hk_fmt *f, const char *text, size_t n)
+{
+    while (n-- > 0)
+        put(f, *text++);
+}
+
 static void put_padded(struct hk_fmt *f, const struct spec *s, const char *text, size_t n)
 {
     size_t pad = s->width > n ? s->width - n : 0;
-    for (; pad > 0 && !s->left; pad--)
-        put(f, ' ');
-    while (n-- > 0)
-        put(f, *text++);
-    for (; pad > 0; pad--)
-        put(f, ' ');
+    put_times(f, ' ', s->left ? 0 : pad);
+    put_text(f, text, n);
+    put_times(f, ' ', s->left ? pad : 0);
 }
 
 /* Zeros stand between the prefix (sign or 0x) and the digits. */
 static void put_number(struct hk_fmt *f, const struct spec *s, uint64_t v, unsigned base, const char *prefix)
 {
-    char text[80];
+    char text[24];
     size_t at = sizeof text, prefix_length = 0;
     while (prefix[prefix_length] != 0)
         prefix_length++;
@@ -63,11 +72,16 @@ static void put_number(struct hk_fmt *f, const struct spec *s, uint64_t v, unsig
         text[--at] = "0123456789abcdef"[v % base];
         v /= base;
     } while (v != 0);
-    while (s->zero && !s->left && sizeof text - at + prefix_length < s->width && at > prefix_length)
-        text[--at] = '0';
+    size_t n = sizeof text - at + prefix_length;
+    if (s->zero && !s->left && s->width > n) {
+        put_text(f, prefix, prefix_length);
+        put_times(f, '0', s->width - n);
+        put_text(f, text + at, sizeof text - at);
+        return;
+    }
     for (size_t i = prefix_length; i-- > 0;)
         text[--at] = prefix[i];
-    put_padded(f, s, text + at, sizeof text - at);
+    put_padded(f, s, text + at, n);
 }
 
 static const char *parse(const char *p, struct spec *s)

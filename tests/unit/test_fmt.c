@@ -111,6 +111,7 @@ static void zeros_stand_behind_the_sign(void **state)
 {
     (void)state;
     SAME("%05d|%020lld", -42, (long long)INT64_MIN + 1);
+    SAME("%0100d|%0225u|%0120zx", -42, 42u, (size_t)42);
 }
 
 static void characters_have_a_width(void **state)
