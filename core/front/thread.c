@@ -96,7 +96,7 @@ static struct hk_thread *make_record(void)
     return thread;
 }
 
-struct hk_thread *hk_front_attach(void)
+static struct hk_thread *make_front(void)
 {
     if (hk_front_mine()->thread == HK_THREAD_ENDED || !start_process() || !hk_gate_enter(NULL))
         return NULL;
@@ -113,9 +113,15 @@ struct hk_thread *hk_front_attach(void)
     hk_front_enter(front);
     hk_heap_begin(&thread->heap); /* last: a fork in a handler now finds whose it is */
     hk_gate_leave(NULL);
-    int saved = errno;
     hk_thread_watch(thread); /* may come back to malloc, which finds everything in place */
     hk_arena_learn();        /* as may this */
+    return thread;
+}
+
+struct hk_thread *hk_front_attach(void)
+{
+    int saved = errno; /* a free may be the first call of a thread */
+    struct hk_thread *thread = make_front();
     errno = saved;
     return thread;
 }

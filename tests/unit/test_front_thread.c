@@ -13,6 +13,7 @@
 #include "superslab/meta.h"
 #include "superslab/ss_arena.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -189,6 +190,34 @@ static void blocks_outlive_their_thread(void **state)
 
 static pthread_key_t late_key;
 static unsigned late_calls;
+
+static void *free_first(void *arg)
+{
+    errno = 77;
+    front_free(arg);
+    EXPECT(errno == 77 && front_self() != NULL);
+    return NULL;
+}
+
+/* Each thread needs a record of its own; the first one makes room for it. */
+static void first_calls_free(void *arg)
+{
+    (void)arg;
+    for (size_t size = 16; size < HK_MID_MAX; size *= 3)
+        run(free_first, front_take(size));
+    uint64_t before = fake_os_count(FAKE_ANY);
+    for (unsigned i = 0; i < 40 && fake_os_count(FAKE_ANY) == before; i++)
+        EXPECT(hk_meta_alloc(4096) != NULL); /* the next record does not fit */
+    run(free_first, front_take(16));
+}
+
+static void a_first_call_that_frees_keeps_errno(void **state)
+{
+    (void)state;
+    unit_passes(first_calls_free, NULL);
+}
+
+/* ---- */
 
 static void late_destructor(void *arg)
 {
@@ -495,6 +524,7 @@ int main(void)
         cmocka_unit_test(records_are_used_again),
         cmocka_unit_test(a_record_is_offered_when_its_thread_is_through),
         cmocka_unit_test(blocks_outlive_their_thread),
+        cmocka_unit_test(a_first_call_that_frees_keeps_errno),
         cmocka_unit_test(late_destructors_are_served),
         cmocka_unit_test(threads_trade_blocks),
         cmocka_unit_test(a_first_allocation_inside_fork_blocks_nobody),
