@@ -3,12 +3,15 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static bool aborts;
 
 static void print_line(int fd, const char *head, const char *format, va_list args)
 {
@@ -28,7 +31,14 @@ void check_failed(const char *file, int line, const char *format, ...)
     va_start(args, format);
     print_line(STDERR_FILENO, head, format, args);
     va_end(args);
+    if (aborts)
+        abort();
     _exit(1);
+}
+
+void check_aborts(void)
+{
+    aborts = true;
 }
 
 void check_skip(const char *format, ...)

@@ -18,6 +18,9 @@ __attribute__((noreturn, format(printf, 3, 4))) void check_failed(const char *fi
 /* Prints why the test cannot run here and ends the process with status 77. */
 __attribute__((noreturn, format(printf, 1, 2))) void check_skip(const char *format, ...);
 
+/* From now on check_failed aborts: libFuzzer keeps the input then. */
+void check_aborts(void);
+
 /* One line on stdout without stdio. */
 __attribute__((format(printf, 1, 2))) void check_note(const char *format, ...);
 

@@ -7,6 +7,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,6 +34,8 @@ static _Thread_local unsigned thread_node;
 static bool learn_late, policy_chosen;
 static struct fake_wish wishes[FAKE_WISHES];
 static size_t wish_count;
+static struct fake_range *maps; /* NULL: nobody wants to know */
+static size_t map_count;
 
 void fake_os_recover(void)
 {
@@ -197,6 +200,49 @@ int fake_os_node_of(const void *ptr)
     return -1;
 }
 
+/* ---- what is mapped ---- */
+
+void fake_os_track_maps(void)
+{
+    size_t size = FAKE_MAPS * sizeof *maps;
+    maps = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (maps == MAP_FAILED)
+        abort();
+}
+
+void fake_os_unmap_all(void)
+{
+    for (size_t i = 0; i < map_count; i++)
+        munmap(maps[i].start, maps[i].size);
+    map_count = 0;
+}
+
+static void note_map(char *start, size_t size)
+{
+    if (maps == NULL)
+        return;
+    if (map_count == FAKE_MAPS)
+        abort();
+    maps[map_count++] = (struct fake_range){start, size};
+}
+
+/* Of a range that overlaps what stands on both sides stays. */
+static void note_unmap(char *start, size_t size)
+{
+    char *end = start + size;
+    for (size_t i = map_count; i-- > 0;) {
+        struct fake_range range = maps[i];
+        char *range_end = range.start + range.size;
+        if (end <= range.start || range_end <= start)
+            continue;
+        maps[i] = maps[--map_count];
+        if (range.start < start)
+            note_map(range.start, (size_t)(start - range.start));
+        if (end < range_end)
+            note_map(end, (size_t)(range_end - end));
+    }
+}
+
 /* ---- the box ---- */
 
 /* The real calls set errno when they fail and may do so when they do not. */
@@ -261,7 +307,18 @@ static void *map_at(void *where, size_t size, int protection)
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (where != NULL ? MAP_FIXED_NOREPLACE : 0);
     /* As the os box does: sanitizers change the address that libc's mmap is given. */
     long p = syscall(SYS_mmap, where, size, protection, flags, -1, 0);
-    return p == -1 ? NULL : (void *)p;
+    if (p == -1)
+        return NULL;
+    note_map((void *)p, size);
+    return (void *)p;
+}
+
+static bool unmap(void *ptr, size_t size)
+{
+    if (munmap(ptr, size) != 0)
+        return false;
+    note_unmap(ptr, size);
+    return true;
 }
 
 /* Starts at a multiple of the page size in force, whatever the host's is. */
@@ -277,8 +334,8 @@ static void *map_paged(size_t size, int protection)
         return NULL;
     char *start = (char *)hk_align_up((uintptr_t)p, page_size);
     if (start > p)
-        munmap(p, (size_t)(start - p));
-    munmap(start + size, (size_t)(p + page_size - start));
+        unmap(p, (size_t)(start - p));
+    unmap(start + size, (size_t)(p + page_size - start));
     return start;
 }
 
@@ -341,7 +398,7 @@ bool hk_os_purge(void *ptr, size_t size)
 bool hk_os_unmap(void *ptr, size_t size)
 {
     hk_large_call("unmaps a range", size);
-    return spoiled(!refused(FAKE_UNMAP) && !crooked(ptr, &size) && munmap(ptr, size) == 0);
+    return spoiled(!refused(FAKE_UNMAP) && !crooked(ptr, &size) && unmap(ptr, size));
 }
 
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
@@ -350,7 +407,11 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
     if (refused(FAKE_REMAP) || crooked(ptr, &old_size) || crooked(ptr, &new_size))
         return spoiled_pointer(NULL);
     void *p = mremap(ptr, old_size, new_size, MREMAP_MAYMOVE);
-    return spoiled_pointer(p == MAP_FAILED ? NULL : p);
+    if (p == MAP_FAILED)
+        return spoiled_pointer(NULL);
+    note_unmap(ptr, old_size);
+    note_map(p, new_size);
+    return spoiled_pointer(p);
 }
 
 void hk_os_hint_no_huge(void *ptr, size_t size)

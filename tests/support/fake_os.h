@@ -68,6 +68,12 @@ void fake_os_during_start(void (*hook)(void));
 /* The clock moves only by this. */
 void fake_os_travel(uint32_t ms);
 
+/* What the box maps is remembered from now on, up to FAKE_MAPS ranges, and fake_os_unmap_all unmaps what is left of it:
+ * for a program that begins anew without a new process. Calls come from one thread at a time then. */
+#define FAKE_MAPS 16384u
+void fake_os_track_maps(void);
+void fake_os_unmap_all(void);
+
 /* 4, 16 or 64 KiB. Before the first call that asks for memory. */
 void fake_os_set_page_size(size_t size);
 
