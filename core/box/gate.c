@@ -73,7 +73,7 @@ static HK_SLOW_PATH bool change_stranger(uintptr_t from, uintptr_t to)
 
 static bool is_forking(struct hk_pass *pass)
 {
-    return pass != NULL ? pass->forks != 0 : change_stranger(hk_thread_self(), hk_thread_self());
+    return pass != NULL ? hk_load_relaxed(&pass->forks) != 0 : change_stranger(hk_thread_self(), hk_thread_self());
 }
 
 bool hk_gate_wait(struct hk_pass *pass)
@@ -158,7 +158,7 @@ void hk_gate_close(struct hk_pass *mine)
 {
     park(mine);
     if (mine != NULL)
-        mine->forks++;
+        hk_add_relaxed(&mine->forks, 1);
     else
         change_stranger(0, hk_thread_self());
     hk_add_full(&hk_gate_forks, 1); /* pairs with the swap in hk_gate_enter */
@@ -171,11 +171,11 @@ void hk_gate_close(struct hk_pass *mine)
 
 bool hk_gate_open(struct hk_pass *mine)
 {
-    uint32_t forks = hk_load_relaxed(&hk_gate_forks);
+    uint32_t forks = hk_load_relaxed(&hk_gate_forks), own = mine != NULL ? hk_load_relaxed(&mine->forks) : 0;
     if (mine == NULL)
         change_stranger(hk_thread_self(), 0);
-    else if (mine->forks != 0)
-        mine->forks--;
+    while (own != 0 && !hk_cas_relaxed(&mine->forks, &own, own - 1)) { /* 0: the child of a handler in between */
+    }
     while (forks != 0 && !hk_cas_full(&hk_gate_forks, &forks, forks - 1)) { /* pairs with hk_gate_enter; 0: a child */
     }
     hk_thread_wake(&hk_gate_forks);
@@ -190,8 +190,8 @@ void hk_gate_reset(struct hk_pass *mine)
     for (struct hk_pass *pass = hk_load_relaxed(&passes); pass != NULL; pass = pass->next) {
         if (pass != mine && hk_load_relaxed(&pass->state) != HK_PASS_OUTSIDE)
             hk_store_relaxed(&pass->state, HK_PASS_OUTSIDE); /* a handler in it was in fork too */
-        if (pass->forks != 0)
-            pass->forks = 0;
+        if (hk_load_relaxed(&pass->forks) != 0)
+            hk_store_relaxed(&pass->forks, 0);
     }
     if (!is_stranger_inside() && hk_load_relaxed(&stranger) != 0)
         hk_store_relaxed(&stranger, 0);

@@ -29,7 +29,7 @@ enum hk_pass_state {
 
 struct hk_pass {
     _Atomic uint32_t state; /* enum hk_pass_state; written by its thread alone */
-    uint32_t forks;         /* that its thread is in; its thread's */
+    _Atomic uint32_t forks; /* that its thread is in; its thread's, and its handlers' */
     struct hk_pass *next;   /* in the list of all passes, which only grows; constant after hk_gate_join */
 };
 
