@@ -14,7 +14,8 @@
  *
  * PARKED_ROUNDS is a coin while anybody is parked: the fork stops waiting or does not. Sleeps end when what is waited
  * for comes, and once besides. A lock is one step (lock.pml). Which stranger forks is counted by thread; that the table
- * is full is left out. The child makes no thread before the fork that a handler interrupted has ended.
+ * is full is left out. The child makes no thread before the fork that a handler interrupted has ended, and no handler
+ * forks in it before our child handler has run.
  *
  * run: SCENE=1
  * run: SCENE=2
@@ -25,9 +26,10 @@
  * fault: SCENE=3 FAULT=3 | assertion violated | a parked thread goes on while another forks
  * fault: SCENE=1 FAULT=4 | invalid end state | who forks in a handler does not park
  * fault: SCENE=1 FAULT=5 | invalid end state | who forks waits for who is inside, whoever is parked
- * fault: SCENE=2 FAULT=6 | assertion violated | who forks waits for no stranger
+ * fault: SCENE=4 FAULT=6 | assertion violated | who forks waits for no stranger
  * fault: SCENE=1 FAULT=7 | assertion violated | the first of several forks opens the gate
  * fault: SCENE=3 FAULT=8 | assertion violated | the child does not forget who else was inside
+ * fault: SCENE=1 FAULT=9 | assertion violated | who ends a fork looks whether it is in one, and then counts it
  */
 #ifndef FAULT
 #define FAULT 0
@@ -250,7 +252,7 @@ inline hk_gate_close()
     park();                                            /*= park(mine) */
 #endif
     if
-    :: has_pass[me] -> forks[me]++                     /*= mine->forks++ */
+    :: has_pass[me] -> forks[me]++                     /*= hk_add_relaxed(&mine->forks, 1) */
     :: else -> forking_strangers[me]++                 /*= change_stranger(0, hk_thread_self()) */
     fi;
     hk_gate_forks++;                                   /*= hk_add_full(&hk_gate_forks, 1) */
@@ -274,12 +276,21 @@ inline hk_gate_close()
 inline hk_gate_open()
 {
     seen = hk_gate_forks;                              /*= uint32_t forks = hk_load_relaxed(&hk_gate_forks) */
+#if FAULT == 9
     if
-    :: !has_pass[me] && forking_strangers[me] != 0 ->  /*= change_stranger(hk_thread_self(), 0) */
-       forking_strangers[me]--
-    :: has_pass[me] && forks[me] != 0 -> forks[me]--   /*= mine->forks-- */
-    :: else                                            /* in the child of a handler that interrupted it */
+    :: has_pass[me] && forks[me] != 0 -> forks[me]--
+    :: else
     fi;
+#endif
+    atomic {
+        if
+        :: !has_pass[me] && forking_strangers[me] != 0 ->  /*= change_stranger(hk_thread_self(), 0) */
+           forking_strangers[me]--
+        :: has_pass[me] && forks[me] != 0 && FAULT != 9 ->
+           forks[me]--                                 /*= !hk_cas_relaxed(&mine->forks, &own, own - 1) */
+        :: else                                        /* in the child of a handler that interrupted it */
+        fi
+    }
     do
     :: seen == 0 -> break                              /*= forks != 0 */
     :: seen != 0 ->
@@ -332,7 +343,7 @@ inline hk_gate_reset()
            :: else
            fi;
 #endif
-           forks[j] = 0;                               /*= pass->forks = 0 */
+           forks[j] = 0;                               /*= hk_store_relaxed(&pass->forks, 0) */
            j++
         :: else -> break
         od;
@@ -364,8 +375,7 @@ inline do_fork()
            closed[me]--
        }
        hk_gate_open()
-    :: atomic { child == 0 -> become_child(); closed[me]-- }
-       hk_gate_reset()
+    :: atomic { child == 0 -> become_child(); closed[me]--; hk_gate_reset() }
     fi
 }
 
@@ -405,9 +415,9 @@ proctype thread(byte me) provided (!interrupted[me])
 {
     LOCALS;
     {
-        if
-        :: come_and_go()
-        :: do_fork()
+        if /* true: an else that an option begins with would be one of this choice */
+        :: true -> come_and_go()
+        :: true -> do_fork()
         fi;
         if
         :: me == 2 || SCENE != 3 -> come_and_go() /* thread 2 with a pass by now, if it was not turned away */

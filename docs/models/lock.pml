@@ -107,7 +107,7 @@ inline hk_lock()
 inline hk_try_lock()
 {
     if
-    :: LOOK_AND_TAKE -> got = true  /*= return hk_cas_acquire(&lock->word, &expected, 1) */
+    :: LOOK_AND_TAKE -> got = true  /*= bool mine = hk_cas_acquire(&lock->word, &expected, 1) */
     :: else -> got = false
     fi
 }

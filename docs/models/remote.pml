@@ -24,7 +24,7 @@
  * fault: SCENE=1 FAULT=5 | assertion violated | every pusher puts the slab on the stack
  * fault: SCENE=1 FAULT=6 | assertion violated | who collects merges slabs of others as well
  * fault: SCENE=1 FAULT=7 | assertion violated | the wake stack is written without compare-and-swap
- * fault: SCENE=2 FAULT=8 | assertion violated | the chain is looked at and then zeroed
+ * fault: SCENE=1 FAULT=8 | assertion violated | the chain is looked at and then zeroed
  */
 #ifndef FAULT
 #define FAULT 0
