@@ -10,6 +10,7 @@
  * SCENE=2: threads 1 and 2, a signal for thread 2.
  * SCENE=3: threads 0 and 1, a signal for each; they go in once and do not wait, and the handlers only fork.
  * SCENE=4: all three, no signal.
+ * SCENE=5: threads 1 and 2, a signal for thread 1.
  * After a fork it goes on in the parent or in the child, where the others are not.
  *
  * PARKED_ROUNDS is a coin while anybody is parked: the fork stops waiting or does not. Sleeps end when what is waited
@@ -21,6 +22,7 @@
  * run: SCENE=2
  * run: SCENE=3
  * run: SCENE=4
+ * run: SCENE=5
  * fault: SCENE=1 FAULT=1 | assertion violated | who goes in does not look at the forks again
  * fault: SCENE=1 FAULT=2 | assertion violated | who goes in looks at the forks and then writes the pass
  * fault: SCENE=3 FAULT=3 | assertion violated | a parked thread goes on while another forks
@@ -466,6 +468,9 @@ init
 #elif SCENE == 3
         run thread(0);
         run handler(0);
+        run handler(1)
+#elif SCENE == 5
+        run thread(2);
         run handler(1)
 #else
         run thread(0);

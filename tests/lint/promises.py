@@ -22,7 +22,7 @@ def named(text):
     """(line, name) of what the tables name as tests: SUITE/NAME anywhere, and commands."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith('|'):
-            for name in re.findall(r'(?<![\w/.(])((?:unit|api|life|misuse|stress|lint|programs)/[\w*-]+)', line):
+            for name in re.findall(r'(?<![\w/.(])((?:unit|api|life|misuse|stress|fuzz|lint|programs)/[\w*-]+)', line):
                 yield number, name
         for name in re.findall(r'`\./hakmem test ([a-z][\w-]*)', line):
             yield number, 'named/' + name
