@@ -53,6 +53,12 @@ static struct hk_transfer *make(struct hk_heap *heap, unsigned cls)
     return t;
 }
 
+bool hk_transfer_is_wanted(const struct hk_heap *heap, unsigned cls)
+{
+    const struct hk_transfer *t = array_of(heap, cls);
+    return t != NULL && hk_load_relaxed(&t->offered) == 0;
+}
+
 /* ---- give ---- */
 
 /* Who owns a block's slab, now. Spans of one slab need no look at the slab's record, which its owner writes to. */

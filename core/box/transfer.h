@@ -59,6 +59,9 @@ void hk_transfer_fork_child(void);
 unsigned hk_transfer_count(const struct hk_heap *heap, unsigned cls);
 uint64_t hk_transfer_batches(const struct hk_heap *heap, unsigned cls);
 
+/* The heap's thread has wanted blocks of the class since any were offered: it would take a batch. A hint. */
+bool hk_transfer_is_wanted(const struct hk_heap *heap, unsigned cls);
+
 /* As hk_heap_take and hk_heap_give, for blocks of one class, and by this way where there is one. */
 static inline unsigned hk_transfer_or_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n)
 {

@@ -221,14 +221,25 @@ bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
     return thread->own.room.cap[cls].now < 2;
 }
 
+/* In a drain, for a block of another heap: its thread takes what comes back, so batches are worth it again. */
+static bool ends_drain(const struct hk_thread *thread, const struct hk_slab *slab)
+{
+    struct hk_owner *owner = hk_slab_owner(slab);
+    return HK_TRANSFER && owner != &thread->heap.owner && hk_transfer_is_wanted(hk_heap_of(owner), slab->cls);
+}
+
 void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
 {
     struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
     struct hk_room *room = &thread->own.room;
     struct hk_spot spot;
     if (room->draining && room->cap[slab->cls].now == 0) {
-        hk_heap_give_one(&thread->heap, slab, block);
-        return;
+        if (!ends_drain(thread, slab)) {
+            hk_heap_give_one(&thread->heap, slab, block);
+            return;
+        }
+        room->draining = false;
+        room->scattered = 0;
     }
     if (!hk_bin_has_room(bin, thread, block, &spot))
         make_room(thread, slab->cls);
