@@ -7,6 +7,8 @@
 
 #include "box/purge.h"
 
+#include <pthread.h>
+
 #define MOST 60000u
 
 static void *blocks[MOST];
@@ -105,12 +107,68 @@ static void the_budget_shrinks_with_the_heap(void **state)
     unit_passes(shrink_heap, NULL);
 }
 
+/* ---- blocks of another thread ---- */
+
+static pthread_barrier_t turn;
+
+static void *make_blocks(void *arg)
+{
+    (void)arg;
+    uint64_t seed = 5;
+    for (unsigned i = 0; i < MOST; i++)
+        blocks[i] = front_take(16 + unit_random(&seed, 1009));
+    pthread_barrier_wait(&turn); /* they are freed */
+    pthread_barrier_wait(&turn); /* and this thread wants some again, of each size more than its bins hold */
+    for (size_t size = 16; size <= HK_TINY_MAX; size += 16) {
+        for (unsigned i = 0; i < 600; i++)
+            front_take(size);
+    }
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    return NULL;
+}
+
+static void free_for_another(void *arg)
+{
+    (void)arg;
+    pthread_t maker;
+    EXPECT(pthread_barrier_init(&turn, NULL, 2) == 0);
+    EXPECT(pthread_create(&maker, NULL, make_blocks, NULL) == 0);
+    pthread_barrier_wait(&turn);
+    shuffle(MOST);
+    for (unsigned i = 0; i < MOST / 2; i++)
+        front_free(blocks[i]);
+    const struct hk_room *room = &front_self()->own.room;
+    EXPECT(room->draining); /* nobody takes anything */
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    bool ended = false;
+    for (unsigned i = MOST / 2; i < MOST; i++) {
+        front_free(blocks[i]);
+        ended = ended || !room->draining;
+    }
+    EXPECT(ended);
+    EXPECT(room->draining); /* nor does anybody any more */
+    front_check();
+    pthread_barrier_wait(&turn);
+    pthread_join(maker, NULL);
+}
+
+static void a_drain_ends_where_the_owner_wants_its_blocks(void **state)
+{
+    (void)state;
+    if (!HK_TRANSFER || HK_TLS_SLL)
+        skip();
+    unit_passes(free_for_another, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_that_frees_at_random_keeps_next_to_nothing),
         cmocka_unit_test(blocks_freed_in_order_are_no_drain),
         cmocka_unit_test(the_budget_shrinks_with_the_heap),
+        cmocka_unit_test(a_drain_ends_where_the_owner_wants_its_blocks),
     };
     return cmocka_run_group_tests_name("front_drain", tests, NULL, NULL);
 }
