@@ -154,14 +154,15 @@ bool hk_huge_free(void *ptr)
     hk_unlock(&lock);
     if (h == NULL)
         return false;
-    hk_arena_uncharge(h->size);
+    size_t size = h->size; /* the record is anybody's then */
     /* Refused where the map count is at its limit: then at least the pages go. */
-    if (hk_os_unmap(h->start, h->size)) {
+    if (hk_os_unmap(h->start, size)) {
         keep_record(h);
     } else {
-        hk_os_purge(h->start, h->size);
+        hk_os_purge(h->start, size);
         leave_behind(h);
     }
+    hk_arena_uncharge(size); /* the memory went before others may have as much */
     if (HK_UNLIKELY(hk_load_relaxed(&left_count) != 0))
         unmap_left();
     return true;

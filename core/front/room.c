@@ -110,7 +110,7 @@ static void missed(struct hk_thread *thread, unsigned cls)
     struct hk_room *room = &thread->own.room;
     struct hk_cap *cap = &room->cap[cls];
     unsigned wanted = hk_bin_wanted(cap, cls);
-    cap->misses += cap->misses < UINT16_MAX;
+    cap->misses = cap->misses < UINT16_MAX ? (uint16_t)(cap->misses + 1) : UINT16_MAX / 2;
     if (room->draining || wanted <= cap->now)
         return;
     if (room->bytes + (wanted - cap->now) * hk_class_size(cls) <= 2 * hk_front_limit(thread))

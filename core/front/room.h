@@ -18,7 +18,7 @@
 struct hk_cap {
     uint16_t now;    /* blocks it may hold now */
     uint16_t max;    /* and ever; 0: the thread has not used the class yet */
-    uint16_t misses; /* refills and flushes, halved each time the budget's hand passes */
+    uint16_t misses; /* refills and flushes, halved each time the budget's hand passes, and at the most */
 };
 
 struct hk_room {

@@ -41,10 +41,26 @@ static void grow(void *arg)
     }
 }
 
+/* A count that stopped would never again be one at which a full budget is asked for room. */
+static void miss_for_long(void *arg)
+{
+    (void)arg;
+    unsigned cls = front_first_of(1);
+    front_take(hk_class_size(cls));
+    struct hk_thread *thread = front_self();
+    struct hk_cap *cap = &thread->own.room.cap[cls];
+    uint64_t refills = thread->metrics[cls].refills;
+    cap->misses = UINT16_MAX;
+    for (unsigned i = 0; i < 1000 && thread->metrics[cls].refills == refills; i++)
+        front_take(hk_class_size(cls));
+    EXPECT(thread->metrics[cls].refills != refills && cap->misses == UINT16_MAX / 2);
+}
+
 static void a_miss_gets_the_room_that_it_asks_for(void **state)
 {
     (void)state;
     unit_passes(grow, NULL);
+    unit_passes(miss_for_long, NULL);
 }
 
 /* A flush of a full bin gives half of it. */
