@@ -168,8 +168,8 @@ static void *take_bypassed(struct hk_thread *thread, unsigned cls)
     return block;
 }
 
-/* The bin of a Mid class is empty. */
-static void *mid_missed(size_t size)
+/* The bin of a Mid class is empty. Out of line, or the common way has its frame. */
+static HK_NOINLINE void *mid_missed(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     unsigned cls = hk_class_of_mid(size);
