@@ -72,8 +72,9 @@ static HK_SLOW_PATH void shrink(struct hk_thread *thread, unsigned cls)
     set_cap(thread, cls, cap);
 }
 
-/* Takes room from bins that miss less than a quarter as often, until there are `more` bytes. The hand looks at a few
- * bins only: a bin that misses on will be here again soon. */
+/* Takes room from bins that miss less than a quarter as often, and from those that have more than half of the most
+ * where this one has no half, until there are `more` bytes. The hand looks at a few bins only: a bin that misses on
+ * will be here again soon. */
 static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
 {
     struct hk_room *room = &thread->own.room;
@@ -81,7 +82,8 @@ static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
     for (unsigned i = 0; i < HAND_STEPS && room->bytes + more > limit; i++) {
         room->hand = room->hand % (HK_CLASS_COUNT - 1) + 1;
         struct hk_cap *victim = &room->cap[room->hand];
-        if (room->hand != cls && victim->now >= 2 && victim->misses < room->cap[cls].misses / 4)
+        bool rich = victim->now > victim->max / 2 && room->cap[cls].now <= room->cap[cls].max / 2;
+        if (room->hand != cls && victim->now >= 2 && (rich || victim->misses < room->cap[cls].misses / 4))
             shrink(thread, room->hand);
         victim->misses /= 2;
     }

@@ -41,6 +41,41 @@ static void bins_grow_by_half_where_they_miss(void **state)
     unit_passes(grow, NULL);
 }
 
+static void fill_room(unsigned cls, unsigned room, unsigned other)
+{
+    struct hk_cap *cap = front_self()->own.room.cap;
+    for (unsigned i = 0; cap[cls].now < room && i < 500; i++) {
+        cap[other].misses = 60000;
+        unsigned n = 0;
+        for (; n <= 2u * cap[cls].now + 1; n++) /* it misses, and few slabs are there to allow more */
+            blocks[n] = front_take(hk_class_size(cls));
+        while (n > 0)
+            front_free(blocks[--n]);
+    }
+    EXPECT(cap[cls].now >= room);
+}
+
+/* There is room for one full bin, and a quarter of another, which misses less. */
+static void share(void *arg)
+{
+    (void)arg;
+    unsigned rich = hk_class_of(1024), poor = hk_class_of(960);
+    front_take(960);
+    const struct hk_cap *cap = front_self()->own.room.cap;
+    EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216));
+    front_take(1024);
+    fill_room(rich, cap[rich].max, 1);
+    EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, (int64_t)(cap[rich].max * 1024 + cap[poor].max * 960 / 4) / 2));
+    fill_room(poor, cap[poor].max / 3, rich);
+    EXPECT(cap[rich].now == cap[rich].max / 2);
+}
+
+static void a_rich_bin_gives_to_one_without_half(void **state)
+{
+    (void)state;
+    unit_passes(share, NULL);
+}
+
 static void reuse_newest(void *arg)
 {
     (void)arg;
@@ -138,11 +173,9 @@ static void groups_are_off_by_their_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_arrays_fit_into_a_record),
-        cmocka_unit_test(bins_grow_by_half_where_they_miss),
-        cmocka_unit_test(last_in_first_out),
-        cmocka_unit_test(a_full_bin_keeps_its_newest_half),
-        cmocka_unit_test(the_cap_is_an_option),
+        cmocka_unit_test(all_arrays_fit_into_a_record),         cmocka_unit_test(bins_grow_by_half_where_they_miss),
+        cmocka_unit_test(a_rich_bin_gives_to_one_without_half), cmocka_unit_test(last_in_first_out),
+        cmocka_unit_test(a_full_bin_keeps_its_newest_half),     cmocka_unit_test(the_cap_is_an_option),
         cmocka_unit_test(groups_are_off_by_their_bits),
     };
     return cmocka_run_group_tests_name("front_v2", tests, NULL, NULL);
