@@ -8,6 +8,8 @@
     ./hakmem test matrix --pairs                  # every two choices meet in at least one configuration
     ./hakmem test matrix front=ring remote=cas    # that one
 
+    tests/named/matrix.py --unit BUILD front=ring # suite boxes: unit tests alone, by gcc, not optimised, in BUILD/boxes
+
 A case is one configuration with one compiler. Warnings are errors. Build folders (build-matrix/) go away when their
 case passes; one that failed stays, and is taken up again the next time. Where `meson setup` must refuse is a case too.
 """
@@ -120,12 +122,14 @@ def name_of(choices):
 
 
 class Case:
-    def __init__(self, compiler, commands, choices):
+    suites, others, how, jobs = SUITES, OTHERS, ("--buildtype=release", "--werror"), ()
+
+    def __init__(self, compiler, commands, choices, folder=FOLDER):
         self.compiler, self.commands, self.choices = compiler, commands, choices
         self.name = f"{compiler} {name_of(choices)}"
-        self.build = os.path.join(FOLDER, compiler, name_of(choices).replace(" ", "+"))
+        self.build = os.path.join(folder, compiler, name_of(choices).replace(" ", "+"))
         if len(os.path.basename(self.build)) > 200:
-            self.build = os.path.join(FOLDER, compiler, f"{len(choices)}-options-{abs(hash_of(choices)):x}")
+            self.build = os.path.join(folder, compiler, f"{len(choices)}-options-{abs(hash_of(choices)):x}")
         self.log = self.build + ".log"
         self.left_out = []
         self.env = {name: value for name, value in os.environ.items()
@@ -146,7 +150,7 @@ class Case:
         if os.path.isfile(os.path.join(self.build, "build.ninja")):
             return None
         shutil.rmtree(self.build, ignore_errors=True)
-        return self.call("meson", "setup", self.build, ROOT, "--buildtype=release", "--werror", "-Dbenchmarks=false",
+        return self.call("meson", "setup", self.build, ROOT, *self.how, "-Dbenchmarks=false",
                          *(f"-D{name}={value}" for name, value in self.choices.items()))
 
     def run(self, say):
@@ -159,7 +163,7 @@ class Case:
             raise Failed(f"meson setup: {error.group(1) if error else 'failed'}")
         tests, targets = self.choose_tests()
         say("building")
-        if self.call("ninja", "-C", self.build, *targets).returncode != 0:
+        if self.call("ninja", "-C", self.build, *self.jobs, *targets).returncode != 0:
             raise Failed("it does not build")
         say(f"running {len(tests)} test programs")
         self.call("meson", "test", "-C", self.build, "--no-rebuild", "--print-errorlogs", *tests)
@@ -172,13 +176,13 @@ class Case:
         tests, files = introspected[0], {target["id"]: target["filename"] for target in introspected[1]}
         made = {path for target in introspected[1] for path in target["filename"]}
         chosen = {}
-        for pattern in OTHERS:
+        for pattern in self.others:
             fitting = [test for test in tests if fnmatch.fnmatch(test["name"], pattern)]
             chosen.update((test["name"], test) for test in fitting)
             if not fitting:
                 self.left_out.append(pattern)
         chosen.update((test["name"], test) for test in one_way(tests)
-                      for suite in test["suite"] if suite.split(":", 1)[-1] in SUITES)
+                      for suite in test["suite"] if suite.split(":", 1)[-1] in self.suites)
         wanted = {path for target in introspected[1] for path in target["filename"]
                   if os.path.basename(path) in ("libhakmem.a", "libhakmem.so.0")}
         for test in chosen.values():
@@ -208,6 +212,14 @@ def one_way(tests):
     return [test for _, test in best.values()]
 
 
+class UnitCase(Case):
+    """Short: its folder is kept, and it takes one core, for others are at work beside it."""
+    suites, others, how, jobs = ("unit",), (), ("--buildtype=plain",), ("-j1",)
+
+    def call(self, *argv):
+        return super().call(*argv, *(["--num-processes", "1"] if argv[:2] == ("meson", "test") else []))
+
+
 class RefusedCase(Case):
     """A configuration that Meson must not take, and must say why."""
 
@@ -225,6 +237,18 @@ class RefusedCase(Case):
             raise Failed("meson setup took it")
         if error is None or self.said not in error.group(1):
             raise Failed(f"no sentence about {self.said}: {error.group(1) if error else done.stdout[-200:]}")
+
+
+def run_unit_case(case):
+    """What the log of a failure says is printed: its folder may be gone with the machine."""
+    try:
+        case.run(lambda what: None)
+    except Failed as error:
+        with open(case.log, encoding="utf-8") as file:
+            print(f"{file.read()[-20000:]}\n{case.name}: {error}")
+        return 1
+    print(f"{case.name}: passed")
+    return 0
 
 
 def hash_of(choices):
@@ -309,6 +333,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", action="store_true", help="every two choices meet")
     parser.add_argument("--list", action="store_true", help="print the cases and end")
+    parser.add_argument("--unit", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--compiler", choices=("gcc", "clang"), help="with this one only")
     parser.add_argument("build", metavar="BUILD", help="the build folder of the tests: not used, each case has its own")
     parser.add_argument("choices", nargs="*", metavar="NAME=VALUE", help="this configuration alone")
@@ -321,6 +346,9 @@ def main():
         if name not in options or value not in options[name][1]:
             parser.error(f"{word}: no such choice. There are: "
                          + "; ".join(f"{each}={'|'.join(of[1])}" for each, of in options.items()))
+    if args.unit:
+        chosen = dict(word.split("=", 1) for word in args.choices)
+        return run_unit_case(UnitCase("gcc", ("gcc", "g++"), chosen, os.path.join(args.build, "boxes")))
     compilers = {name: commands for name, commands in find_compilers().items() if args.compiler in (None, name)}
     cases = cases_of(args, options, compilers)
     if args.list:
