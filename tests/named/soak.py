@@ -18,6 +18,8 @@ at least. For each phase a line shows the figures when all its blocks are there,
 - records, address space and mappings are in no later cycle more than a quarter above the most of the first two, and a
   little: the side box keeps what threads took during forks, and how many take at once is chance;
 - descriptors and threads are as many as at the start.
+
+    tests/named/soak.py --self-test     # what is wrong in made-up figures is seen
 """
 
 import os
@@ -109,7 +111,35 @@ def run_once(build, way, settings, seconds, seed):
     return [f"seed {seed}, {way}, {settings or 'default settings'}: {each}" for each in wrong]
 
 
+def made_up(cycles=6, **grown):
+    """The lines of a run in which nothing grows, but for what is named: by so much in each cycle after the second."""
+    start = {"cycle": 0, "phase": "start", "when": "freed", "asked": 0, "live": 5000, "blocks": 20, "rss": 4 * MIB,
+             "metadata": MIB, "mapped": 8 * MIB, "maps": 40, "descriptors": 3, "threads": 1, "fronts": 0}
+    yield start
+    for cycle in range(1, cycles + 1):
+        for when, more in (("full", {"asked": 50 * MIB, "live": 52 * MIB, "rss": 70 * MIB, "blocks": 90000}),
+                           ("freed", {"rss": 12 * MIB})):
+            line = {**start, "cycle": cycle, "phase": "small", "when": when, **more}
+            for key, by in grown.items():
+                line[key] += by * max(cycle - 2, 0)
+            yield line
+
+
+def self_test():
+    assert judge(list(made_up())) == []
+    for key, by in {"blocks": 20, "rss": 3 * MIB, "metadata": MIB, "mapped": 20 * MIB, "maps": 10, "descriptors": 1,
+                    "threads": 1, "live": 4 * MIB}.items():
+        wrong = judge(list(made_up(**{key: by})))
+        assert wrong and all("cycle 1," not in why and "cycle 2," not in why for why in wrong), (key, wrong)
+    assert judge(list(made_up(live=-MIB)))
+    text = "noise\ncycle=1 phase=small when=full asked=7\n"
+    assert parse(text) == [{"cycle": 1, "phase": "small", "when": "full", "asked": 7}]
+    return 0
+
+
 def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
     build, *words = sys.argv[1:]
     minutes = float(words[0]) if words else 5
     seed = int(words[1]) if len(words) > 1 else int(time.time()) % 1000000
