@@ -89,7 +89,7 @@ void *hk_resize(void *ptr, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    if (size > PTRDIFF_MAX) {
+    if (size > HK_SIZE_MOST) {
         errno = ENOMEM;
         return NULL;
     }

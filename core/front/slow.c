@@ -113,7 +113,7 @@ static HK_SLOW_PATH void *take_last(struct hk_thread *thread, struct want *w)
 static void *take_inside(struct want *w)
 {
     int saved = errno;
-    if (w->size > PTRDIFF_MAX || w->align > PTRDIFF_MAX)
+    if (w->size > HK_SIZE_MOST || w->align > HK_SIZE_MOST)
         return fail();
     hk_arena_learn(); /* may come back to malloc: the front is whole here */
     struct hk_thread *thread = hk_front_thread_or_new();

@@ -10,7 +10,11 @@
 #include "base/assert.h"
 #include "base/compiler.h"
 
-/* Tiny sizes whose bin is empty; larger ones go on to hk_malloc_large or their own bin. NULL and ENOMEM. */
+/* No system gives as much, unless asked for high addresses: what is larger or aligned to more is refused at once, and
+ * nothing is given up for it. */
+#define HK_SIZE_MOST ((size_t)1 << 48)
+
+/* Tiny sizes whose bin is empty; larger ones go on to their own bin or the page heap. NULL and ENOMEM. */
 HK_NOINLINE void *hk_malloc_slow(size_t size);
 
 /* At least `size` zero bytes; NULL and ENOMEM. */

@@ -49,8 +49,9 @@ static void every_size_is_served(void **state)
 static void refuse_sizes(void *arg)
 {
     (void)arg;
-    const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, (size_t)PTRDIFF_MAX + 1, (size_t)1 << 60};
+    const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, (size_t)PTRDIFF_MAX + 1, (size_t)1 << 60, HK_SIZE_MOST + 1};
     void *p = front_take(100);
+    size_t held = front_held();
     for (size_t i = 0; i < HK_COUNT(sizes); i++) {
         errno = 0;
         EXPECT(front_malloc(sizes[i]) == NULL && errno == ENOMEM);
@@ -64,6 +65,8 @@ static void refuse_sizes(void *arg)
         EXPECT(hk_malloc_aligned((size_t)1 << 62, sizes[i]) == NULL && errno == ENOMEM);
     }
     EXPECT(hk_block_size(p, "x") == hk_class_size(hk_class_of(100)));
+    front_free(front_take(100));
+    EXPECT(held != 0 && front_held() == held); /* nothing was given up for what nobody can have */
 }
 
 static void impossible_sizes_are_refused(void **state)
