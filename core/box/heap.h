@@ -114,7 +114,7 @@ void hk_heap_sweep_one(struct hk_heap *heap);
 void hk_heap_sweep(void);
 
 /* Moves the slabs of heaps whose threads stayed behind in the parent of a fork to the orphan heap. */
-void hk_heap_adopt_forked(void);
+HK_SLOW_PATH void hk_heap_adopt_forked(void);
 
 /* The record after that one, or the first (NULL), of all ever made, the orphan heap last; NULL: that was the last. */
 struct hk_heap *hk_heap_next(struct hk_heap *heap);

@@ -24,15 +24,21 @@ void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero)
     return hk_huge_alloc(hk_max(size, 1), align);
 }
 
+/* Else it is a mapping of its own, or nothing of ours. */
+static bool is_run(const void *ptr)
+{
+    return hk_arena_pages_of_live(ptr) != 0;
+}
+
 bool hk_page_heap_free(void *ptr)
 {
-    return hk_arena_give(ptr) || hk_huge_free(ptr);
+    return is_run(ptr) ? hk_arena_give(ptr) : hk_huge_free(ptr);
 }
 
 size_t hk_page_heap_size(const void *ptr)
 {
-    struct hk_run run = hk_arena_find(ptr);
-    return run.kind == HK_RUN_LIVE ? run.pages * HK_PAGE : hk_huge_size(ptr);
+    size_t pages = hk_arena_pages_of_live(ptr);
+    return pages != 0 ? pages * HK_PAGE : hk_huge_size(ptr);
 }
 
 size_t hk_page_heap_size_of_live(const void *ptr)
@@ -42,11 +48,11 @@ size_t hk_page_heap_size_of_live(const void *ptr)
 }
 
 /* A huge block that shrinks stays a mapping of its own, unless it becomes a small part of what a run can be. */
-void *hk_page_heap_resize(void *ptr, size_t size)
+void *hk_page_heap_resize(void *ptr, size_t size, size_t roomy)
 {
-    if (hk_huge_size(ptr) != 0)
+    if (!is_run(ptr))
         return size > HK_RUN_MAX / 2 ? hk_huge_resize(ptr, size) : NULL;
     if (size <= HK_MID_MAX || size > HK_RUN_MAX)
         return NULL;
-    return hk_arena_resize(ptr, pages_for(size)) ? ptr : NULL;
+    return hk_arena_resize(ptr, pages_for(size), pages_for(hk_min(roomy, HK_RUN_MAX))) ? ptr : NULL;
 }

@@ -29,8 +29,9 @@ size_t hk_page_heap_size(const void *ptr);
 /* The same without waiting for a lock, for a block that is live. */
 size_t hk_page_heap_size_of_live(const void *ptr);
 
-/* Makes the block hold `size` bytes without copying it in memory: in place, or by moving its mapping. NULL: that cannot
- * be done (then allocate, copy, free). Sizes that belong to another box are refused too. */
-void *hk_page_heap_resize(void *ptr, size_t size);
+/* Makes the block hold `size` bytes without copying it in memory: in place, or by moving its mapping; a run that grows
+ * holds `roomy` bytes where it can. NULL: that cannot be done (then allocate, copy, free). Sizes that belong to another
+ * box are refused too. */
+void *hk_page_heap_resize(void *ptr, size_t size, size_t roomy);
 
 #endif

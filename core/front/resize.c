@@ -38,14 +38,11 @@ static void *move(void *ptr, size_t have, size_t size)
 /* Page runs and mappings: in place when the neighbours allow it. Inside the gate. */
 static void *resize_inside(void *ptr, size_t have, size_t size)
 {
-    if (size > have) {
-        size_t roomy = with_headroom(size);
-        void *to = have < HK_RUN_MAX ? hk_page_heap_resize(ptr, roomy) : NULL;
-        return to != NULL ? to : hk_page_heap_resize(ptr, size);
-    }
+    if (size > have)
+        return hk_page_heap_resize(ptr, size, with_headroom(size));
     if (have - size < have / 8)
         return ptr;
-    void *to = hk_page_heap_resize(ptr, size);
+    void *to = hk_page_heap_resize(ptr, size, size);
     if (to != NULL)
         hk_purge_tick(); /* else the free of what is copied does that */
     return to;
@@ -75,8 +72,9 @@ static HK_SLOW_PATH void *shrink_where_it_is(void *ptr, size_t size)
     if (hk_registry_code(ptr) != 0 || (hk_side_is_used() && hk_side_has(ptr)) || !hk_gate_enter(pass))
         return ptr;
     void *to = hk_huge_resize(ptr, size);
+    size_t least = hk_max(size, HK_MID_MAX + 1);
     if (to == NULL)
-        to = hk_page_heap_resize(ptr, hk_max(size, HK_MID_MAX + 1));
+        to = hk_page_heap_resize(ptr, least, least);
     hk_gate_leave(pass);
     return to != NULL ? to : ptr;
 }

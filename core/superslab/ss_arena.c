@@ -337,7 +337,7 @@ static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
     give_locked(ref + pages, have - pages, 0);
 }
 
-static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
+static HK_SLOW_PATH bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
     uint32_t more = free_behind(ref, have, false);
     if (!within_limit((pages - have) * HK_PAGE))
@@ -354,18 +354,20 @@ static bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
     return true;
 }
 
-HK_SLOW_PATH bool hk_arena_resize(void *ptr, size_t pages)
+static bool resize_locked(uint32_t ref, uint32_t pages, uint32_t roomy)
+{
+    uint32_t have = pages_of(page_of(ref));
+    if (pages < have)
+        shrink_locked(ref, have, pages);
+    return pages <= have || grow_locked(ref, have, roomy) || (roomy != pages && grow_locked(ref, have, pages));
+}
+
+HK_SLOW_PATH bool hk_arena_resize(void *ptr, size_t pages, size_t roomy)
 {
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
-    bool ok = ref != NO_PAGE && kind_of(page_of(ref)) == PAGE_RUN;
-    if (ok) {
-        uint32_t have = pages_of(page_of(ref));
-        if (pages < have)
-            shrink_locked(ref, have, (uint32_t)pages);
-        else if (pages > have)
-            ok = grow_locked(ref, have, (uint32_t)pages);
-    }
+    bool ok =
+        ref != NO_PAGE && kind_of(page_of(ref)) == PAGE_RUN && resize_locked(ref, (uint32_t)pages, (uint32_t)roomy);
     hk_unlock(&hk_arenas.lock);
     return ok;
 }

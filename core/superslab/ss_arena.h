@@ -69,10 +69,12 @@ static inline void hk_arena_learn(void)
         hk_arena_place();
 }
 
-/* Changes the length of a live run where it lies; false when its neighbours do not allow it. */
-bool hk_arena_resize(void *ptr, size_t pages);
+/* Changes the length of a live run where it lies: to `roomy` pages, or to `pages` where there are not so many; false
+ * when its neighbours do not allow that either. */
+bool hk_arena_resize(void *ptr, size_t pages, size_t roomy);
 
-/* Pages of a live run that starts there, 0: none does. Takes no lock: nobody else changes the record of a live run. */
+/* Pages of a live run that starts there, 0: none does. Takes no lock: nobody else changes the record of a live run. (Of
+ * what is not live the answer is a hint: hk_arena_give looks again.) */
 size_t hk_arena_pages_of_live(const void *ptr);
 
 /* What lies at an address. */

@@ -205,8 +205,10 @@ HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr)
 size_t hk_arena_pages_of_live(const void *ptr)
 {
     uint32_t ref = hk_arena_page(ptr);
-    bool is_start = ref != NO_PAGE && (uintptr_t)ptr % HK_PAGE == 0 && kind_of(page_of(ref)) == PAGE_RUN;
-    return is_start ? pages_of(page_of(ref)) : 0;
+    if (ref == NO_PAGE || (uintptr_t)ptr % HK_PAGE != 0)
+        return 0;
+    struct page seen = {.word = hk_peek(&page_of(ref)->word)}; /* set_page may be at work there, if it is not live */
+    return kind_of(&seen) == PAGE_RUN ? pages_of(&seen) : 0;
 }
 
 static enum hk_run_kind public_kind(enum page_kind kind)

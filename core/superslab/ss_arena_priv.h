@@ -118,7 +118,7 @@ static inline bool is_free(const struct page *p)
 
 static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)
 {
-    p->word = pages << 4 | (uint32_t)kind;
+    hk_poke(&p->word, pages << 4 | (uint32_t)kind); /* hk_arena_pages_of_live looks without the lock */
 }
 
 /* The stamp of two parts of a run together, of which this page begins one. */

@@ -90,7 +90,7 @@ bool model_take_superslab(struct model *m)
 bool model_resize(struct model *m, unsigned i, size_t pages)
 {
     struct model_run *r = &m->run[i];
-    if (!hk_arena_resize(r->start, pages)) {
+    if (!hk_arena_resize(r->start, pages, pages)) {
         EXPECT(pages > r->pages); /* a run can always shrink */
         expect_tags(r);
         return false;

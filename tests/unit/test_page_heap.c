@@ -95,17 +95,21 @@ static void resize_run(void *arg)
 {
     (void)arg;
     char *p = alloc(40000, 16), *guard = alloc(40000, 16);
-    EXPECT(hk_page_heap_resize(p, 50000) == NULL); /* somebody is there */
+    EXPECT(hk_page_heap_resize(p, 50000, 50000) == NULL); /* somebody is there */
     EXPECT(hk_page_heap_size(p) == 40960);
     EXPECT(hk_page_heap_free(guard));
-    EXPECT(hk_page_heap_resize(p, 50000) == p && hk_page_heap_size(p) == 53248);
+    guard = alloc(40000, 16);
+    EXPECT(hk_page_heap_resize(p, 36000, 36000) == p);
+    EXPECT(hk_page_heap_resize(p, 40000, 90000) == p && hk_page_heap_size(p) == 40960); /* no room for more */
+    EXPECT(hk_page_heap_free(guard));
+    EXPECT(hk_page_heap_resize(p, 41000, 50000) == p && hk_page_heap_size(p) == 53248);
     p[49999] = 1;
-    EXPECT(hk_page_heap_resize(p, HK_MID_MAX) == NULL);     /* a slab's size */
-    EXPECT(hk_page_heap_resize(p, HK_RUN_MAX + 1) == NULL); /* a mapping's size */
-    EXPECT(hk_page_heap_resize(p, HK_MID_MAX + 1) == p && hk_page_heap_size(p) == 36864);
-    EXPECT(hk_page_heap_resize(p, HK_RUN_MAX) == p && hk_page_heap_size(p) == HK_RUN_MAX);
+    EXPECT(hk_page_heap_resize(p, HK_MID_MAX, HK_MID_MAX) == NULL);         /* a slab's size */
+    EXPECT(hk_page_heap_resize(p, HK_RUN_MAX + 1, HK_RUN_MAX + 1) == NULL); /* a mapping's size */
+    EXPECT(hk_page_heap_resize(p, HK_MID_MAX + 1, HK_MID_MAX + 1) == p && hk_page_heap_size(p) == 36864);
+    EXPECT(hk_page_heap_resize(p, HK_RUN_MAX, HK_RUN_MAX) == p && hk_page_heap_size(p) == HK_RUN_MAX);
     EXPECT(p[0] == 7);
-    EXPECT(hk_page_heap_resize(p + HK_PAGE, 50000) == NULL && hk_page_heap_resize(NULL, 50000) == NULL);
+    EXPECT(hk_page_heap_resize(p + HK_PAGE, 50000, 50000) == NULL && hk_page_heap_resize(NULL, 50000, 50000) == NULL);
 }
 
 static void a_run_is_resized_in_place(void **state)
@@ -118,11 +122,11 @@ static void resize_mapping(void *arg)
 {
     (void)arg;
     char *p = alloc(40 * HK_MIB, 16);
-    p = hk_page_heap_resize(p, 80 * HK_MIB);
+    p = hk_page_heap_resize(p, 80 * HK_MIB, 80 * HK_MIB);
     EXPECT(p != NULL && p[0] == 7 && p[40 * HK_MIB - 1] == 7 && hk_page_heap_size(p) == 80 * HK_MIB);
-    p = hk_page_heap_resize(p, 20 * HK_MIB); /* stays a mapping */
+    p = hk_page_heap_resize(p, 20 * HK_MIB, 20 * HK_MIB); /* stays a mapping */
     EXPECT(p != NULL && hk_huge_size(p) == 20 * HK_MIB);
-    EXPECT(hk_page_heap_resize(p, 16 * HK_MIB) == NULL); /* no more */
+    EXPECT(hk_page_heap_resize(p, 16 * HK_MIB, 16 * HK_MIB) == NULL); /* no more */
     EXPECT(hk_huge_size(p) == 20 * HK_MIB && hk_page_heap_free(p));
 }
 

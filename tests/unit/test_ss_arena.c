@@ -182,7 +182,7 @@ static void ask(void *arg)
     for (size_t i = 0; i < HK_COUNT(foreign); i++) {
         EXPECT(hk_arena_find(foreign[i]).kind == HK_RUN_NONE);
         EXPECT(!hk_arena_give((void *)(uintptr_t)foreign[i]));
-        EXPECT(!hk_arena_resize((void *)(uintptr_t)foreign[i], 2));
+        EXPECT(!hk_arena_resize((void *)(uintptr_t)foreign[i], 2, 2));
     }
     void *wrong[] = {run + 1, run + 16, run + HK_PAGE, freed, freed + HK_PAGE, ss, ss + HK_SLAB_SIZE};
     for (size_t i = 0; i < HK_COUNT(wrong); i++)
@@ -205,12 +205,12 @@ static void ask_at_edges(void *arg)
     char *low = hk_arena_take(unit, HK_SUPERSLAB_SIZE, &zero), *high = hk_arena_take(unit, HK_SUPERSLAB_SIZE, &zero);
     EXPECT(low != NULL && high == low + HK_SUPERSLAB_SIZE);
     for (size_t length = 1; length < unit; length += 51) { /* a hole that ends with the unit */
-        EXPECT(hk_arena_resize(low, unit - length));
+        EXPECT(hk_arena_resize(low, unit - length, unit - length));
         for (size_t page = 1; page <= length; page++) {
             struct hk_run run = hk_arena_find(high - page * HK_PAGE);
             EXPECT(run.kind == HK_RUN_FREED && run.start == high - length * HK_PAGE && run.pages == length);
         }
-        EXPECT(hk_arena_resize(low, unit) && hk_arena_check());
+        EXPECT(hk_arena_resize(low, unit, unit) && hk_arena_check());
     }
     EXPECT(hk_arena_give(low)); /* one that is the unit */
     for (size_t page = 0; page < unit; page++) {
@@ -232,26 +232,26 @@ static void resize(void *arg)
     bool zero;
     char *a = hk_arena_take(10, HK_PAGE, &zero), *b = hk_arena_take(10, HK_PAGE, &zero);
     EXPECT(b == a + 10 * HK_PAGE);
-    EXPECT(!hk_arena_resize(a, 11));
-    EXPECT(hk_arena_resize(a, 10));
-    EXPECT(hk_arena_resize(a, 4) && hk_arena_find(a).pages == 4);
+    EXPECT(!hk_arena_resize(a, 11, 11));
+    EXPECT(hk_arena_resize(a, 10, 10));
+    EXPECT(hk_arena_resize(a, 4, 4) && hk_arena_find(a).pages == 4);
     EXPECT(hk_arena_find(a + 4 * HK_PAGE).kind == HK_RUN_FREED);
-    EXPECT(hk_arena_resize(a, 10) && hk_arena_find(a).pages == 10);
-    EXPECT(hk_arena_resize(b, 4000)); /* where new units are needed, too */
+    EXPECT(hk_arena_resize(a, 10, 10) && hk_arena_find(a).pages == 10);
+    EXPECT(hk_arena_resize(b, 4000, 4000)); /* where new units are needed, too */
     memset(b, 1, 4000 * HK_PAGE);
-    EXPECT(hk_arena_resize(b, 1));
+    EXPECT(hk_arena_resize(b, 1, 1));
     EXPECT(hk_arena_dirty() == 3999 * HK_PAGE);
-    EXPECT(hk_arena_resize(a, 1) && !hk_arena_resize(a, 11));
+    EXPECT(hk_arena_resize(a, 1, 1) && !hk_arena_resize(a, 11, 11));
     EXPECT(hk_arena_live() == 2 * HK_PAGE);
     fake_os_fail_from(FAKE_MAP_AT, 1);
-    EXPECT(!hk_arena_resize(b, 20000));
+    EXPECT(!hk_arena_resize(b, 20000, 20000));
     EXPECT(hk_arena_find(b).pages == 1 && hk_arena_check());
     fake_os_recover();
-    EXPECT(hk_arena_resize(b, 20000) && hk_arena_find(b).pages == 20000);
+    EXPECT(hk_arena_resize(b, 20000, 20000) && hk_arena_find(b).pages == 20000);
     /* Others are behind the last unit: new ones are had, and not there. */
     char *behind = hk_space_address(hk_space_units);
     EXPECT(mmap(behind, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == behind);
-    EXPECT(!hk_arena_resize(b, 40000) && hk_arena_find(b).pages == 20000 && hk_arena_check());
+    EXPECT(!hk_arena_resize(b, 40000, 40000) && hk_arena_find(b).pages == 20000 && hk_arena_check());
 }
 
 static void runs_grow_and_shrink_where_they_lie(void **state)
@@ -296,11 +296,11 @@ static void obey_memory_limit(void *arg)
     EXPECT(hk_arena_take(1, HK_PAGE, &zero) == NULL);
     EXPECT(hk_arena_take_superslab(0, &clean) == NULL && clean == 0);
     EXPECT(!hk_arena_charge(1));
-    EXPECT(hk_arena_resize(b, 156));
-    EXPECT(!hk_arena_resize(b, 257));
+    EXPECT(hk_arena_resize(b, 156, 156));
+    EXPECT(!hk_arena_resize(b, 257, 257));
     EXPECT(hk_arena_charge(50 * HK_PAGE));
     EXPECT(hk_arena_take(51, HK_PAGE, &zero) == NULL);
-    EXPECT(!hk_arena_resize(b, 207) && hk_arena_resize(b, 206));
+    EXPECT(!hk_arena_resize(b, 207, 207) && hk_arena_resize(b, 206, 206));
     hk_arena_uncharge(50 * HK_PAGE);
     char *c = hk_arena_take(50, HK_PAGE, &zero);
     EXPECT(c != NULL && hk_arena_take(1, HK_PAGE, &zero) == NULL);

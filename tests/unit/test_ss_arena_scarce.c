@@ -73,7 +73,7 @@ static void leave_and_return(void *arg)
     EXPECT(fake_os_count(FAKE_UNMAP) == unmaps + 5 && fake_os_count(FAKE_PURGE) == purges);
     EXPECT(put(run, 5 * HK_UNIT_SIZE) && munmap(run, 5 * HK_UNIT_SIZE) == 0); /* anybody could have it */
     EXPECT(hk_arena_find(run + HK_UNIT_SIZE).kind == HK_RUN_FREED);
-    EXPECT(!hk_arena_give(run) && !hk_arena_resize(run, 3));
+    EXPECT(!hk_arena_give(run) && !hk_arena_resize(run, 3, 3));
 
     char *part = hk_arena_take(UNIT_PAGES, HK_PAGE, &zero);
     EXPECT(part >= run && part < run + 5 * HK_UNIT_SIZE && zero && unit_is_zero(part, HK_UNIT_SIZE)); /* before new */
@@ -115,7 +115,7 @@ static void unmap_the_clean(void *arg)
     (void)arg;
     bool zero;
     char *a = make_units(3), *b = make_units(4), *last = make_units(1);
-    EXPECT(hk_arena_resize(b, 1));
+    EXPECT(hk_arena_resize(b, 1, 1));
     give_units(a);
     EXPECT(fake_os_count(FAKE_UNMAP) == 0);
     be_refused();

@@ -105,7 +105,7 @@ static void ask(void *arg)
             struct hk_run run = hk_arena_find(ss[i] + at);
             EXPECT(run.kind == HK_RUN_SUPERSLAB && run.start == ss[i] && run.pages == HK_SUPERSLAB_SIZE / HK_PAGE);
         }
-        EXPECT(!hk_arena_give(ss[i]) && !hk_arena_resize(ss[i], 3));
+        EXPECT(!hk_arena_give(ss[i]) && !hk_arena_resize(ss[i], 3, 3));
     }
     struct seen seen = {.ss = ss};
     hk_arena_visit(see, &seen);

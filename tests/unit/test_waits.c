@@ -248,7 +248,7 @@ static void take_run(void)
 
 static void resize_run(void)
 {
-    EXPECT(hk_arena_resize(run, 10));
+    EXPECT(hk_arena_resize(run, 10, 10));
 }
 
 static void find_run(void)
