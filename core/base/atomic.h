@@ -20,9 +20,14 @@
 #define hk_swap_acq_rel(p, v) atomic_exchange_explicit(p, v, memory_order_acq_rel)
 #define hk_swap_release(p, v) atomic_exchange_explicit(p, v, memory_order_release)
 
-/* Of a plain word that is written under a lock and read without it, as a hint: both sides must say so. */
+/* Of a plain word that is written under a lock, or by its owner alone, and read without it, as a hint or for
+ * statistics: both sides must say so. Who may write reads it as a plain one. */
 #define hk_peek(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define hk_poke(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+
+/* Adds to such a word: a load and a store. */
+#define hk_poke_add(p, n) hk_poke(p, *(p) + (n))
+#define hk_poke_sub(p, n) hk_poke(p, *(p) - (n))
 
 /* In one order that all threads see: for "I write my word, then look at yours". */
 #define hk_load_full(p) atomic_load_explicit(p, memory_order_seq_cst)

@@ -22,7 +22,7 @@ void hk_heap_begin(struct hk_heap *heap)
     hk_lock_init(&heap->lock, HK_RANK_HEAP);
     if (heap->all.at == NULL)
         hk_list_push(&records, &heap->all);
-    hk_store_relaxed(&heap->owner.state, HK_OWNER_ALIVE);
+    hk_store_release(&heap->owner.state, HK_OWNER_ALIVE); /* pairs with visit_heap: what is counted is this thread's */
     hk_unlock(&records_lock);
 }
 

@@ -8,8 +8,8 @@
 
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 {
-    void **cur = thread->front != NULL ? thread->front->bin[cls].cur : NULL;
-    return cur != NULL ? (unsigned)(cur - thread->own.base[cls]) : 0;
+    void **base = hk_peek(&thread->own.base[cls]), **cur = hk_peek(&thread->front->bin[cls].cur);
+    return base != NULL && cur != NULL ? (unsigned)(cur - base) : 0;
 }
 
 void hk_array_set_up(struct hk_thread *thread, unsigned cls, unsigned most)

@@ -83,11 +83,13 @@ struct hk_back {
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
     struct hk_heap heap;
-    struct hk_front *front; /* of the living thread, else NULL */
-    struct hk_pass pass;    /* of whoever has the record */
-    uint32_t ticks;         /* hk_purge_tick_short; its thread's */
-    int *error;             /* its thread's errno, looked up once */
-    uint32_t refusals;      /* how many of all threads' the front has been emptied for (slow.c); its thread's */
+    struct hk_front *front;        /* of the living thread, else NULL; its thread's */
+    struct hk_front *_Atomic seen; /* the same, for who counts blocks: where it is not NULL under the heap's lock, the
+                                      bins stay where they are until that is given back. Then they may be unmapped */
+    struct hk_pass pass;           /* of whoever has the record */
+    uint32_t ticks;                /* hk_purge_tick_short; its thread's */
+    int *error;                    /* its thread's errno, looked up once */
+    uint32_t refusals;             /* how many of all threads' the front has been emptied for (slow.c); its thread's */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;
@@ -108,8 +110,22 @@ static HK_ALWAYS_INLINE struct hk_front_hits *hk_front_hits(struct hk_front HK_T
 
 /* ---- what a front does; slow paths ---- */
 
-/* Blocks of a class in a thread's front, the list behind it included. Any thread; no lock is held. */
-unsigned hk_front_count(const struct hk_thread *thread, unsigned cls);
+/* For statistics: a batch of n blocks came or went. Its thread. */
+static inline void hk_front_count_refill(struct hk_thread *thread, unsigned cls, unsigned n)
+{
+    hk_poke_add(&thread->metrics[cls].refills, 1);
+    hk_poke_add(&thread->metrics[cls].refilled, n);
+}
+
+static inline void hk_front_count_flush(struct hk_thread *thread, unsigned cls, unsigned n)
+{
+    hk_poke_add(&thread->metrics[cls].flushes, 1);
+    hk_poke_add(&thread->metrics[cls].flushed, n);
+}
+
+/* Blocks of a class in a thread's front, the list behind it included; 0 when the thread has ended. Any thread; takes
+ * the heap's lock. */
+unsigned hk_front_count(struct hk_thread *thread, unsigned cls);
 
 /* This thread's front has no block of the class at hand. */
 static inline bool hk_front_is_empty(const struct hk_thread *thread, unsigned cls)
@@ -169,7 +185,7 @@ static inline struct hk_pass *hk_front_pass(struct hk_thread *thread)
  * no more than now: none); hk_bin_takes_rest, whether a bin that cannot have all that takes what there is;
  * hk_bin_batch, the blocks that a refill asks for, at least one. */
 
-/* Blocks of a class in its bin. */
+/* Blocks of a class in its bin. Its thread, or the heap's lock while `seen` is not NULL: then about so many. */
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls);
 
 /* Bytes that the front may hold. */

@@ -164,9 +164,14 @@ static HK_SLOW_PATH void drain_all(struct hk_thread *thread)
     hk_back_flush(thread);
 }
 
-unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
+unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
 {
-    return hk_bin_count(thread, cls) + (HK_TLS_SLL ? thread->back->list[cls].count : 0);
+    unsigned n = 0;
+    hk_lock(&thread->heap.lock);
+    if (hk_load_acquire(&thread->seen) != NULL) /* pairs with the release in make_record */
+        n = hk_bin_count(thread, cls) + (HK_TLS_SLL ? hk_peek(&thread->back->list[cls].count) : 0);
+    hk_unlock(&thread->heap.lock);
+    return n;
 }
 
 /* A block of a class that is off. */

@@ -22,6 +22,14 @@ static void end_heap(struct hk_thread *thread)
     hk_purge_end_thread();
 }
 
+/* Nobody counts its blocks any more: the memory of the bins may go with the thread. Inside the gate. */
+static void hide_front(struct hk_thread *thread)
+{
+    hk_lock(&thread->heap.lock);
+    hk_store_relaxed(&thread->seen, NULL); /* the lock's */
+    hk_unlock(&thread->heap.lock);
+}
+
 /* The next thread that gets the record uses its pass: so as a thread without one. */
 static void retire(struct hk_thread *thread)
 {
@@ -40,8 +48,12 @@ static void detach(void *arg)
         return;
     int saved = errno;
     bool inside = hk_gate_wait(&thread->pass);
-    if (inside)
+    if (inside) {
         end_heap(thread);
+        hide_front(thread);
+    } else {
+        hk_store_relaxed(&thread->seen, NULL); /* without the lock, which may be this thread's own */
+    }
     hk_gate_leave(&thread->pass);
     hk_front_leave(thread->front);
     thread->front = NULL;
@@ -93,6 +105,7 @@ static struct hk_thread *make_record(void)
     else
         hk_gate_join(&thread->pass);
     thread->front = hk_front_open(&thread->place);
+    hk_store_release(&thread->seen, thread->front); /* pairs with hk_front_count */
     return thread;
 }
 

@@ -78,6 +78,32 @@ static void a_thread_leaves_nothing_behind(void **state)
     unit_passes(end_thread, NULL);
 }
 
+/* Statistics look at records of threads that have ended, too: their bins may be gone. */
+static struct hk_thread *counted;
+
+static void *use_and_count(void *arg)
+{
+    take_and_free(arg);
+    counted = front_self();
+    EXPECT(hk_front_count(counted, hk_class_of(16)) > 0);
+    return NULL;
+}
+
+static void count_after_end(void *arg)
+{
+    (void)arg;
+    run(use_and_count, (size_t[]){16, 0});
+    EXPECT(hk_load_relaxed(&counted->seen) == NULL);
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        EXPECT(hk_front_count(counted, cls) == 0);
+}
+
+static void nothing_is_counted_of_a_thread_that_ended(void **state)
+{
+    (void)state;
+    unit_passes(count_after_end, NULL);
+}
+
 /* A record keeps the arrays of the classes that an earlier thread used, and a later one does not. */
 static void reuse_record(void *arg)
 {
@@ -522,6 +548,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_front_can_be_emptied),
         cmocka_unit_test(a_thread_leaves_nothing_behind),
+        cmocka_unit_test(nothing_is_counted_of_a_thread_that_ended),
         cmocka_unit_test(records_are_used_again),
         cmocka_unit_test(a_record_is_offered_when_its_thread_is_through),
         cmocka_unit_test(blocks_outlive_their_thread),

@@ -10,6 +10,7 @@
 #include "box/page_heap.h"
 #include "box/pool.h"
 #include "fake_os.h"
+#include "front/front.h"
 #include "os/os.h"
 #include "superslab/meta.h"
 #include "superslab/ss_arena.h"
@@ -337,6 +338,30 @@ static void huge_blocks_and_records(void **state)
     unit_passes(look_at_huge, NULL);
 }
 
+/* ---- bins ---- */
+
+static struct hk_thread *counted;
+
+static void count_blocks(void)
+{
+    hk_front_count(counted, CLS);
+}
+
+/* The thread cannot end meanwhile, nor its stack be unmapped, in which its bins may lie. */
+static void look_at_bins(void *arg)
+{
+    (void)arg;
+    counted = hk_front_thread_or_new();
+    EXPECT(counted != NULL);
+    expect_wait(&counted->heap.lock, count_blocks);
+}
+
+static void who_counts_in_bins(void **state)
+{
+    (void)state;
+    unit_passes(look_at_bins, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +370,7 @@ int main(void)
         cmocka_unit_test(the_pool),
         cmocka_unit_test(the_arena),
         cmocka_unit_test(huge_blocks_and_records),
+        cmocka_unit_test(who_counts_in_bins),
     };
     return cmocka_run_group_tests_name("waits", tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 {
-    return thread->front != NULL ? thread->front->bin[cls].list.count : 0;
+    return hk_peek(&thread->front->bin[cls].list.count);
 }
 
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)

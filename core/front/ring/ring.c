@@ -16,10 +16,8 @@ static unsigned by_option(unsigned cls)
 
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 {
-    if (thread->front == NULL)
-        return 0;
     const struct hk_bin *bin = &thread->front->bin[cls];
-    return (uint8_t)(bin->tail - bin->head);
+    return (uint8_t)(hk_peek(&bin->tail) - hk_peek(&bin->head));
 }
 
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)

@@ -177,11 +177,14 @@ static unsigned bin_count(const struct hk_bin *bin, unsigned cls)
     return n;
 }
 
-unsigned hk_front_count(const struct hk_thread *thread, unsigned cls)
+unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
 {
-    struct hk_thread *of = hk_thread_of((struct hk_heap *)(uintptr_t)&thread->heap); /* for its lock */
-    unsigned n = thread->front != NULL ? bin_count(&thread->front->bin[cls], cls) : 0;
-    for (unsigned i = 0; i < hk_min(thread->own.count, HK_FOREIGN); i++)
-        n += hk_registry_code(thread->own.foreign[i]) == hk_code_of_class(cls);
-    return n + hk_heap_count_lists(&of->heap, cls);
+    unsigned n = 0;
+    hk_lock(&thread->heap.lock);
+    if (hk_load_acquire(&thread->seen) != NULL) /* pairs with the release in make_record */
+        n = bin_count(&thread->front->bin[cls], cls);
+    hk_unlock(&thread->heap.lock);
+    for (unsigned i = 0; i < hk_min(hk_peek(&thread->own.count), HK_FOREIGN); i++)
+        n += hk_registry_code(hk_peek(&thread->own.foreign[i])) == hk_code_of_class(cls);
+    return n + hk_heap_count_lists(&thread->heap, cls);
 }
