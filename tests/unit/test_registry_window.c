@@ -39,6 +39,22 @@ static void the_window_reaches_to_the_last_unit(void **state)
         unit_passes(cover, &pages[i]);
 }
 
+/* Somebody frees NULL while another thread has the first unit: of what is written then he may see the length alone. */
+static void see_half(void *arg)
+{
+    (void)arg;
+    unsigned code;
+    hk_window_slots = HK_SPACE_UNITS * HK_SLABS;
+    EXPECT(!hk_registry_lookup(NULL, &code) && hk_registry_superslab(NULL) == NULL);
+    EXPECT(!hk_registry_lookup(&code, &code) && hk_registry_code((void *)((uintptr_t)2 << 46)) == 0);
+}
+
+static void nothing_lies_in_a_window_that_has_not_begun(void **state)
+{
+    (void)state;
+    unit_passes(see_half, NULL);
+}
+
 /* A page of each table is there from the first unit on, and lasts for the first 64 MiB. */
 static void look_at_the_tables(void *arg)
 {
@@ -62,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_window_reaches_to_the_last_unit),
+        cmocka_unit_test(nothing_lies_in_a_window_that_has_not_begun),
         cmocka_unit_test(a_small_heap_needs_a_page_of_each_table),
     };
     return cmocka_run_group_tests_name("registry_window", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "superslab/registry.h"
 
-uintptr_t hk_window_base HK_ALIGNED(HK_CACHE_LINE);
+uintptr_t hk_window_base HK_ALIGNED(HK_CACHE_LINE) = (uintptr_t)1 << 63;
 uintptr_t hk_window_slots;
 _Atomic uint8_t *hk_window_codes;
 struct hk_superslab *_Atomic *hk_window_units;
@@ -14,7 +14,7 @@ static struct hk_table codes, units; /* guarded by the arena lock */
 
 static void set_up(void)
 {
-    hk_window_base = hk_space_base;
+    hk_poke(&hk_window_base, hk_space_base);
     hk_window_codes = (_Atomic uint8_t *)codes.start + COLOUR;
     hk_window_units = (struct hk_superslab * _Atomic *)(void *)units.start;
 }

@@ -15,14 +15,15 @@
  * but the length are written once, before the first block exists. The length grows by atomic stores, and is read at any
  * time: whoever has a block there sees its slab in it, and for all other addresses the old one is as good as the new.
  */
-extern HK_HIDDEN uintptr_t hk_window_base;         /* first address; a multiple of 2 MiB */
+extern HK_HIDDEN uintptr_t hk_window_base;         /* first address; a multiple of 2 MiB. Beyond all addresses at first:
+                                                      who frees NULL, and sees the length only, finds it outside too */
 extern HK_HIDDEN uintptr_t hk_window_slots;        /* length in slabs; 0 before the first unit: everything is outside */
 extern HK_HIDDEN _Atomic uint8_t *hk_window_codes; /* per slab: 2 * class while it is owned, else 0 */
 extern HK_HIDDEN struct hk_superslab *_Atomic *hk_window_units; /* per 2 MiB: the SuperSlab there, or NULL */
 
 static HK_ALWAYS_INLINE bool hk_registry_lookup(const void *ptr, unsigned *code)
 {
-    uintptr_t slot = ((uintptr_t)ptr - hk_window_base) >> 16;
+    uintptr_t slot = ((uintptr_t)ptr - HK_OPERAND(hk_window_base)) >> 16;
     if (HK_UNLIKELY(slot >= HK_OPERAND(hk_window_slots)))
         return false;
     *code = hk_load_relaxed(&hk_window_codes[slot]); /* ordered by whatever gave the caller the block */
@@ -37,7 +38,7 @@ static inline unsigned hk_registry_code(const void *ptr)
 
 static inline struct hk_superslab *hk_registry_superslab(const void *ptr)
 {
-    uintptr_t slot = ((uintptr_t)ptr - hk_window_base) >> 16;
+    uintptr_t slot = ((uintptr_t)ptr - HK_OPERAND(hk_window_base)) >> 16;
     if (HK_UNLIKELY(slot >= HK_OPERAND(hk_window_slots)))
         return NULL;
     return hk_load_relaxed(&hk_window_units[slot / HK_SLABS]); /* as above */
