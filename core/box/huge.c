@@ -8,6 +8,7 @@
 
 #define BUCKETS 256u
 
+/* Written under the lock, and read without it by who cannot wait (hk_huge_size_of_live). */
 struct huge {
     struct huge *next;
     char *start;
@@ -41,18 +42,18 @@ static struct huge **bucket_of(const void *ptr)
 static struct huge **find(const void *ptr)
 {
     struct huge **link = bucket_of(ptr);
-    while (*link != NULL && (*link)->start != ptr)
-        link = &(*link)->next;
+    for (struct huge *h; (h = hk_peek(link)) != NULL && hk_peek(&h->start) != ptr;)
+        link = &h->next;
     return link;
 }
 
 static void enter(struct huge *h, void *start, size_t size)
 {
     struct huge **bucket = bucket_of(start);
-    h->start = start;
-    h->size = size;
-    h->next = *bucket;
-    *bucket = h;
+    hk_poke(&h->start, start);
+    hk_poke(&h->size, size);
+    hk_poke(&h->next, *bucket);
+    hk_poke(bucket, h);
     bytes += size;
     count++;
 }
@@ -63,7 +64,7 @@ static struct huge *leave(const void *ptr)
     struct huge **link = find(ptr);
     struct huge *h = *link;
     if (h != NULL) {
-        *link = h->next;
+        hk_poke(link, h->next);
         bytes -= h->size;
         count--;
     }
@@ -83,16 +84,16 @@ static struct huge *new_record(void)
 static void keep_record(struct huge *h)
 {
     hk_lock(&lock);
-    h->next = records;
+    hk_poke(&h->next, records);
     records = h;
     hk_unlock(&lock);
 }
 
 static void leave_behind(struct huge *h)
 {
-    h->next = NULL;
+    hk_poke(&h->next, NULL);
     hk_lock(&lock);
-    *left_last = h;
+    hk_poke(left_last, h);
     left_last = &h->next;
     hk_store_relaxed(&left_count, hk_load_relaxed(&left_count) + 1);
     hk_unlock(&lock);
@@ -186,8 +187,13 @@ size_t hk_huge_size_of_live(const void *ptr)
         held = hk_try_lock(&lock);
         hk_pause();
     }
-    struct huge *h = *find(ptr); /* without the lock: records are never unmapped, and each change is one store */
-    size_t size = h != NULL ? h->size : 0;
+    /* Without the lock: records are never unmapped, and each change is one store. But one may lead astray, when a
+     * record on the way has just gone elsewhere. */
+    size_t size = 0;
+    for (unsigned i = 0; size == 0 && i < (held ? 1 : TRIES); i++) {
+        struct huge *h = hk_peek(find(ptr));
+        size = h != NULL ? hk_peek(&h->size) : 0;
+    }
     if (held)
         hk_unlock(&lock);
     return size;
