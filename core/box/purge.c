@@ -54,7 +54,7 @@ static _Atomic size_t credit;     /* bytes that may be free because they are wan
 static struct hk_lock learning = HK_LOCK_FREE(HK_RANK_LEARNING);
 
 static _Atomic size_t most_live;      /* bytes, since the last sweep began; relaxed, as above */
-static struct hk_heap *_Atomic swept; /* last, in a sweep that is under way, or NULL; relaxed: records stay for ever */
+static struct hk_heap *_Atomic swept; /* last, in a sweep that is under way, or NULL */
 
 _Atomic size_t hk_purge_allowed;
 _Atomic bool hk_purge_watches;
@@ -172,7 +172,7 @@ static inline bool has_to_sweep(void)
 /* A few heaps at a time. */
 static void sweep_some(void)
 {
-    struct hk_heap *heap = hk_load_relaxed(&swept);
+    struct hk_heap *heap = hk_load_acquire(&swept); /* pairs with the release below */
     bool must = has_to_sweep();
     if (heap == NULL && (must || live() > hk_load_relaxed(&most_live)))
         hk_store_relaxed(&most_live, live());
@@ -183,7 +183,7 @@ static void sweep_some(void)
         if (heap != NULL)
             sweep(heap);
     }
-    hk_store_relaxed(&swept, heap);
+    hk_store_release(&swept, heap); /* pairs with the acquire above: who goes on sees the record, and what is next */
 }
 
 /* ---- slow paths ---- */
