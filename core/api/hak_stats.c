@@ -14,7 +14,8 @@
 #define VERSION_1_SIZE (offsetof(struct hak_stats, run_bytes) + sizeof(size_t))
 #define CLASS_VERSION_1_SIZE (offsetof(struct hak_class_stats, free_misses) + sizeof(uint64_t))
 
-static size_t peak_mapped; /* the most that any hak_stats call has seen; racing calls may lose one of two maxima */
+/* The most that any hak_stats call has seen. Relaxed: racing calls may lose one of two maxima. */
+static _Atomic size_t peak_mapped;
 
 void hk_stats_fill(struct hak_stats *s, const struct hk_usage *u)
 {
@@ -30,8 +31,8 @@ void hk_stats_fill(struct hak_stats *s, const struct hk_usage *u)
     s->metadata_bytes = u->metadata;
     s->resident_bytes = u->resident;
     s->mapped_bytes = u->mapped;
-    peak_mapped = hk_max(peak_mapped, u->mapped);
-    s->peak_mapped_bytes = peak_mapped;
+    s->peak_mapped_bytes = hk_max(hk_load_relaxed(&peak_mapped), u->mapped);
+    hk_store_relaxed(&peak_mapped, s->peak_mapped_bytes);
     s->acquired_partial = hk_pool_stage_count(HK_STAGE_PARTIAL, 0);
     s->acquired_empty = hk_pool_stage_count(HK_STAGE_EMPTY, 0);
     s->acquired_unused = hk_pool_stage_count(HK_STAGE_UNUSED, 0);

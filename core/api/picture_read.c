@@ -24,16 +24,17 @@ static struct hk_cell look_at(const struct hk_superslab *ss, unsigned i)
 {
     const struct hk_slab *slab = &ss->slab[i];
     struct hk_cell cell = {.kind = HK_CELL_EMPTY, .slabs = 1};
+    uint8_t state = hk_peek(&slab->state);
     if ((ss->purged_mask >> i & 1) != 0) {
         cell.kind = HK_CELL_PURGED;
     } else if ((ss->unused_mask >> i & 1) != 0) {
         cell.kind = HK_CELL_UNUSED;
-    } else if ((ss->empty_mask >> i & 1) == 0 && slab->state != HK_SLAB_FREE) {
+    } else if ((ss->empty_mask >> i & 1) == 0 && state != HK_SLAB_FREE) {
         cell.kind = is_abandoned(slab) ? HK_CELL_ABANDONED : HK_CELL_OWNED;
         cell.slabs = (uint8_t)hk_min(hk_max(slab->slabs, 1), HK_SLABS - i);
         cell.cls = slab->cls;
-        cell.state = slab->state;
-        cell.used = slab->used;
+        cell.state = state;
+        cell.used = hk_peek(&slab->used);
         cell.capacity = slab->capacity;
     }
     return cell;

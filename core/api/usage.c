@@ -21,11 +21,12 @@ static void visit_slab(struct hk_usage *u, struct hk_slab *slab)
 {
     struct hk_class_usage *c = &u->cls[slab->cls];
     c->slabs++;
-    c->hot += hk_temperature(slab->used, slab->capacity) == HK_TEMP_HOT;
-    c->used += slab->used;
+    unsigned used = hk_peek(&slab->used); /* its heap's lock is not held */
+    c->hot += hk_temperature(used, slab->capacity) == HK_TEMP_HOT;
+    c->used += used;
     c->remote += hk_remote_count(slab);
-    c->carved += slab->carved;
-    c->resident += resident(u, hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE, (size_t)slab->carved * slab->block_size);
+    c->carved += hk_peek(&slab->carved);
+    c->resident += resident(u, hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE, hk_slab_length_out(slab));
 }
 
 static void visit_superslab(void *ctx, struct hk_superslab *ss)
@@ -34,7 +35,7 @@ static void visit_superslab(void *ctx, struct hk_superslab *ss)
     u->superslabs++;
     for (unsigned i = 0; i < HK_SLABS;) {
         struct hk_slab *slab = &ss->slab[i];
-        bool owned = slab->state != HK_SLAB_FREE;
+        bool owned = hk_peek(&slab->state) != HK_SLAB_FREE;
         if (owned)
             visit_slab(u, slab);
         else
@@ -46,17 +47,17 @@ static void visit_superslab(void *ctx, struct hk_superslab *ss)
 
 static void add_hits(struct hk_front_hits *to, const struct hk_front_hits *from)
 {
-    to->malloc_hits += from->malloc_hits;
-    to->malloc_misses += from->malloc_misses;
-    to->free_hits += from->free_hits;
-    to->free_misses += from->free_misses;
+    to->malloc_hits += hk_peek(&from->malloc_hits);
+    to->malloc_misses += hk_peek(&from->malloc_misses);
+    to->free_hits += hk_peek(&from->free_hits);
+    to->free_misses += hk_peek(&from->free_misses);
 }
 
 static void visit_heap(void *ctx, struct hk_heap *heap)
 {
     struct hk_usage *u = ctx;
-    u->refills += heap->refills;
-    u->flushes += heap->flushes;
+    u->refills += hk_peek(&heap->refills);
+    u->flushes += hk_peek(&heap->flushes);
     u->chains += hk_peek(&heap->chains);
     if (heap == &hk_orphan_heap)
         return;
@@ -72,10 +73,10 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
             c->front += hk_transfer_count(heap, cls);
             u->transfers += hk_transfer_batches(heap, cls);
         }
-        c->moved.refills += thread->metrics[cls].refills;
-        c->moved.flushes += thread->metrics[cls].flushes;
-        c->moved.refilled += thread->metrics[cls].refilled;
-        c->moved.flushed += thread->metrics[cls].flushed;
+        c->moved.refills += hk_peek(&thread->metrics[cls].refills);
+        c->moved.flushes += hk_peek(&thread->metrics[cls].flushes);
+        c->moved.refilled += hk_peek(&thread->metrics[cls].refilled);
+        c->moved.flushed += hk_peek(&thread->metrics[cls].flushed);
         if (HK_TELEMETRY)
             add_hits(c->hits, &thread->hits[cls]);
     }
@@ -180,7 +181,9 @@ void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
     hk_huge_visit(visit_huge, u);
     add_side(u);
     hk_meta_visit(visit_meta, u);
+    hk_lock(hk_arena_lock());
     hk_registry_visit(visit_registry, u);
+    hk_unlock(hk_arena_lock());
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         add_class(u, cls);
     u->live += u->runs + u->huge;

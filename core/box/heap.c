@@ -181,7 +181,7 @@ static bool next_active(struct hk_heap *heap, unsigned cls, bool may_grow, struc
     if (c->active != NULL)
         hk_heap_displace(heap, c->active); /* not always FULL: a collect may just have given it blocks */
     HK_EXPENSIVE(hk_slab_check(slab));
-    slab->state = HK_SLAB_ACTIVE;
+    hk_poke(&slab->state, HK_SLAB_ACTIVE);
     c->active = slab;
     return true;
 }
@@ -193,7 +193,7 @@ unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n
     if (HK_UNLIKELY(hk_heap_forked_pending()))
         hk_heap_adopt_forked();
     hk_lock(&heap->lock);
-    heap->refills++;
+    hk_poke_add(&heap->refills, 1);
     do {
         struct hk_slab *active = heap->cls[cls].active;
         if (active != NULL)
@@ -250,7 +250,7 @@ static unsigned give_own(struct hk_heap *heap, struct hk_slab *slab, void **bloc
         i++;
     } while (i < n && (uintptr_t)blocks[i] - base < length);
     HK_ASSERT(slab->used >= i - first);
-    slab->used -= i - first;
+    hk_poke_sub(&slab->used, i - first);
     hk_heap_settle(heap, slab);
     return i;
 }
@@ -262,7 +262,7 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
     unsigned slabs = 0;
     hk_remote_begin(&batch);
     hk_lock(&heap->lock);
-    heap->flushes++;
+    hk_poke_add(&heap->flushes, 1);
     for (unsigned i = 0; i < n;) {
         struct hk_slab *slab = hk_slab_of(blocks[i]);
         slabs += slab != before;
@@ -294,7 +294,7 @@ void hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab)
     struct hk_heap_class *c = &heap->cls[slab->cls];
     struct hk_slab *before = c->active;
     hk_list_remove(&slab->node);
-    slab->state = HK_SLAB_ACTIVE;
+    hk_poke(&slab->state, HK_SLAB_ACTIVE);
     c->active = slab;
     if (before != NULL)
         hk_heap_displace(heap, before);

@@ -38,7 +38,7 @@ struct hk_heap {
     struct hk_list full;       /* slabs of any class without a free block */
     struct hk_node all;        /* in the list of all records, for ever */
     struct hk_heap *next_free; /* in the list of records without a thread; the records lock's */
-    uint64_t refills, flushes; /* batches taken and given */
+    uint64_t refills, flushes; /* batches taken and given; statistics read them without the lock */
     uint64_t chains; /* pushed to slabs of other heaps; of the orphan heap about, as many threads count there */
     size_t slabs;    /* owned; read without the lock by its own thread's front */
     unsigned node;   /* the NUMA node that its thread was last seen on; 0 where there is one */
@@ -96,7 +96,7 @@ static inline void hk_heap_give_one(struct hk_heap *heap, struct hk_slab *slab, 
     bool mine = hk_slab_is_owned(hk_slab_superslab(slab), slab, &heap->owner);
     if (HK_LIKELY(mine)) {
         hk_slab_put(slab, block);
-        slab->used--;
+        hk_poke_sub(&slab->used, 1);
         if (slab->state != HK_SLAB_ACTIVE)
             hk_heap_activate_locked(heap, slab);
     }

@@ -51,7 +51,7 @@ static void hand_on(struct hk_heap *heap, struct hk_slab *slab)
     hk_orphan_heap.slabs += slab->slabs;
     hk_slab_set_owner(slab, &hk_orphan_heap.owner);
     bool full = hk_slab_is_exhausted(slab);
-    slab->state = full ? HK_SLAB_FULL : HK_SLAB_PARTIAL;
+    hk_poke(&slab->state, full ? HK_SLAB_FULL : HK_SLAB_PARTIAL);
     hk_list_push(full ? &hk_orphan_heap.full : &hk_orphan_heap.cls[slab->cls].partial, &slab->node);
     hk_unlock(&hk_orphan_heap.lock);
 }

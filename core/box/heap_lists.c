@@ -22,7 +22,7 @@ struct hk_slab *hk_heap_take_list(struct hk_heap *heap, unsigned cls, unsigned n
     hk_lock(&heap->lock);
     struct hk_slab *slab = heap->cls[cls].active;
     *count = 0;
-    heap->refills++;
+    hk_poke_add(&heap->refills, 1);
     if (slab != NULL) {
         struct hk_private *list = hk_private_of(slab);
         *first = list->first;
@@ -35,7 +35,7 @@ struct hk_slab *hk_heap_take_list(struct hk_heap *heap, unsigned cls, unsigned n
             *first = slab->free;
             *count = slab->carved - slab->used;
             slab->free = NULL;
-            slab->used = slab->carved;
+            hk_poke(&slab->used, slab->carved);
         } else if (*count == 0) {
             *count = take_linked(slab, n, first);
         }
@@ -50,15 +50,15 @@ unsigned hk_heap_free_own(struct hk_heap *heap, struct hk_slab *slab, void *bloc
     hk_lock(&heap->lock);
     struct hk_private *list = hk_private_of(slab);
     unsigned count = hk_private_count(list) + 1;
-    heap->flushes++;
+    hk_poke_add(&heap->flushes, 1);
     if (slab->used == count) {
-        slab->used = 0;
+        hk_poke(&slab->used, 0);
         hk_private_close(list);
         hk_heap_settle(heap, slab);
     } else {
         hk_heap_put_private(slab);
         hk_slab_put(slab, block);
-        slab->used--;
+        hk_poke_sub(&slab->used, 1);
         hk_private_open(list, thread, slab->used);
         HK_EXPENSIVE(hk_slab_check(slab));
         hk_heap_settle(heap, slab);

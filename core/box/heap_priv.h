@@ -22,13 +22,13 @@ void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab);
 
 static inline void hk_heap_set_full(struct hk_heap *heap, struct hk_slab *slab)
 {
-    slab->state = HK_SLAB_FULL;
+    hk_poke(&slab->state, HK_SLAB_FULL);
     hk_list_push(&heap->full, &slab->node);
 }
 
 static inline void hk_heap_set_partial(struct hk_heap *heap, struct hk_slab *slab)
 {
-    slab->state = HK_SLAB_PARTIAL;
+    hk_poke(&slab->state, HK_SLAB_PARTIAL);
     hk_list_push(&heap->cls[slab->cls].partial, &slab->node);
 }
 

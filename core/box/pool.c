@@ -211,7 +211,7 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
         ss = find_elsewhere(node, cls, &index, &stage);
     if (ss != NULL) {
         bool zero = claim(ss, index, slabs);
-        hk_pool.served[stage][cls]++;
+        hk_poke_add(&hk_pool.served[stage][cls], 1);
         slab = hk_slab_open(ss, index, cls, zero);
         hk_slab_set_owner(slab, owner);
         hk_registry_set_code(hk_slab_base(slab), slabs, hk_code_of_class(cls));
@@ -253,7 +253,7 @@ void hk_pool_release(struct hk_slab *slab)
     uint32_t now = hk_os_now_ms();
     hk_registry_set_code(hk_slab_base(slab), slab->slabs, 0);
     hk_lock(&hk_pool.lock);
-    slab->state = HK_SLAB_FREE;
+    hk_poke(&slab->state, HK_SLAB_FREE);
     for (unsigned i = 0; i < slab->slabs; i++) {
         ss->since[slab->index + i] = now;
         slab[i].cls = slab->cls;
@@ -301,17 +301,17 @@ HK_SLOW_PATH size_t hk_pool_trim(void)
 void hk_pool_count_partial(unsigned cls)
 {
     hk_lock(&hk_pool.lock);
-    hk_pool.served[HK_STAGE_PARTIAL][cls]++;
+    hk_poke_add(&hk_pool.served[HK_STAGE_PARTIAL][cls], 1);
     hk_unlock(&hk_pool.lock);
 }
 
 uint64_t hk_pool_stage_count(enum hk_pool_stage stage, unsigned cls)
 {
     if (cls != 0)
-        return hk_pool.served[stage][cls];
+        return hk_peek(&hk_pool.served[stage][cls]);
     uint64_t total = 0;
     for (cls = 1; cls < HK_CLASS_COUNT; cls++)
-        total += hk_pool.served[stage][cls];
+        total += hk_peek(&hk_pool.served[stage][cls]);
     return total;
 }
 

@@ -33,12 +33,12 @@ struct pool_node {
 
 struct pool {
     struct hk_lock lock;
-    struct hk_list all;     /* SuperSlabs in use */
-    struct hk_list records; /* records of SuperSlabs that went back */
-    unsigned idle;          /* SuperSlabs without an owned slab */
-    uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT];
-    struct pool_node *further[HK_NUMA_NODES]; /* from node 1 on; NULL until there is a SuperSlab of the node */
-    struct pool_node first;                   /* of node 0 */
+    struct hk_list all;                              /* SuperSlabs in use */
+    struct hk_list records;                          /* records of SuperSlabs that went back */
+    unsigned idle;                                   /* SuperSlabs without an owned slab */
+    uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT]; /* statistics read them without the lock */
+    struct pool_node *further[HK_NUMA_NODES];        /* from node 1 on; NULL until there is a SuperSlab of the node */
+    struct pool_node first;                          /* of node 0 */
 };
 
 extern HK_HIDDEN struct pool hk_pool;

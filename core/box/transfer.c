@@ -93,7 +93,7 @@ static unsigned put(struct hk_heap *heap, unsigned cls, void *const *blocks, uns
     memcpy(t->block + count, blocks, put * sizeof *blocks);
     hk_store_relaxed(&t->count, count + put);
     hk_add_relaxed(&heap->transfers->bytes, put * hk_class_size(cls));
-    t->batches += put != 0;
+    hk_poke_add(&t->batches, put != 0);
     hk_unlock(&t->lock);
     if (HK_UNLIKELY(before <= enough && before + n > enough))
         empty(heap, cls);
@@ -234,5 +234,5 @@ unsigned hk_transfer_count(const struct hk_heap *heap, unsigned cls)
 uint64_t hk_transfer_batches(const struct hk_heap *heap, unsigned cls)
 {
     struct hk_transfer *t = array_of(heap, cls);
-    return t != NULL ? t->batches : 0;
+    return t != NULL ? hk_peek(&t->batches) : 0;
 }

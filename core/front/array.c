@@ -17,11 +17,11 @@ void hk_array_set_up(struct hk_thread *thread, unsigned cls, unsigned most)
     struct hk_front_own *own = &thread->own;
     struct hk_bin *bin = &thread->front->bin[cls];
     if (own->base[cls] == NULL) {
-        own->base[cls] = &own->slots[own->slots_used];
+        hk_poke(&own->base[cls], &own->slots[own->slots_used]); /* who counts looks at both */
         own->slots_used += most + 1u;
         HK_ASSERT(own->slots_used <= HK_FRONT_SLOTS);
     }
-    bin->cur = own->base[cls];
+    hk_poke(&bin->cur, own->base[cls]);
     bin->empty16 = (uint16_t)(uintptr_t)bin->cur;
     bin->full16 = bin->empty16;
     bin->inverse = hk_class_inverse[cls];
@@ -41,7 +41,7 @@ void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *
         return NULL;
     if (*got < n)
         memmove(base + 1, base + 1 + n - *got, *got * sizeof(void *));
-    thread->front->bin[cls].cur = base + *got - 1;
+    hk_poke(&thread->front->bin[cls].cur, base + *got - 1);
     return base[*got];
 }
 
@@ -51,6 +51,6 @@ unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
     unsigned left = hk_bin_count(thread, cls) - n;
     unsigned slabs = hk_back_give(thread, cls, base + 1, n);
     memmove(base + 1, base + 1 + n, left * sizeof(void *));
-    thread->front->bin[cls].cur = base + left;
+    hk_poke(&thread->front->bin[cls].cur, base + left);
     return slabs;
 }

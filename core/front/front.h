@@ -60,7 +60,7 @@ static HK_ALWAYS_INLINE struct hk_bin HK_TLS_SPACE *hk_front_bin(struct hk_front
     return (struct hk_bin HK_TLS_SPACE *)((char HK_TLS_SPACE *)front->bin + code * (sizeof(struct hk_bin) / 2));
 }
 
-/* What a thread moved between its front and the slabs, per class; for statistics. */
+/* What a thread moved between its front and the slabs, per class; for statistics, which read it at any time. */
 struct hk_front_metrics {
     uint64_t refills, flushes;  /* batches */
     uint64_t refilled, flushed; /* blocks in them */

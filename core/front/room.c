@@ -50,8 +50,7 @@ static bool set_up(struct hk_thread *thread, unsigned cls)
 static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     unsigned slabs = hk_bin_drop(thread, cls, n);
-    thread->metrics[cls].flushes++;
-    thread->metrics[cls].flushed += n;
+    hk_front_count_flush(thread, cls, n);
     struct hk_room *room = &thread->own.room;
     if (slabs * 4 > n + 3) {
         room->scattered++;
@@ -200,8 +199,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
         block = hk_bin_fill(thread, cls, n, &got);
     if (block == NULL)
         return NULL;
-    thread->metrics[cls].refills++;
-    thread->metrics[cls].refilled += got;
+    hk_front_count_refill(thread, cls, got);
     trim(thread);
     return block;
 }

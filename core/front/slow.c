@@ -36,7 +36,7 @@ static inline bool enter(struct hk_thread *thread)
 static void count_malloc_miss(struct hk_thread *thread, unsigned cls)
 {
     if (HK_TELEMETRY && thread != NULL)
-        thread->hits[cls].malloc_misses++;
+        hk_poke_add(&thread->hits[cls].malloc_misses, 1);
 }
 
 /* Ends every call that may have found a corrupted list. */
@@ -321,7 +321,7 @@ static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
     }
     int saved = *thread->error;
     if (HK_TELEMETRY)
-        thread->hits[slab->cls].free_misses++;
+        hk_poke_add(&thread->hits[slab->cls].free_misses, 1);
     hk_front_put(thread, slab, ptr);
     hk_purge_tick_short(&thread->ticks);
     leave_and_report(&thread->pass);
@@ -367,7 +367,7 @@ static inline void free_one(void *ptr)
     if (bin->inverse == 0 && hk_bin_has_room(bin, hk_front_self()->thread, ptr, &spot)) {
         hk_bin_push(bin, spot, ptr);
         if (HK_TELEMETRY)
-            hk_front_thread()->hits[slab->cls].free_hits++;
+            hk_poke_add(&hk_front_thread()->hits[slab->cls].free_hits, 1);
         return;
     }
     put_in_front(slab, ptr);

@@ -54,7 +54,7 @@ struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned c
     HK_ASSERT(slab->state == HK_SLAB_FREE && hk_load_relaxed(&slab->remote) == 0);
     slab->free = NULL;
     slab->spare = NULL;
-    slab->used = 0;
+    hk_poke(&slab->used, 0);
     if (zero || slab->cls != cls) /* else they are marked still */
         slab->marked = 0;
     hk_poke(&slab->carved, 0);
@@ -74,7 +74,7 @@ unsigned hk_slab_give_up(struct hk_slab *slab, unsigned got)
     slab->free = NULL;
     slab->spare = NULL;
     hk_poke(&slab->carved, slab->capacity);
-    slab->used = slab->capacity;
+    hk_poke(&slab->used, slab->capacity);
     return got;
 }
 
@@ -155,7 +155,7 @@ static HK_ALWAYS_INLINE unsigned take_virgin(struct hk_slab *slab, void **top, u
     char *block = hk_slab_base(slab) + slab->carved * size;
     if (carved > slab->marked && size <= MARK_VIRGIN_MAX &&
         HK_UNLIKELY(!mark_starts(slab, starts_up_to(slab, carved)))) {
-        slab->used += slab->capacity - slab->carved;
+        hk_poke_add(&slab->used, slab->capacity - slab->carved);
         hk_poke(&slab->carved, slab->capacity);
         return 0;
     }
@@ -188,7 +188,7 @@ unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
     unsigned more = slab->block_size <= MARK_VIRGIN_MAX || !slab->zero ? n - got : got == 0;
     if (more != 0 && slab->carved < slab->capacity)
         got += take_virgin(slab, top - got, more);
-    slab->used += got;
+    hk_poke_add(&slab->used, got);
     return got;
 }
 
@@ -197,7 +197,7 @@ void *hk_slab_take_zero(struct hk_slab *slab)
     void *block;
     if (!slab->zero || slab->carved == slab->capacity || take_virgin(slab, &block, 1) == 0)
         return NULL;
-    slab->used++;
+    hk_poke_add(&slab->used, 1);
     if (slab->block_size <= MARK_VIRGIN_MAX) /* else its page stays untouched */
         ((uintptr_t *)block)[1] = 0;
     return block;
@@ -222,7 +222,7 @@ void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n)
         *(void **)last = slab->spare;
         slab->spare = first;
     }
-    slab->used -= n;
+    hk_poke_sub(&slab->used, n);
 }
 
 static unsigned list_length(const struct hk_slab *slab, const void *block)

@@ -28,13 +28,15 @@ struct hk_slab {
     /* owner side */
     void *free;          /* list of free blocks, linked through their first word */
     void *spare;         /* a second such list: a collected chain, until `free` is used up */
-    uint32_t used;       /* blocks outside the slab: with the program, in fronts, in chains; written once per batch */
-    uint32_t carved;     /* blocks handed out at least once since the slab was acquired; those above have no link */
+    uint32_t used;       /* blocks outside the slab: with the program, in fronts, in chains; written once per batch, and
+                            read by statistics without the lock */
+    uint32_t carved;     /* blocks handed out at least once since the slab was acquired; those above have no link. Read
+                            without the lock by who frees, and statistics */
     uint32_t capacity;   /* blocks in the span */
     uint32_t block_size; /* bytes */
     uint8_t cls;         /* of an EMPTY slab: the class it held last, in each record of the span; 0: none yet */
     uint8_t slabs;       /* length of the span */
-    uint8_t state;       /* enum hk_slab_state */
+    uint8_t state;       /* enum hk_slab_state; read by statistics without the owner's lock */
     uint8_t index;       /* of this slab in its SuperSlab; constant */
     uint8_t head;        /* how many slabs before this one the span starts */
     bool zero;           /* the blocks above `carved` are known to be zero */
@@ -201,7 +203,7 @@ static inline void *hk_slab_pop(struct hk_slab *slab)
         return NULL;
     }
     slab->free = *(void **)block;
-    slab->used++;
+    hk_poke_add(&slab->used, 1);
     return block;
 }
 
@@ -263,7 +265,7 @@ static inline void hk_private_reclaim(struct hk_slab *slab)
 {
     struct hk_private *list = hk_private_of(slab);
     if (slab->used != 0 && slab->used == hk_private_count(list)) {
-        slab->used = 0;
+        hk_poke(&slab->used, 0);
         hk_private_close(list);
     }
 }

@@ -113,7 +113,7 @@ extern HK_HIDDEN _Atomic size_t hk_arena_run_pages;
 /* Pages without contents that went into live runs so far: each takes a page fault. Changed under the lock. */
 extern HK_HIDDEN _Atomic size_t hk_arena_clean_taken;
 
-/* Bytes mapped, tables included, and bytes in live runs (SuperSlabs included). */
+/* Bytes mapped, tables included (takes the lock), and bytes in live runs (SuperSlabs included). */
 size_t hk_arena_mapped(void);
 size_t hk_arena_live(void);
 

@@ -39,8 +39,11 @@ static bool reach(size_t first, size_t more)
 
 size_t hk_arena_mapped(void)
 {
+    hk_lock(&hk_arenas.lock);
     size_t tables = edges.mapped + dirty.mapped + inner.mapped + places.mapped;
-    return hk_arenas.mapped + tables + (HK_SS_ARENA ? 0 : hk_arena_single_bytes());
+    size_t all = hk_arenas.mapped + tables + (HK_SS_ARENA ? 0 : hk_arena_single_bytes_locked());
+    hk_unlock(&hk_arenas.lock);
+    return all;
 }
 
 /* ---- new units ---- */
@@ -66,7 +69,7 @@ static void enter(size_t first, size_t units, unsigned node)
     n->units += units;
     for (size_t unit = first; node != 0 && unit < first + units; unit++)
         hk_arenas.place[unit] = (uint8_t)node;
-    hk_arenas.mapped += size;
+    hk_poke_add(&hk_arenas.mapped, size);
     hk_arena_insert((uint32_t)first * UNIT_PAGES, (uint32_t)units * UNIT_PAGES, hk_os_now_ms());
 }
 
@@ -153,8 +156,9 @@ HK_SLOW_PATH bool hk_arena_grow(uint32_t pages, unsigned node)
 
 HK_SLOW_PATH void hk_arena_lacks(size_t bytes)
 {
-    if (bytes <= hk_arenas.mapped - hk_min(hk_arena_live(), hk_arenas.mapped)) /* about: no lock */
-        hk_store_relaxed(&hk_arenas.scarce, true);                             /* as above */
+    size_t mapped = hk_peek(&hk_arenas.mapped), live = hk_arena_live(); /* about: no lock */
+    if (live <= mapped && bytes <= mapped - live)
+        hk_store_relaxed(&hk_arenas.scarce, true); /* as above */
 }
 
 HK_SLOW_PATH bool hk_arena_start(void)

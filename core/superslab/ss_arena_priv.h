@@ -59,7 +59,7 @@ struct arenas {
     uint64_t *dirty;        /* one bit per page; clear in live runs */
     struct page *inner;     /* records of the pages between, by page number */
     uint8_t *place;         /* the node of every unit, whose pages it prefers; with several nodes */
-    size_t mapped;          /* bytes of our units */
+    size_t mapped;          /* bytes of our units; a hint without the lock */
     _Atomic size_t live;    /* bytes in live runs; relaxed: a statistic and the limit's estimate */
     _Atomic size_t charged; /* bytes outside that count against the limit; relaxed as above */
     struct arena_node node[HK_NUMA_NODES];
@@ -168,6 +168,6 @@ void *hk_arena_single_take(unsigned node, uint32_t *clean);
 bool hk_arena_single_give(void *ptr);
 struct hk_run hk_arena_single_find_locked(const void *ptr);
 void hk_arena_single_visit_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
-size_t hk_arena_single_bytes(void);
+size_t hk_arena_single_bytes_locked(void);
 
 #endif

@@ -134,7 +134,7 @@ static HK_SLOW_PATH size_t put_back(const struct piece *piece, enum outcome outc
     hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
     set_page(page_of(piece->ref), 0, PAGE_INTERIOR);
     if (outcome == UNMAPPED) {
-        hk_arenas.mapped -= piece->pages * HK_PAGE;
+        hk_poke_sub(&hk_arenas.mapped, piece->pages * HK_PAGE);
         hk_arenas.node[node_of(piece->ref)].units -= piece->pages / UNIT_PAGES;
         hk_arena_insert_absent(piece->ref, piece->pages);
         return was;
@@ -262,8 +262,8 @@ static bool check_runs(struct sums *sums)
 
 bool hk_arena_check(void)
 {
-    struct sums sums = {0, HK_SS_ARENA ? 0 : hk_arena_single_bytes(), 0, 0};
     hk_lock(&hk_arenas.lock);
+    struct sums sums = {0, HK_SS_ARENA ? 0 : hk_arena_single_bytes_locked(), 0, 0};
     bool ok = check_runs(&sums) && sums.dirty == hk_load_relaxed(&hk_arena_dirty_pages) &&
               sums.live == hk_load_relaxed(&hk_arenas.live) && sums.runs == hk_load_relaxed(&hk_arena_run_pages) &&
               sums.mapped == hk_arenas.mapped;

@@ -156,7 +156,7 @@ struct hk_run hk_arena_single_find_locked(const void *ptr)
     return s != NULL ? run : none;
 }
 
-size_t hk_arena_single_bytes(void)
+size_t hk_arena_single_bytes_locked(void)
 {
     return bytes;
 }

@@ -51,8 +51,8 @@ void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *
         slots[low] = slots[high];
         slots[high] = block;
     }
-    bin->head = (uint8_t)(n - *got + 1);
-    bin->tail = (uint8_t)n;
+    hk_poke(&bin->head, (uint8_t)(n - *got + 1));
+    hk_poke(&bin->tail, (uint8_t)n);
     return slots[n - *got];
 }
 
@@ -62,6 +62,6 @@ unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
     void *oldest[HK_RING_SLOTS]; /* in a row, wherever the ring wraps */
     for (unsigned i = 0; i < n; i++)
         oldest[i] = bin->slots[(bin->head + i) % HK_RING_SLOTS];
-    bin->head = (uint8_t)(bin->head + n);
+    hk_poke(&bin->head, (uint8_t)(bin->head + n));
     return hk_back_give(thread, cls, oldest, n);
 }

@@ -33,18 +33,12 @@ static bool leads_out(const struct hk_bin *bin)
     return bin->list != NULL && hk_bin_slab(bin->list) != bin->slab;
 }
 
-static void count_refill(struct hk_thread *thread, unsigned cls, unsigned blocks)
-{
-    thread->metrics[cls].refills++;
-    thread->metrics[cls].refilled += blocks;
-}
-
 static void *bypass(struct hk_thread *thread, unsigned cls)
 {
     void *block = hk_heap_take_one(&thread->heap, cls);
     if (block == NULL && hk_heap_take(&thread->heap, cls, &block, 1) == 0)
         return NULL;
-    count_refill(thread, cls, 1);
+    hk_front_count_refill(thread, cls, 1);
     return block;
 }
 
@@ -82,7 +76,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
         taken = 1 + take_list(thread, cls);
     }
     if (taken != 0)
-        count_refill(thread, cls, taken);
+        hk_front_count_refill(thread, cls, taken);
     if (block == NULL)
         hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(cls)), &block);
     return block;
@@ -94,13 +88,13 @@ static void flush_foreign(struct hk_thread *thread)
     unsigned before = 0;
     for (unsigned i = 0; i < own->count; i++) {
         unsigned cls = hk_slab_of(own->foreign[i])->cls;
-        thread->metrics[cls].flushes += cls != before;
-        thread->metrics[cls].flushed++;
+        hk_poke_add(&thread->metrics[cls].flushes, cls != before);
+        hk_poke_add(&thread->metrics[cls].flushed, 1);
         before = cls;
     }
     if (own->count != 0)
         hk_heap_give(&thread->heap, own->foreign, own->count);
-    own->count = 0;
+    hk_poke(&own->count, 0);
     own->bytes = 0;
 }
 
@@ -111,10 +105,10 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
         hk_heap_give_one(&thread->heap, slab, block);
     } else if (hk_slab_owner(slab) == &thread->heap.owner) { /* stays so: we hold a block of it */
         unsigned cls = slab->cls;                            /* of somebody else perhaps, once it is released */
-        thread->metrics[cls].flushes++;
-        thread->metrics[cls].flushed += hk_heap_free_own(&thread->heap, slab, block, thread);
+        hk_front_count_flush(thread, cls, hk_heap_free_own(&thread->heap, slab, block, thread));
     } else {
-        own->foreign[own->count++] = block;
+        hk_poke(&own->foreign[own->count], block);
+        hk_poke_add(&own->count, 1);
         own->bytes += slab->block_size;
         if (own->count == HK_FOREIGN || own->bytes > (size_t)hk_opt(HK_OPT_FRONT_BYTES))
             flush_foreign(thread);
@@ -137,8 +131,7 @@ static void flush_bin(struct hk_thread *thread, unsigned cls)
             bin->list = *(void **)bin->list;
         }
         hk_heap_give(&thread->heap, blocks, n);
-        thread->metrics[cls].flushes++;
-        thread->metrics[cls].flushed += n;
+        hk_front_count_flush(thread, cls, n);
     }
     bin->slab = 0;
 }
@@ -153,7 +146,7 @@ void hk_front_flush_all(struct hk_thread *thread)
 
 void hk_front_reset(struct hk_thread *thread)
 {
-    thread->own.count = 0;
+    hk_poke(&thread->own.count, 0);
     thread->own.bytes = 0;
 }
 
@@ -162,12 +155,12 @@ void hk_front_reset(struct hk_thread *thread)
 static unsigned bin_count(const struct hk_bin *bin, unsigned cls)
 {
     unsigned n = 0;
-    uint32_t slab = bin->slab;
+    uint32_t slab = hk_peek(&bin->slab);
     const void *base = (const void *)((slab - (uintptr_t)1) * HK_SLAB_SIZE);
     if (!HK_SS_ARENA)
         hk_lock(hk_pool_lock());
     bool mapped = HK_SS_ARENA || (slab != 0 && hk_registry_superslab(base) != NULL);
-    for (void *block = bin->list; mapped && n < hk_class_capacity(cls); n++) {
+    for (void *block = hk_peek(&bin->list); mapped && n < hk_class_capacity(cls); n++) {
         if (hk_bin_slab(block) != slab)
             break;
         block = *(void **)block;
