@@ -54,9 +54,11 @@
 #define HK_HAS_FEATURE(name) 0
 #endif
 #if defined(__SANITIZE_THREAD__) || HK_HAS_FEATURE(thread_sanitizer)
+#define HK_THREAD_SANITIZER 1 /* for tests */
 #define HK_FARTHEST ((size_t)1 << 40)
 #define HK_OPERAND(lvalue) __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
 #else
+#define HK_THREAD_SANITIZER 0
 #define HK_FARTHEST ((size_t)106 << 40)
 /* A word that others change by atomic stores, read where no order is needed. gcc 12 makes no operand of an atomic load,
  * so it is a plain one, but where it would be reported. */
