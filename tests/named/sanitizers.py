@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # packages: g++ libcmocka-dev pkg-config
 # targets: libhakmem.so.0
-"""Unit and stress tests (with the address sanitizer, those of the interface too) built with gcc's sanitizers.
+"""Unit and stress tests, and those of the interface, built with gcc's sanitizers.
 
     ./hakmem test sanitizers               # all
     ./hakmem test sanitizers thread        # data races
@@ -26,7 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 # sanitizer: suites, and what is left out of them, with the reason.
 PLANS = {
-    "thread": ("thread", ("unit", "stress"), {}),
+    "thread": ("thread", ("unit", "stress", "api"), {}),
     "address": ("address,undefined", ("unit", "stress", "api"), {}),
 }
 PLANS["undefined"] = PLANS["address"]
