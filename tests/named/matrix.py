@@ -122,7 +122,7 @@ def name_of(choices):
 
 
 class Case:
-    suites, others, how, jobs = SUITES, OTHERS, ("--buildtype=release", "--werror"), ()
+    suites, others, how, jobs, without = SUITES, OTHERS, ("--buildtype=release", "--werror"), (), ()
 
     def __init__(self, compiler, commands, choices, folder=FOLDER):
         self.compiler, self.commands, self.choices = compiler, commands, choices
@@ -182,7 +182,8 @@ class Case:
             if not fitting:
                 self.left_out.append(pattern)
         chosen.update((test["name"], test) for test in one_way(tests)
-                      for suite in test["suite"] if suite.split(":", 1)[-1] in self.suites)
+                      for suite in test["suite"] if suite.split(":", 1)[-1] in self.suites
+                      and test["name"] not in self.without)
         wanted = {path for target in introspected[1] for path in target["filename"]
                   if os.path.basename(path) in ("libhakmem.a", "libhakmem.so.0")}
         for test in chosen.values():
@@ -214,7 +215,7 @@ def one_way(tests):
 
 class UnitCase(Case):
     """Short: its folder is kept, and it takes one core, for others are at work beside it."""
-    suites, others, how, jobs = ("unit",), (), ("--buildtype=plain",), ("-j1",)
+    suites, others, how, jobs, without = ("unit",), (), ("--buildtype=plain",), ("-j1",), ("meet",)
 
     def call(self, *argv):
         return super().call(*argv, *(["--num-processes", "1"] if argv[:2] == ("meson", "test") else []))

@@ -9,6 +9,8 @@
     ./hakmem test sanitizers address       # address and undefined are one build, as they go together
     ./hakmem test sanitizers undefined
 
+    tests/named/sanitizers.py --short BUILD thread   # suite boxes: what meets most, by one job
+
 The libraries have the hak_ names only: malloc is the sanitizers' own. The front is reached by a pointer, as gcc's
 sanitizers take an address relative to %fs for a plain one. Any report fails the test, of a child that was to end badly
 too. Build folders lie in the build folder of the tests, and are kept.
@@ -24,12 +26,17 @@ import sys
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# sanitizer: suites, and what is left out of them, with the reason.
-PLANS = {
-    "thread": ("thread", ("unit", "stress", "api"), {}),
-    "address": ("address,undefined", ("unit", "stress", "api"), {}),
+KINDS = {"thread": "thread", "address": "address,undefined", "undefined": "address,undefined"}
+SUITES = ("unit", "stress", "api")
+
+# What is run on every change: where threads meet, and what needs little time.
+SHORT = {
+    "thread": ("contend-all-hak", "contend-forks-hak", "contend-ends-hak", "waits", "transfer", "remote", "heap", "heap_life",
+               "pool", "pool_purge", "huge", "purge", "gate", "lock", "meta", "registry", "registry_window", "front_thread"),
+    "address": ("fmt", "options", "bits", "list", "size_class", "slab", "hot_cold", "remote", "pool", "heap", "heap_life",
+                "heap_corrupt", "huge", "page_heap", "side", "transfer", "front", "front_slow", "front_room", "front_v2",
+                "front_wrong", "front_corrupt", "mixed-4-threads-seed-13-hak", "contend-all-hak"),
 }
-PLANS["undefined"] = PLANS["address"]
 
 # Threads after a fork of several are what some tests are about. In the child the runtime takes those that it does not
 # have for threads that nobody joined.
@@ -48,13 +55,15 @@ def build(folder, kind):
                        check=True, stdout=subprocess.DEVNULL)
 
 
-def choose(folder, suites, left_out):
-    """Names of tests, and what is built for them."""
+def choose(folder, short):
+    """Names of tests, and what is built for them. `short`: the names, of which none may be missing; or None."""
     tests, targets = (json.loads(subprocess.run(["meson", "introspect", what, folder], check=True,
                                                 stdout=subprocess.PIPE).stdout) for what in ("--tests", "--targets"))
     made = {path for target in targets for path in target["filename"]}
     chosen = [test for test in tests
-              if any(suite.split(":", 1)[-1] in suites for suite in test["suite"]) and test["name"] not in left_out]
+              if (test["name"] in short if short else
+                  any(suite.split(":", 1)[-1] in SUITES for suite in test["suite"]))]
+    assert not short or len(chosen) == len(short), sorted(set(short) - {test["name"] for test in chosen})
     wanted = {path for test in chosen for path in test["cmd"] if path in made}
     by_id = {target["id"]: target["filename"] for target in targets}
     wanted.update(path for test in chosen for name in test["depends"] for path in by_id.get(name, ()))
@@ -67,12 +76,13 @@ def without_random_places():
     return words if subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0 else []
 
 
-def run(top, kind, suites, left_out):
+def run(top, kind, short=None):
     """True when all passed and nothing was reported."""
     folder = os.path.join(top, "sanitizers-" + kind.replace(",", "-"))
     build(folder, kind)
-    names, targets = choose(folder, suites, left_out)
-    subprocess.run(["ninja", "-C", folder, *targets], check=True, stdout=subprocess.DEVNULL)
+    names, targets = choose(folder, short)
+    jobs = ["-j1"] if short else []
+    subprocess.run(["ninja", "-C", folder, *jobs, *targets], check=True, stdout=subprocess.DEVNULL)
     reports = os.path.join(folder, "reports")
     shutil.rmtree(reports, ignore_errors=True)
     os.makedirs(reports)
@@ -80,25 +90,27 @@ def run(top, kind, suites, left_out):
     for name, options in {"TSAN_OPTIONS": THREAD, "ASAN_OPTIONS": ADDRESS, "UBSAN_OPTIONS": UNDEFINED}.items():
         env[name] = f"{options}:log_path={reports}/report"
     done = subprocess.run([*without_random_places(), "meson", "test", "-C", folder, "--no-rebuild", "-q",
-                           "--print-errorlogs", "--timeout-multiplier", "4", *names], env=env, check=False)
+                           "--print-errorlogs", "--timeout-multiplier", "4",
+                           *(["--num-processes", "1"] if short else []), *names], env=env, check=False)
     found = sorted(glob.glob(os.path.join(reports, "*")))
     for path in found[:10]:
         with open(path, encoding="utf-8", errors="replace") as file:
             print(file.read()[:6000])
-    for name, why in left_out.items():
-        print(f"sanitizers: {kind}: left out: {name}: {why}")
     print(f"sanitizers: {kind}: {len(names)} test programs, {len(found)} reports, "
           f"{'passed' if done.returncode == 0 and not found else 'FAILED'}", flush=True)
     return bool(names) and done.returncode == 0 and not found
 
 
 def main():
+    if sys.argv[1] == "--short":
+        top, word = sys.argv[2:]
+        return 0 if run(os.path.join(os.path.abspath(top), "boxes"), KINDS[word], SHORT[word]) else 1
     top, *words = sys.argv[1:]
-    if any(word not in PLANS for word in words):
+    if any(word not in KINDS for word in words):
         print(__doc__)
         return 2
-    plans = {PLANS[word][0]: PLANS[word] for word in words or PLANS}
-    return 0 if all([run(os.path.abspath(top), *plan) for plan in plans.values()]) else 1
+    kinds = dict.fromkeys(KINDS[word] for word in words or KINDS)
+    return 0 if all([run(os.path.abspath(top), kind) for kind in kinds]) else 1
 
 
 if __name__ == "__main__":
