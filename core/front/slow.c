@@ -16,8 +16,10 @@ static _Atomic uint32_t refusals;
 
 static HK_SLOW_PATH void give_up_front(struct hk_thread *thread)
 {
+    int saved = *thread->error; /* who goes in saves it afterwards */
     thread->refusals = hk_load_relaxed(&refusals);
     hk_front_flush_all(thread);
+    *thread->error = saved;
 }
 
 /* Goes in; `thread` may be NULL. Who then takes or gives blocks ends with leave_and_report. */
@@ -136,8 +138,7 @@ static void *take_inside(struct want *w)
 
 static HK_NOINLINE void *take_sized(size_t size)
 {
-    struct want w = {.size = size, .align = 16};
-    return take_inside(&w);
+    return take_inside(&(struct want){.size = size, .align = 16});
 }
 
 /* The common case of take_inside: a block of a class, for a thread that has a record. */
@@ -378,8 +379,7 @@ void hk_free_slow(void *ptr)
     if (ptr == NULL)
         return;
     free_one(ptr);
-    if (hk_side_has_deferred())
-        free_deferred();
+    hk_front_free_deferred();
 }
 
 /* ---- trim ---- */
