@@ -2,8 +2,8 @@
  *
  * refusals EVERY ERROR...: a program is run again and again, and of the system calls that the library makes in it after
  * its start the first is refused, then the second alone, and so on (EVERY 7: then the eighth), until a run ends before
- * its turn comes. Whatever is
- * refused, the program ends as it should: malloc may be NULL, blocks keep what is in them, all is freed.
+ * its turn comes. ERROR+ refuses all that follow, too. Whatever is refused, the program ends as it should: malloc may
+ * be NULL, blocks keep what is in them, all is freed.
  *
  * A seccomp filter asks this process about each call; those of libc, which ends the process over some refusals, are
  * told by the address that they come from. What no kernel refuses is not refused: to wake who sleeps on a word.
@@ -230,8 +230,14 @@ static bool is_wish(const struct seccomp_data *call, const struct range *range)
     return call->instruction_pointer - range->from < range->to - range->from && !wakes;
 }
 
+struct refusal {
+    unsigned n;
+    int error;
+    bool lasting;
+};
+
 /* Until the process is gone. Returns how many calls there were. */
-static unsigned answer(int listener, const struct range *range, unsigned refused, int error)
+static unsigned answer(int listener, const struct range *range, const struct refusal *refusal)
 {
     unsigned calls = 0;
     struct pollfd fd = {.fd = listener, .events = POLLIN};
@@ -241,15 +247,17 @@ static unsigned answer(int listener, const struct range *range, unsigned refused
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0)
             continue;
         struct seccomp_notif_resp reply = {.id = asked.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-        if (is_wish(&asked.data, range) && ++calls == refused)
-            reply = (struct seccomp_notif_resp){.id = asked.id, .error = -error};
+        bool wish = is_wish(&asked.data, range);
+        calls += wish;
+        if (wish && (refusal->lasting ? calls >= refusal->n : calls == refusal->n))
+            reply = (struct seccomp_notif_resp){.id = asked.id, .error = -refusal->error};
         ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply); /* refused where the process is gone */
     }
     return calls;
 }
 
 /* False: the program ended before the call. */
-static bool run_refused(const char *self, unsigned refused, int error, unsigned *calls)
+static bool run_refused(const char *self, const struct refusal *refusal, unsigned *calls)
 {
     int ends[2], status = -1;
     char to[16];
@@ -266,13 +274,14 @@ static bool run_refused(const char *self, unsigned refused, int error, unsigned 
     }
     close(ends[1]);
     int listener = receive(ends[0], &range);
-    *calls = answer(listener, &range, refused, error);
+    *calls = answer(listener, &range, refusal);
     close(listener);
     close(ends[0]);
     CHECK(waitpid(child, &status, 0) == child);
-    CHECKF(status == 0, "call %u refused with errno %d: status 0x%x", refused, error, (unsigned)status);
+    CHECKF(status == 0, "call %u%s refused with errno %d: status 0x%x", refusal->n,
+           refusal->lasting ? " and all that follow" : "", refusal->error, (unsigned)status);
     CHECKF(*calls > 20, "only %u calls came from the library", *calls);
-    return *calls >= refused;
+    return *calls >= refusal->n;
 }
 
 int main(int count, char **arguments)
@@ -282,8 +291,9 @@ int main(int count, char **arguments)
     CHECK(count > 2);
     unsigned every = (unsigned)atoi(arguments[1]);
     for (int i = 2; i < count; i++) {
-        unsigned n = 1, runs = 1, calls;
-        for (; run_refused(arguments[0], n, atoi(arguments[i]), &calls); n += every)
+        unsigned runs = 1, calls;
+        struct refusal refusal = {1, atoi(arguments[i]), strchr(arguments[i], '+') != NULL};
+        for (; run_refused(arguments[0], &refusal, &calls); refusal.n += every)
             runs++;
         printf("errno %s: %u runs, of some %u calls each\n", arguments[i], runs, calls);
     }

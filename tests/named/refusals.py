@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Each system call that the library makes in a program is refused once: tests/life/refusals.c.
+"""Each memory call of a program is refused, alone and with all that follow: tests/life/refusals.c.
 
     ./hakmem test refusals              # with ENOMEM, EPERM and EINVAL, linked and preloaded
-    ./hakmem test refusals 12           # with that errno
+    ./hakmem test refusals 12 1+        # with those; 1+: and all that follow
 """
 
 import os
 import subprocess
 import sys
 
-ERRORS = ("12", "1", "22")
+ERRORS = ("12", "1", "22", "12+", "1+", "22+")
 
 
 def main():
