@@ -120,10 +120,11 @@ static bool is_known(const char *name, size_t length)
 /* Whatever the environment held, a line is one line that a terminal can show. */
 static void check_line(const char *line, size_t length)
 {
-    static const char mean[] = "did you mean HAKMEM_";
+    static const char mean[] = "is no option; did you mean HAKMEM_";
     for (size_t i = 0; i < length; i++)
         CHECKF(line[i] >= ' ' && line[i] <= '~', "byte %d is printed", line[i]);
-    const char *near = memmem(line, length, mean, sizeof mean - 1);
+    const char *equals = memchr(line, '=', length); /* what stands behind is a value, and may be any text */
+    const char *near = memmem(line, equals != NULL ? (size_t)(equals - line) : length, mean, sizeof mean - 1);
     if (near != NULL && memmem(near + 1, length - (size_t)(near + 1 - line), mean, sizeof mean - 1) == NULL) {
         near += sizeof mean - 1;
         CHECKF(line[length - 1] == '?' && is_known(near, (size_t)(line + length - 1 - near)), "suggested: %.*s",
