@@ -10,6 +10,8 @@
 #include "os/os.h"
 #include "superslab/ss_arena.h"
 
+#include <errno.h>
+
 #define CHUNK HK_MIB
 #define CUT_MOST (CHUNK / 4) /* larger pieces have a mapping of their own */
 #define PURGED CHUNK         /* pieces from here on give their pages back while they wait, and are charged by use */
@@ -222,12 +224,14 @@ size_t hk_side_size(const void *ptr)
 
 bool hk_side_free(void *ptr)
 {
+    int saved = errno;
     uintptr_t live = mark_of(ptr);
     if (!is_place(chunk_of(ptr), ptr) || !hk_cas_relaxed(&head_of(ptr)->mark, &live, 0)) /* one of two frees wins */
         return false;
     hk_sub_relaxed(&live_blocks, 1);
     hk_sub_relaxed(&live_bytes, head_of(ptr)->size);
     give_piece(head_of(ptr)->piece);
+    errno = saved;
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "fake_os.h"
 #include "superslab/ss_arena.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 static unsigned chunks;
@@ -64,6 +65,24 @@ static void blocks_are_what_was_asked_for(void **state)
 {
     (void)state;
     unit_passes(sizes_and_alignments, NULL);
+}
+
+/* Up to a piece that gives its pages back. */
+static void free_and_look(void *arg)
+{
+    (void)arg;
+    for (size_t size = 1; size < 8 * HK_MIB; size *= 3) {
+        void *p = hk_side_alloc(16, size);
+        EXPECT(p != NULL);
+        errno = 77;
+        EXPECT(hk_side_free(p) && errno == 77);
+    }
+}
+
+static void a_free_leaves_errno_alone(void **state)
+{
+    (void)state;
+    unit_passes(free_and_look, NULL);
 }
 
 static void use_again(void *arg)
@@ -202,11 +221,9 @@ static void threads_need_no_lock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_what_was_asked_for),
-        cmocka_unit_test(what_was_freed_is_used_again),
-        cmocka_unit_test(refusals_are_told),
-        cmocka_unit_test(what_is_put_down_is_found),
-        cmocka_unit_test(threads_need_no_lock),
+        cmocka_unit_test(blocks_are_what_was_asked_for), cmocka_unit_test(a_free_leaves_errno_alone),
+        cmocka_unit_test(what_was_freed_is_used_again),  cmocka_unit_test(refusals_are_told),
+        cmocka_unit_test(what_is_put_down_is_found),     cmocka_unit_test(threads_need_no_lock),
     };
     return cmocka_run_group_tests_name("side", tests, NULL, NULL);
 }
