@@ -6,7 +6,8 @@
  * it was after success, ENOMEM after a refusal, no refusal without a reason; and when all is freed nothing is live.
  *
  * The first byte says what kind of system it is, then each call is four bytes: operation, slot, and two for a size near
- * a border, or what else the operation needs.
+ * a border, or what else the operation needs. Calls are made by this thread or by residents, threads that stay until
+ * the end of the input, one at a time.
  */
 #include "check.h"
 #include "fake_os.h"
@@ -19,13 +20,16 @@
 #include "box/page_heap.h"
 #include "box/pool.h"
 #include "box/purge.h"
+#include "box/side.h"
+#include "os/numa.h"
 #include "os/os.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { SLOTS = 64, BULK = 256, STRANGERS = 8, THREADS = 4, MARK = 77 };
+enum { SLOTS = 64, BULK = 256, STRANGERS = 8, THREADS = 4, RESIDENTS = 2, MARK = 77 };
 #define LIVE_MOST (256 * HK_MIB)
 #define BULK_MOST (4 * HK_MIB)
 
@@ -36,6 +40,8 @@ static struct {
 
 static struct fake_range strangers[STRANGERS];
 static unsigned stranger_count, thread_count;
+static unsigned caller; /* 0: this thread, else a resident */
+static bool any_lost;   /* who is turned away and has no memory to put down what he frees loses it */
 
 /* ---- what may be answered ---- */
 
@@ -277,29 +283,38 @@ static void unmap_strangers(void)
 
 struct errand {
     size_t slot, count, size;
-    bool allocates;
+    bool allocates, beside_fork;
 };
 
 static void *run_errand(void *arg)
 {
     const struct errand *e = arg;
     for (size_t i = 0; i < e->count; i++) {
-        if (e->allocates)
-            allocate(e->slot + i, e->size);
-        else
+        if (!e->allocates)
             drop(e->slot + i);
+        else if (e->beside_fork)
+            resize((e->slot + i) % SLOTS, e->size);
+        else
+            allocate(e->slot + i, e->size);
     }
     return NULL;
 }
 
-/* Another thread, which ends before this one goes on. */
+/* Another thread, which ends before this one goes on. Beside a fork of this one it is turned away. */
 static void send_thread(struct errand errand)
 {
     pthread_t thread;
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    uint64_t before = fake_os_failures();
     if (thread_count++ >= THREADS)
         return;
+    if (errand.beside_fork)
+        hk_gate_close(pass);
     CHECK(pthread_create(&thread, NULL, run_errand, &errand) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
+    any_lost |= errand.beside_fork && (fake_os_failures() != before || hk_opt(HK_OPT_MEMORY_LIMIT) != 0);
+    if (errand.beside_fork && hk_gate_open(pass))
+        hk_front_free_deferred();
 }
 
 static void plan_refusals(uint8_t kind, uint8_t nth, bool lasting)
@@ -375,7 +390,7 @@ static void one_call(const uint8_t *b)
         grow(slot, size);
         break;
     case 26:
-        send_thread((struct errand){slot, 1 + b[1] / SLOTS * 16, size % (128 * HK_KIB), b[0] >= 128});
+        send_thread((struct errand){slot, 1 + b[1] / SLOTS * 16, size % (128 * HK_KIB), b[0] >= 128, b[0] & 64});
         break;
     case 27:
         map_in_the_way();
@@ -386,6 +401,7 @@ static void one_call(const uint8_t *b)
         break;
     case 29:
         fake_os_run_on(b[1] % 2);
+        caller = b[1] / 2 % (RESIDENTS + 1);
         break;
     case 30:
         call_wrongly(slot, size);
@@ -393,6 +409,64 @@ static void one_call(const uint8_t *b)
     case 31:
         work_in_bulk(b[0] / 32 + b[1], b[1] + 1u, size);
     }
+}
+
+/* ---- residents ---- */
+
+static struct resident {
+    pthread_t thread;
+    sem_t go, done;
+    const uint8_t *call; /* NULL: it is to end */
+    bool is_there;
+} residents[RESIDENTS];
+
+static void wait_for(sem_t *semaphore)
+{
+    while (sem_wait(semaphore) != 0)
+        CHECK(errno == EINTR);
+}
+
+static void *make_calls(void *arg)
+{
+    struct resident *r = arg;
+    for (wait_for(&r->go); r->call != NULL; wait_for(&r->go)) {
+        one_call(r->call);
+        CHECK(sem_post(&r->done) == 0);
+    }
+    return NULL;
+}
+
+static void begin_resident(struct resident *r)
+{
+    CHECK(sem_init(&r->go, 0, 0) == 0 && sem_init(&r->done, 0, 0) == 0);
+    CHECK(pthread_create(&r->thread, NULL, make_calls, r) == 0);
+    r->is_there = true;
+}
+
+static void let_call(const uint8_t *call)
+{
+    if (caller == 0) {
+        one_call(call);
+        return;
+    }
+    struct resident *r = &residents[caller - 1];
+    if (!r->is_there)
+        begin_resident(r);
+    r->call = call;
+    CHECK(sem_post(&r->go) == 0);
+    wait_for(&r->done);
+}
+
+static void end_residents(void)
+{
+    for (struct resident *r = residents; r < residents + RESIDENTS; r++) {
+        if (!r->is_there)
+            continue;
+        r->call = NULL;
+        CHECK(sem_post(&r->go) == 0 && pthread_join(r->thread, NULL) == 0);
+        r->is_there = false;
+    }
+    caller = 0;
 }
 
 /* ---- an input ---- */
@@ -404,6 +478,8 @@ static void begin(uint8_t kind)
     fake_os_set_nodes(kind / 8 % 4 == 1 ? 3 : 1);
     if (kind / 32 % 4 == 1)
         fake_os_learn_late();
+    if (HK_NUMA && hk_numa_start())
+        hk_arena_place();
 }
 
 static void end(void)
@@ -411,19 +487,24 @@ static void end(void)
     fake_os_recover();
     fake_os_lock_page(NULL);
     hk_option_store(HK_OPT_MEMORY_LIMIT, 0);
-    for (size_t slot = 0; slot < SLOTS; slot++)
+    for (size_t slot = 0; slot < SLOTS / 2; slot++)
+        drop(slot);
+    end_residents();
+    for (size_t slot = SLOTS / 2; slot < SLOTS; slot++)
         drop(slot);
     if (bulk.count != 0)
         work_in_bulk(0, 0, 0);
     CHECK(model_bytes == 0);
     hk_trim(0);
     check_boxes();
+    CHECK(!hk_side_has_deferred() && fake_os_misaligned() == 0);
+    unmap_strangers();
+    if (any_lost)
+        return;
     CHECK(hk_huge_count() == 0);
     CHECKF(hk_load_relaxed(&hk_pool_owned) == 0, "%zu slabs are owned, and nothing lives",
            hk_load_relaxed(&hk_pool_owned));
     CHECKF(hk_arena_live() == 0, "%zu bytes are live, and nothing lives", hk_arena_live());
-    CHECK(fake_os_misaligned() == 0);
-    unmap_strangers();
 }
 
 static void *do_nothing(void *arg)
@@ -447,7 +528,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     begin(data[0]);
     for (size_t at = 1; at + 4 <= size; at += 4)
-        one_call(data + at);
+        let_call(data + at);
     end();
     return 0;
 }
