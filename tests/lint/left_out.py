@@ -16,7 +16,7 @@ import sys
 
 # (option, values) -> what no symbol may begin with while the option has another value
 SYMBOLS = [
-    ('tls_sll', ('enabled', 'auto'), r'hk_tls_sll_'),  # auto: with front=none only, see check_options
+    ('tls_sll', ('enabled', 'auto'), r'hk_sll_'),  # auto: with front=none only, see check_options
     ('transfer', ('enabled', 'auto'), r'hk_transfer_'),
     ('telemetry', ('enabled',), r'hk_telemetry_'),
     ('override', ('true',), r'((malloc|free|calloc|realloc)$|_Zn[wa]|_Zd[la])'),
@@ -117,9 +117,9 @@ def self_test():
     if not check_files(SAMPLE, GOOD_MEMBERS + ['box_other.c.o'], GOOD_SYMBOLS) or not check_files(SAMPLE, [], set()):
         faults.append('members that are no sources went unseen')
     for options, symbol, wrong in (
-            ({'tls_sll': 'disabled', 'front': 'v2'}, 'hk_tls_sll_push', 1),
-            ({'tls_sll': 'auto', 'front': 'v2'}, 'hk_tls_sll_push', 1),
-            ({'tls_sll': 'auto', 'front': 'none'}, 'hk_tls_sll_push', 0),
+            ({'tls_sll': 'disabled', 'front': 'v2'}, 'hk_sll_put', 1),
+            ({'tls_sll': 'auto', 'front': 'v2'}, 'hk_sll_put', 1),
+            ({'tls_sll': 'auto', 'front': 'none'}, 'hk_sll_put', 0),
             ({'override': 'false'}, 'malloc', 1), ({'override': 'true'}, 'malloc', 0),
             ({'telemetry': 'disabled'}, 'hk_telemetry_hit', 1)):
         if len(check_options(options, {symbol, 'hk_malloc'})) != wrong:
