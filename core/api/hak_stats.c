@@ -14,9 +14,6 @@
 #define VERSION_1_SIZE (offsetof(struct hak_stats, run_bytes) + sizeof(size_t))
 #define CLASS_VERSION_1_SIZE (offsetof(struct hak_class_stats, free_misses) + sizeof(uint64_t))
 
-/* The most that any hak_stats call has seen. Relaxed: racing calls may lose one of two maxima. */
-static _Atomic size_t peak_mapped;
-
 void hk_stats_fill(struct hak_stats *s, const struct hk_usage *u)
 {
     s->version = 1;
@@ -31,8 +28,7 @@ void hk_stats_fill(struct hak_stats *s, const struct hk_usage *u)
     s->metadata_bytes = u->metadata;
     s->resident_bytes = u->resident;
     s->mapped_bytes = u->mapped;
-    s->peak_mapped_bytes = hk_max(hk_load_relaxed(&peak_mapped), u->mapped);
-    hk_store_relaxed(&peak_mapped, s->peak_mapped_bytes);
+    s->peak_mapped_bytes = hk_max(hk_os_held_most(), u->mapped);
     s->acquired_partial = hk_pool_stage_count(HK_STAGE_PARTIAL, 0);
     s->acquired_empty = hk_pool_stage_count(HK_STAGE_EMPTY, 0);
     s->acquired_unused = hk_pool_stage_count(HK_STAGE_UNUSED, 0);

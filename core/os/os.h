@@ -75,4 +75,7 @@ int hk_os_pid(void);
 uint64_t hk_os_calls(void);
 void hk_os_count_call(void);
 
+/* The most address space that was held at once, in bytes. */
+size_t hk_os_held_most(void);
+
 #endif

@@ -12,13 +12,26 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-static _Atomic uint64_t calls; /* relaxed: a statistic */
+/* Statistics, so all are relaxed: calls, address space held, and the most of it so far. */
+static _Atomic uint64_t calls;
+static _Atomic size_t held, held_most;
+
+/* So many bytes more; or less, with a negative number. */
+static void hold(size_t more)
+{
+    size_t now = hk_add_relaxed(&held, more) + more, most = hk_load_relaxed(&held_most);
+    while (now > most && !hk_cas_relaxed(&held_most, &most, now)) {
+    }
+}
 
 static void *map(size_t size, int protection, int flags)
 {
     hk_add_relaxed(&calls, 1);
     long p = hk_sys6(SYS_mmap, 0, (long)size, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-    return hk_sys_failed(p) ? NULL : (void *)p;
+    if (hk_sys_failed(p))
+        return NULL;
+    hold(size);
+    return (void *)p;
 }
 
 static bool advise(void *ptr, size_t size, int advice)
@@ -56,6 +69,8 @@ bool hk_os_map_at(void *ptr, size_t size, bool *taken)
 {
     hk_add_relaxed(&calls, 1);
     long p = hk_sys6(SYS_mmap, (long)ptr, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!hk_sys_failed(p))
+        hold(size);
     *taken = !hk_sys_failed(p) && (void *)p != ptr;
     if (*taken)
         hk_os_unmap((void *)p, size);
@@ -77,7 +92,10 @@ bool hk_os_unmap(void *ptr, size_t size)
 {
     hk_large_call("unmaps a range", size);
     hk_add_relaxed(&calls, 1);
-    return hk_sys2(SYS_munmap, (long)ptr, (long)size) == 0;
+    if (hk_sys2(SYS_munmap, (long)ptr, (long)size) != 0)
+        return false;
+    hold(-size);
+    return true;
 }
 
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
@@ -85,7 +103,15 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
     hk_large_call("moves or resizes a mapping", hk_max(old_size, new_size));
     hk_add_relaxed(&calls, 1);
     long p = hk_sys4(SYS_mremap, (long)ptr, (long)old_size, (long)new_size, MREMAP_MAYMOVE);
-    return hk_sys_failed(p) ? NULL : (void *)p;
+    if (hk_sys_failed(p))
+        return NULL;
+    hold(new_size - old_size);
+    return (void *)p;
+}
+
+size_t hk_os_held_most(void)
+{
+    return hk_load_relaxed(&held_most);
 }
 
 void hk_os_hint_no_huge(void *ptr, size_t size)

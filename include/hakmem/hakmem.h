@@ -118,8 +118,8 @@ struct hak_stats {
     size_t metadata_bytes;      /* resident records of the allocator */
     size_t resident_bytes;      /* resident pages of all our mappings (mincore) */
     size_t mapped_bytes;        /* address space held, most of it untouched */
-    size_t peak_mapped_bytes;
-    uint64_t acquired_partial; /* slabs taken from the shared pool, by the stage that served them */
+    size_t peak_mapped_bytes;   /* the most that it was so far */
+    uint64_t acquired_partial;  /* slabs taken from the shared pool, by the stage that served them */
     uint64_t acquired_empty;
     uint64_t acquired_unused;
     uint64_t acquired_new;

@@ -185,6 +185,17 @@ static void assert_parts_add_up(void)
     assert_true(stats.huge_bytes + stats.run_bytes <= stats.live_bytes);
 }
 
+/* It is held for a moment only, and nobody asks then. */
+static void the_peak_is_remembered(void **state)
+{
+    (void)state;
+    struct hak_stats before = stats_now();
+    hak_free(hak_malloc((size_t)1 << 30));
+    struct hak_stats after = stats_now();
+    assert_true(after.mapped_bytes < before.mapped_bytes + ((size_t)1 << 29));
+    assert_true(after.peak_mapped_bytes >= before.mapped_bytes + ((size_t)1 << 30));
+}
+
 static void parts_add_up_to_the_resident_pages(void **state)
 {
     (void)state;
@@ -426,6 +437,7 @@ int main(void)
         cmocka_unit_test(live_figures_after_many_operations),
         cmocka_unit_test(huge_and_run_parts),
         cmocka_unit_test(parts_add_up_to_the_resident_pages),
+        cmocka_unit_test(the_peak_is_remembered),
         cmocka_unit_test(trim_shows_in_the_figures),
         cmocka_unit_test(refused_calls_lose_nothing),
         cmocka_unit_test(good_size_is_what_malloc_gives),
