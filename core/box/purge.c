@@ -107,6 +107,7 @@ static void learn(uint32_t now)
     if (pause) {
         hk_store_relaxed(&credit, 0);
         hk_store_relaxed(&early, 0);
+        hk_store_relaxed(&hk_purge_allowed, 0); /* the next call looks again, in this millisecond too */
     } else if (wrong != 0) {
         hk_add_relaxed(&credit, wrong);
         hk_sub_relaxed(&early, wrong);

@@ -318,12 +318,30 @@ static void burst_slowly_again_and_again(void *arg)
     EXPECT(hk_purge_free_bytes() <= 15 * HK_MIB || !HK_HOT_SPAN); /* this was one */
 }
 
+/* The first call after the rest takes memory; all that follow come in the same millisecond. */
+static void calls_after_a_rest(void *arg)
+{
+    (void)arg;
+    uint32_t turn = 7;
+    options(500, HK_MIB);
+    for (unsigned i = 0; i < 4; i++)
+        burst_of_runs();
+    EXPECT(hk_purge_free_bytes() > 40 * HK_MIB || !HK_HOT_SPAN);
+    fake_os_travel(1000);
+    for (unsigned i = 0; i < 100; i++) {
+        hk_purge_took(&turn);
+        tick();
+    }
+    EXPECT(hk_purge_free_bytes() <= 15 * HK_MIB);
+}
+
 static void what_comes_again_soon_may_stay(void **state)
 {
     (void)state;
     unit_passes(burst_again_and_again, NULL);
     unit_passes(burst_slowly_again_and_again, NULL);
     unit_passes(burst_after_a_rest, NULL);
+    unit_passes(calls_after_a_rest, NULL);
 }
 
 /* ---- old memory ---- */
