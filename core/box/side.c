@@ -44,9 +44,14 @@ struct hk_side_chunk *_Atomic hk_side_chunks;
 struct hk_side_note *_Atomic hk_side_notes;
 static _Atomic size_t live_blocks, live_bytes; /* relaxed: statistics */
 
-/* Free pieces by size. Who wants one takes the whole stack for a moment: a stack that has the same first piece again is
- * then never mistaken for the same stack, and there is no number that could come round. */
-static struct piece *_Atomic stacks[SIZES];
+/* Free pieces by size: the first one's address, and how often one was taken, so that a stack that has the same first
+ * piece again is not mistaken for the same stack. (To take the whole stack for a moment needs no such number; but who
+ * looks meanwhile cuts a new piece, and a process that forks among threads grew for ever.) */
+static _Atomic uint64_t stacks[SIZES];
+
+/* Pieces lie at multiples of 64, below 2^48: mmap gives nothing above without being asked. */
+#define TURN_BITS 22
+#define TURNS (((uint64_t)1 << TURN_BITS) - 1)
 
 static uintptr_t mark_of(const void *block)
 {
@@ -60,34 +65,33 @@ static struct head *head_of(const void *block)
 
 /* ---- pieces ---- */
 
-/* Puts pieces, linked from first to last, onto a stack. */
-static void push_pieces(struct piece *_Atomic *stack, struct piece *first, struct piece *last)
+static uint64_t stack_of(const struct piece *first, uint64_t turn)
 {
-    last->next = hk_load_relaxed(stack);
-    while (!hk_cas_weak_release(stack, &last->next, first)) { /* pairs with pop_piece */
-    }
+    return (uint64_t)(uintptr_t)first << (TURN_BITS - 6) | (turn & TURNS);
+}
+
+static struct piece *first_of(uint64_t stack)
+{
+    return (struct piece *)(uintptr_t)(stack >> TURN_BITS << 6);
 }
 
 static void push_piece(struct piece *piece)
 {
-    push_pieces(&stacks[hk_log2(piece->bytes) - PIECE_BITS], piece, piece);
+    _Atomic uint64_t *stack = &stacks[hk_log2(piece->bytes) - PIECE_BITS];
+    uint64_t seen = hk_load_relaxed(stack);
+    do {
+        hk_poke(&piece->next, first_of(seen));
+    } while (!hk_cas_weak_release(stack, &seen, stack_of(piece, seen))); /* pairs with pop_piece */
 }
 
-/* What comes behind the piece goes back, mostly to a stack that is still empty. Who looks meanwhile cuts a new piece.
- */
+/* Another may have taken the first piece and may write to it: then `next` is anything, and the swap fails. */
 static struct piece *pop_piece(unsigned size)
 {
-    struct piece *piece = hk_load_relaxed(&stacks[size]) != NULL ? hk_swap_acquire(&stacks[size], NULL) : NULL;
-    struct piece *rest = piece != NULL ? piece->next : NULL, *nobody = NULL;     /* the swap pairs with push_pieces */
-    while (rest != NULL && !hk_cas_weak_release(&stacks[size], &nobody, rest)) { /* as there */
-        struct piece *last = rest;
-        if (nobody == NULL)
-            continue;
-        while (last->next != NULL)
-            last = last->next;
-        push_pieces(&stacks[size], rest, last);
-        break;
-    }
+    uint64_t seen = hk_load_acquire(&stacks[size]); /* pairs with push_piece, as does the swap */
+    struct piece *piece;
+    do {
+        piece = first_of(seen);
+    } while (piece != NULL && !hk_cas_weak_acquire(&stacks[size], &seen, stack_of(hk_peek(&piece->next), seen + 1)));
     return piece;
 }
 

@@ -12,8 +12,8 @@ HAKMEM_MIN_KEEP=0; preloaded, with HAKMEM_PURGE_THREAD=1; linked, with HAKMEM_FR
 at least. For each phase a line shows the figures when all its blocks are there, and when all are freed. Judged is:
 
 - blocks are whole, calloc's are zero, children of fork end well: the program itself says so;
-- what is live is at least what was asked for, and at most a quarter more, and 32 KiB for each thread; freed, no more
-  blocks are live than libc keeps;
+- what is live is at least what was asked for, and at most a quarter more (aligned blocks: half), and 32 KiB for each
+  thread; freed, no more blocks are live than libc keeps;
 - freed, after a pause and a few calls, RSS less the allocator's records is within 18 MiB of the start (docs/idle.md);
 - records, address space and mappings are in no later cycle more than a quarter above the most of the first two, and a
   little: the side box keeps what threads took during forks, and how many take at once is chance;
@@ -50,7 +50,7 @@ def parse(text):
 def wrong_now(start, line):
     """What is wrong with one line by itself."""
     if line["when"] == "full":
-        most = line["asked"] + line["asked"] // 4 + line["threads"] * 32768
+        most = line["asked"] + line["asked"] // (2 if line["phase"] == "aligned" else 4) + line["threads"] * 32768
         if not line["asked"] <= line["live"] <= most:
             yield f"{line['live']} bytes are live where {line['asked']} were asked for"
     else:

@@ -11,7 +11,7 @@
 #include <pthread.h>
 
 static unsigned chunks;
-static size_t blocks, bytes; /* live blocks; bytes of mappings */
+static size_t blocks, bytes, handed_out; /* live blocks; bytes of mappings, and what of them was handed out once */
 
 static void add(void *ctx, void *start, size_t size, size_t used)
 {
@@ -19,13 +19,14 @@ static void add(void *ctx, void *start, size_t size, size_t used)
     EXPECT(start != NULL && used <= size);
     chunks++;
     bytes += size;
+    handed_out += used;
 }
 
 static void count(void)
 {
     size_t live;
     chunks = 0;
-    bytes = 0;
+    bytes = handed_out = 0;
     hk_side_live(&blocks, &live);
     hk_side_visit(add, NULL);
 }
@@ -218,12 +219,41 @@ static void threads_need_no_lock(void **state)
     unit_passes(trade_in_threads, NULL);
 }
 
+static void *take_and_give(void *arg)
+{
+    for (unsigned i = 0; i < 200000; i++) {
+        void *block = hk_side_alloc(16, 1000);
+        EXPECT(block != NULL && hk_side_free(block));
+    }
+    return arg;
+}
+
+/* However often threads take one at the same moment: there are as many pieces as were live at once. */
+static void meet_in_threads(void *arg)
+{
+    (void)arg;
+    pthread_t threads[THREADS];
+    for (unsigned i = 0; i < THREADS; i++)
+        EXPECT(pthread_create(&threads[i], NULL, take_and_give, NULL) == 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    count();
+    EXPECT(handed_out <= THREADS * (2048u + 64u)); /* a chunk each, at the most */
+}
+
+static void no_more_is_cut_than_is_needed(void **state)
+{
+    (void)state;
+    unit_passes(meet_in_threads, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_what_was_asked_for), cmocka_unit_test(a_free_leaves_errno_alone),
         cmocka_unit_test(what_was_freed_is_used_again),  cmocka_unit_test(refusals_are_told),
         cmocka_unit_test(what_is_put_down_is_found),     cmocka_unit_test(threads_need_no_lock),
+        cmocka_unit_test(no_more_is_cut_than_is_needed),
     };
     return cmocka_run_group_tests_name("side", tests, NULL, NULL);
 }
