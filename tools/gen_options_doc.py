@@ -31,7 +31,9 @@ NOTES = {
                     'of a fork; see [idle memory](idle.md).',
     'FRONT_BYTES': 'Or an eighth of the slabs that the thread owns (8 KiB for each), whichever is more; see '
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
-    'FRONT_V2_CAP': 'Each class also has a limit of its own: 256 blocks up to 128 bytes, 128 up to 256, 64 up to 512, above that 32 KiB; Mid classes 16 blocks.',
+    'TINY_FRONT_SLIM': 'Blocks go straight to and from their slabs, or the TLS SLL with `-Dtls_sll=enabled`. As the three '
+                       'that follow, read when a thread first uses a class.',
+    'FRONT_V2_CAP': 'Each class also has a limit of its own: 256 blocks up to 128 bytes, 128 up to 256, 64 up to 512, above that 64 KiB; Mid classes 16 blocks.',
     'FRONT_V2_OFF': 'Blocks of these classes go straight to and from their slabs. Read when a thread first uses a class.',
     'TINY_UNIFIED_C0': 'As `C1` to `C7`, read when a thread first uses a class; `HAKMEM_FRONT_BYTES` may leave it '
                        'fewer. Without entries, or with one, blocks go straight to and from their slabs.',

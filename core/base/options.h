@@ -17,6 +17,7 @@
 /* The boxes that an option may need: name, built in (0 or 1), the build options that put it in, what this build has */
 #define HK_OPTION_BOXES(X)                                                        \
     X(ANY, 1, "", "")                                                             \
+    X(FRONT_BINS, HK_FRONT_BINS, "front=v2", HK_FRONT_CHOICE)                     \
     X(FRONT_V2, HK_FRONT_V2, "front=v2", HK_FRONT_CHOICE)                         \
     X(FRONT_UNIFIED, HK_FRONT_UNIFIED, "front=unified", HK_FRONT_CHOICE)          \
     X(FRONT_RING, HK_FRONT_RING, "front=ring", HK_FRONT_CHOICE)                   \
@@ -35,6 +36,10 @@
     X(PURGE_DELAY_MS, 500, 0, 3600000, "ms", ANY, "how long free memory is kept before it goes back to the system")    \
     X(FRONT_BYTES, 131072, 4096, 16777216, "bytes", ANY,                                                               \
       "the most that one thread's front cache holds, and that may wait for it from other threads")                     \
+    X(TINY_FRONT_SLIM, 0, 0, 1, "", FRONT_BINS, "1 takes all bins out of the way, whichever front is built in")        \
+    X(TINY_FRONT_V2, 1, 0, 1, "", FRONT_V2, "0 takes this front's bins out of the way")                                \
+    X(TINY_UNIFIED_CACHE, 1, 0, 1, "", FRONT_UNIFIED, "0 takes this front's bins out of the way")                      \
+    X(TINY_HOT_RING_ENABLE, 1, 0, 1, "", FRONT_RING, "0 takes this front's bins out of the way")                       \
     X(FRONT_V2_CAP, 256, 8, 256, "blocks", FRONT_V2, "the most blocks of one class in one thread's front cache")       \
     X(FRONT_V2_OFF, 0, 0, 511, "", FRONT_V2,                                                                           \
       "class groups without bins, a sum: 1 is C0, 2 is C1, 4 is C2 ... 128 is C7, 256 is Mid")                         \

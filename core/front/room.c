@@ -37,11 +37,19 @@ static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)
     hk_bin_set_cap(thread, cls);
 }
 
+/* An option takes the front that is built in out of the way. */
+static bool is_slim(void)
+{
+    return HK_FRONT_BINS && (hk_opt(HK_OPT_TINY_FRONT_SLIM) != 0 || (HK_FRONT_V2 && !hk_opt(HK_OPT_TINY_FRONT_V2)) ||
+                             (HK_FRONT_UNIFIED && !hk_opt(HK_OPT_TINY_UNIFIED_CACHE)) ||
+                             (HK_FRONT_RING && !hk_opt(HK_OPT_TINY_HOT_RING_ENABLE)));
+}
+
 /* A class without a bin gets one, unless an option says that it has none: then false. */
 static bool set_up(struct hk_thread *thread, unsigned cls)
 {
     struct hk_cap *cap = &thread->own.room.cap[cls];
-    cap->max = (uint16_t)hk_bin_set_up(thread, cls);
+    cap->max = is_slim() ? 0 : (uint16_t)hk_bin_set_up(thread, cls);
     cap->now = 0;
     return cap->max != 0;
 }
@@ -176,9 +184,9 @@ unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
 /* A block of a class that is off. */
 static HK_NOINLINE void *take_one(struct hk_thread *thread, unsigned cls)
 {
-    void *block = hk_heap_take_one(&thread->heap, cls);
+    void *block = HK_TLS_SLL ? NULL : hk_heap_take_one(&thread->heap, cls);
     if (block == NULL)
-        hk_heap_take(&thread->heap, cls, &block, 1);
+        hk_back_take(thread, cls, &block, 1);
     return block;
 }
 
@@ -250,6 +258,8 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
         make_room(thread, slab->cls);
     if (!hk_front_is_bypassed(thread, slab->cls) && hk_bin_has_room(bin, thread, block, &spot))
         hk_bin_push(bin, spot, block);
+    else if (HK_TLS_SLL && room->cap[slab->cls].max == 0)
+        hk_back_give(thread, slab->cls, &block, 1); /* where take_one looks */
     else
         hk_heap_give_one(&thread->heap, slab, block);
     trim(thread);

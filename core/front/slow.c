@@ -175,7 +175,7 @@ static HK_NOINLINE void *mid_missed(size_t size)
     struct hk_thread *thread = hk_front_thread();
     unsigned cls = hk_class_of_mid(size);
     void *block = NULL;
-    if (thread != NULL && hk_front_is_bypassed(thread, cls))
+    if (!HK_TLS_SLL && thread != NULL && hk_front_is_bypassed(thread, cls))
         block = take_bypassed(thread, cls);
     return HK_LIKELY(block != NULL) ? block : malloc_missed(size);
 }

@@ -17,3 +17,8 @@ void front_turn_off(unsigned group)
 {
     EXPECT(group < 8 && hk_option_store((enum hk_option)(HK_OPT_TINY_UNIFIED_C0 + group), 0));
 }
+
+void front_turn_all_off(void)
+{
+    EXPECT(hk_option_store(HK_OPT_TINY_UNIFIED_CACHE, 0));
+}

@@ -16,3 +16,8 @@ void front_turn_off(unsigned group)
 {
     EXPECT(hk_option_store(HK_OPT_FRONT_V2_OFF, hk_opt(HK_OPT_FRONT_V2_OFF) | 1 << group));
 }
+
+void front_turn_all_off(void)
+{
+    EXPECT(hk_option_store(HK_OPT_TINY_FRONT_V2, 0));
+}

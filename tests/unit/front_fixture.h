@@ -60,5 +60,6 @@ void front_check_bin(const struct hk_thread *thread, unsigned cls);
 
 /* For test_front_off.c: sets the option that leaves a group of tiny classes without bins; in front_box_<choice>.c. */
 void front_turn_off(unsigned group);
+void front_turn_all_off(void);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "front_fixture.h"
 
+#include "base/options.h"
+
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -60,10 +62,46 @@ static void a_group_can_be_off(void **state)
     }
 }
 
+/* The front is out of the way: what it would hold goes to the slabs, or to the TLS SLL. */
+static void turn_all_off(void *slim)
+{
+    if (slim != NULL)
+        EXPECT(hk_option_store(HK_OPT_TINY_FRONT_SLIM, 1));
+    else
+        front_turn_all_off();
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        for (unsigned round = 0; round < 2; round++) {
+            for (unsigned i = 0; i < 50; i++)
+                memset(blocks[i] = front_take(hk_class_size(cls)), (int)i, hk_class_size(cls));
+            for (unsigned i = 0; i < 50; i++) {
+                EXPECT(((char *)blocks[i])[hk_class_size(cls) - 1] == (char)i);
+                front_free(blocks[i]);
+            }
+            EXPECT(!HK_TLS_SLL || cls > HK_TINY_LAST || hk_front_count(front_self(), cls) != 0);
+        }
+    }
+    struct hk_thread *thread = front_self();
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        EXPECT(hk_bin_count(thread, cls) == 0 && thread->own.room.cap[cls].max == 0);
+    EXPECT(hk_heap_check(&thread->heap));
+    hk_front_flush_all(thread);
+    hk_heap_sweep();
+    EXPECT(front_owned_slabs() == 0);
+}
+
+static void the_front_can_be_off(void **state)
+{
+    (void)state;
+    bool slim = true;
+    unit_passes(turn_all_off, NULL);
+    unit_passes(turn_all_off, &slim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_group_can_be_off),
+        cmocka_unit_test(the_front_can_be_off),
     };
     return cmocka_run_group_tests_name("front_off", tests, NULL, NULL);
 }

@@ -180,6 +180,7 @@ static const struct {
     const char *has;
 } table[] = {
 #define HAS_ANY ""
+#define HAS_FRONT_BINS HK_FRONT_CHOICE
 #define HAS_FRONT_V2 HK_FRONT_CHOICE
 #define HAS_FRONT_UNIFIED HK_FRONT_CHOICE
 #define HAS_FRONT_RING HK_FRONT_CHOICE
