@@ -10,8 +10,12 @@ static size_t pages_for(size_t size)
 
 void *hk_page_heap_alloc(size_t size, size_t align, bool *zero)
 {
-    if (size <= HK_RUN_MAX && align <= HK_SUPERSLAB_SIZE)
-        return hk_arena_take(pages_for(size), hk_max(align, HK_PAGE), zero);
+    if (size <= HK_RUN_MAX && align <= HK_SUPERSLAB_SIZE) {
+        uintptr_t *run = hk_arena_take(pages_for(size), hk_max(align, HK_PAGE), zero);
+        if (run != NULL && !*zero)
+            run[1] = 0;
+        return run;
+    }
     *zero = true;
     return hk_huge_alloc(size, align);
 }

@@ -14,7 +14,8 @@
 #define HK_RUN_MAX (HK_RUN_PAGES_MAX * HK_PAGE)
 
 /* A block of at least `size` bytes (up to PTRDIFF_MAX) at a multiple of `align` (a power of two up to PTRDIFF_MAX);
- * *zero tells whether it is known to be zero. NULL: no memory or over the limit. */
+ * *zero tells whether it is known to be zero. Its second word is, always: where a slab was, that may be the mark of a
+ * free block, which realloc would copy to where it is one again. NULL: no memory or over the limit. */
 void *hk_page_heap_alloc(size_t size, size_t align, bool *zero);
 
 /* The same for a size of any box, as a mapping of its own: where the system has no 2 MiB left it may have a page. */

@@ -194,6 +194,7 @@ void *hk_side_alloc(size_t align, size_t size)
     head_of(block)->piece = piece;
     head_of(block)->size = (size_t)((char *)piece + bytes - block);
     hk_store_relaxed(&head_of(block)->mark, mark_of(block)); /* the block is handed over by the program */
+    ((uintptr_t *)(void *)block)[1] = 0;                     /* as page_heap.h says */
     hk_add_relaxed(&live_blocks, 1);
     hk_add_relaxed(&live_bytes, head_of(block)->size);
     return block;

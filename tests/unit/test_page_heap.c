@@ -91,6 +91,23 @@ static void every_alignment_is_served(void **state)
     unit_passes(alignments, NULL);
 }
 
+/* No mark of a block that began there stays, for realloc to carry it back. */
+static void begin_without_mark(void *arg)
+{
+    (void)arg;
+    const size_t list[] = {40000, 200000, 3 * HK_MIB};
+    for (unsigned i = 0; i < HK_COUNT(list); i++) {
+        for (size_t align = 16; align <= HK_SUPERSLAB_SIZE; align *= 8) {
+            uintptr_t *p = (uintptr_t *)(void *)alloc(list[i], align);
+            memset(p, 0xff, 64);
+            EXPECT(hk_page_heap_free(p));
+            p = (uintptr_t *)(void *)alloc(list[i], align);
+            EXPECT(p[1] == 0);
+            EXPECT(hk_page_heap_free(p));
+        }
+    }
+}
+
 static void resize_run(void *arg)
 {
     (void)arg;
@@ -110,6 +127,12 @@ static void resize_run(void *arg)
     EXPECT(hk_page_heap_resize(p, HK_RUN_MAX, HK_RUN_MAX) == p && hk_page_heap_size(p) == HK_RUN_MAX);
     EXPECT(p[0] == 7);
     EXPECT(hk_page_heap_resize(p + HK_PAGE, 50000, 50000) == NULL && hk_page_heap_resize(NULL, 50000, 50000) == NULL);
+}
+
+static void a_run_begins_without_a_mark(void **state)
+{
+    (void)state;
+    unit_passes(begin_without_mark, NULL);
 }
 
 static void a_run_is_resized_in_place(void **state)
@@ -164,6 +187,7 @@ int main(void)
         cmocka_unit_test(runs_up_to_32_mib_and_mappings_above),
         cmocka_unit_test(a_block_of_any_size_may_be_a_mapping),
         cmocka_unit_test(every_alignment_is_served),
+        cmocka_unit_test(a_run_begins_without_a_mark),
         cmocka_unit_test(a_run_is_resized_in_place),
         cmocka_unit_test(a_mapping_is_moved),
         cmocka_unit_test(without_memory_there_is_null),
