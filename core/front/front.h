@@ -83,7 +83,7 @@ struct hk_back {
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
     struct hk_heap heap;
-    struct hk_front *front;        /* of the living thread, else NULL; its thread's */
+    struct hk_front *front;        /* of the living thread, else NULL; its thread's, and who may count (`seen`) */
     struct hk_front *_Atomic seen; /* the same, for who counts blocks: where it is not NULL under the heap's lock, the
                                       bins stay where they are until that is given back. Then they may be unmapped */
     struct hk_pass pass;           /* of whoever has the record */

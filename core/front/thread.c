@@ -30,6 +30,19 @@ static void hide_front(struct hk_thread *thread)
     hk_unlock(&thread->heap.lock);
 }
 
+/* The same in a handler: the lock may be this thread's own, so it is not waited for. */
+static HK_SLOW_PATH void hide_from_handler(struct hk_thread *thread)
+{
+    bool held = false;
+    for (unsigned i = 0; i < 1000 && !held; i++) {
+        held = hk_try_lock(&thread->heap.lock);
+        hk_pause();
+    }
+    hk_store_relaxed(&thread->seen, NULL);
+    if (held)
+        hk_unlock(&thread->heap.lock);
+}
+
 /* The next thread that gets the record uses its pass: so as a thread without one. */
 static void retire(struct hk_thread *thread)
 {
@@ -52,7 +65,7 @@ static void detach(void *arg)
         end_heap(thread);
         hide_front(thread);
     } else {
-        hk_store_relaxed(&thread->seen, NULL); /* without the lock, which may be this thread's own */
+        hide_from_handler(thread);
     }
     hk_gate_leave(&thread->pass);
     hk_front_leave(thread->front);
