@@ -139,6 +139,7 @@ static void visit_meta(void *ctx, void *start, size_t size)
 {
     struct hk_usage *u = ctx;
     u->metadata += resident(u, start, size, 0);
+    u->mapped += size;
 }
 
 /* Splits the resident bytes of a class: first to live blocks (a large block may be untouched), then to cached ones, the

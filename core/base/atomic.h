@@ -41,7 +41,7 @@
 #define hk_cas_weak_release(p, expected, v) \
     atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_release, memory_order_relaxed)
 #define hk_cas_weak_acquire(p, expected, v) \
-    atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_acquire, memory_order_relaxed)
+    atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_acquire, memory_order_acquire)
 #define hk_cas_weak_acq_rel(p, expected, v) \
     atomic_compare_exchange_weak_explicit(p, expected, v, memory_order_acq_rel, memory_order_relaxed)
 #define hk_cas_acquire(p, expected, v) \

@@ -60,7 +60,7 @@ void hk_heap_begin(struct hk_heap *heap);
 struct hk_heap *hk_heap_reuse(void);
 
 /* The thread of this heap ends, its front is empty: EMPTY slabs go to the pool, the others to the orphan heap. */
-void hk_heap_end(struct hk_heap *heap);
+HK_SLOW_PATH void hk_heap_end(struct hk_heap *heap);
 
 /* After that, when nothing of the record is needed any more: to hk_heap_reuse. */
 void hk_heap_retire(struct hk_heap *heap);

@@ -71,6 +71,14 @@ static struct huge *leave(const void *ptr)
     return h;
 }
 
+/* Before the memory is anybody's: who looks without the lock may come by a record that was just taken out. */
+static char *clear_start(struct huge *h)
+{
+    char *start = h->start;
+    hk_poke(&h->start, NULL);
+    return start;
+}
+
 static struct huge *new_record(void)
 {
     hk_lock(&lock);
@@ -89,8 +97,9 @@ static void keep_record(struct huge *h)
     hk_unlock(&lock);
 }
 
-static void leave_behind(struct huge *h)
+static void leave_behind(struct huge *h, char *start)
 {
+    hk_poke(&h->start, start);
     hk_poke(&h->next, NULL);
     hk_lock(&lock);
     hk_poke(left_last, h);
@@ -119,10 +128,11 @@ static HK_SLOW_PATH void unmap_left(void)
         struct huge *h = take_left();
         if (h == NULL)
             return;
-        if (hk_os_unmap(h->start, h->size))
+        char *start = clear_start(h);
+        if (hk_os_unmap(start, h->size))
             keep_record(h);
         else
-            leave_behind(h);
+            leave_behind(h, start);
     }
 }
 
@@ -156,12 +166,13 @@ bool hk_huge_free(void *ptr)
     if (h == NULL)
         return false;
     size_t size = h->size; /* the record is anybody's then */
+    char *start = clear_start(h);
     /* Refused where the map count is at its limit: then at least the pages go. */
-    if (hk_os_unmap(h->start, size)) {
+    if (hk_os_unmap(start, size)) {
         keep_record(h);
     } else {
-        hk_os_purge(h->start, size);
-        leave_behind(h);
+        hk_os_purge(start, size);
+        leave_behind(h, start);
     }
     hk_arena_uncharge(size); /* the memory went before others may have as much */
     if (HK_UNLIKELY(hk_load_relaxed(&left_count) != 0))
@@ -225,16 +236,16 @@ void *hk_huge_resize(void *ptr, size_t size)
     if (h == NULL)
         return NULL;
     size_t before = h->size;
-    char *start = NULL;
+    char *start = NULL, *old = clear_start(h);
     if (size <= before || hk_arena_charge(size - before)) {
-        start = hk_os_remap(h->start, before, size);
+        start = hk_os_remap(old, before, size);
         if (start == NULL && size > before)
             hk_arena_uncharge(size - before);
         if (start != NULL && size < before)
             hk_arena_uncharge(before - size);
     }
     hk_lock(&lock);
-    enter(h, start != NULL ? start : h->start, start != NULL ? size : before);
+    enter(h, start != NULL ? start : old, start != NULL ? size : before);
     hk_unlock(&lock);
     if (start != NULL && size > before)
         hk_telemetry_add(HK_PAGES_HUGE, (size - before) / HK_PAGE);

@@ -92,10 +92,11 @@ bool hk_os_unmap(void *ptr, size_t size)
 {
     hk_large_call("unmaps a range", size);
     hk_add_relaxed(&calls, 1);
-    if (hk_sys2(SYS_munmap, (long)ptr, (long)size) != 0)
-        return false;
-    hold(-size);
-    return true;
+    hold(-size); /* before another has the address space */
+    bool gone = hk_sys2(SYS_munmap, (long)ptr, (long)size) == 0;
+    if (!gone)
+        hold(size);
+    return gone;
 }
 
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)

@@ -118,7 +118,7 @@ struct hak_stats {
     size_t metadata_bytes;      /* resident records of the allocator */
     size_t resident_bytes;      /* resident pages of all our mappings (mincore) */
     size_t mapped_bytes;        /* address space held, most of it untouched */
-    size_t peak_mapped_bytes;   /* the most that it was so far */
+    size_t peak_mapped_bytes;   /* the most that it was so far, what was held for a moment included */
     uint64_t acquired_partial;  /* slabs taken from the shared pool, by the stage that served them */
     uint64_t acquired_empty;
     uint64_t acquired_unused;
@@ -168,7 +168,7 @@ struct hak_class_stats {
 };
 
 /* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Walks all
- * memory that is ours, under the pool's and the arenas' locks in turn: milliseconds in a large program. This and the
+ * memory that is ours, under the heaps', the pool's and the arenas' locks in turn: milliseconds in a large program. This and the
  * next three functions do nothing in a library built with -Dstats=disabled: -1 and ENOTSUP. */
 HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
 
