@@ -14,7 +14,7 @@
 
 #define CHUNK HK_MIB
 #define CUT_MOST (CHUNK / 4) /* larger pieces have a mapping of their own */
-#define PURGED CHUNK         /* pieces from here on give their pages back while they wait, and are charged by use */
+#define PURGED (CHUNK / 64)  /* pieces from here on give their pages back while they wait, and are charged by use */
 #define PIECE_BITS 7         /* log2 of the smallest piece */
 #define SIZES (48u - PIECE_BITS)
 

@@ -92,17 +92,19 @@ static void use_again(void *arg)
     void *some[100];
     for (unsigned round = 0; round < 1000; round++) {
         for (unsigned i = 0; i < 100; i++)
-            EXPECT((some[i] = hk_side_alloc(16, 9000)) != NULL);
+            EXPECT((some[i] = hk_side_alloc(16, 5000)) != NULL);
         for (unsigned i = 0; i < 100; i++)
             EXPECT(hk_side_free(some[(i * 37 + round) % 100]));
     }
     count();
-    EXPECT(chunks <= 3 && blocks == 0); /* 100 pieces of 16 KiB, used again and again */
+    EXPECT(chunks <= 3 && blocks == 0); /* 100 pieces of 8 KiB, used again and again */
     EXPECT(fake_os_count(FAKE_PURGE) == 0);
     for (unsigned round = 0; round < 3; round++) {
         char *large = hk_side_alloc(16, 10 * HK_MIB);
         EXPECT(large != NULL && hk_side_free(large));
-        EXPECT(fake_os_was_purged(large + 5 * HK_MIB) && fake_os_count(FAKE_PURGE) == round + 1);
+        EXPECT(fake_os_was_purged(large + 5 * HK_MIB) && fake_os_count(FAKE_PURGE) == 2 * round + 1);
+        char *mid = hk_side_alloc(16, 50000); /* one of a chunk */
+        EXPECT(mid != NULL && hk_side_free(mid) && fake_os_was_purged(mid + 20000));
     }
     count();
     EXPECT(chunks <= 4);
