@@ -47,6 +47,7 @@ enum { MOST_THREADS = 16, SMALL_CELLS = 240, LARGE_CELLS = 24, TRAYS = 16, TRAY_
 enum { PAGE = 4096, TABLE_PAGES = 1 << 22 }; /* 16 GiB of the heap, which lies in one stretch */
 
 static _Atomic uint32_t *table; /* whose a page is, or 0 */
+static size_t heap_page;        /* one of the heap's, before all threads */
 
 #define TICKET UINT64_C(0xc0de)
 
@@ -68,6 +69,8 @@ static _Atomic uint64_t *last_word(void *block, size_t size)
 static void mark_pages(void *block, size_t size, uint32_t from, uint32_t to)
 {
     size_t page = (uintptr_t)block / PAGE;
+    if (page - heap_page + TABLE_PAGES / 2 >= TABLE_PAGES)
+        return; /* taken during a fork: it lies elsewhere, and its pages would be taken for others' */
     for (size_t i = 0; i < size / PAGE; i++) {
         uint32_t was = atomic_exchange(&table[(page + i) % TABLE_PAGES], to);
         CHECKF(was == from, "page %zu of the %zu bytes at %p is also another block's: %#x, not %#x", i, size, block,
@@ -465,6 +468,7 @@ int main(int count, char **arguments)
     CHECK(hak_stats && hak_stats_classes);
     void *ballast = malloc(31 * MIB); /* so that what threads leave is little, and nobody goes round to look for it */
     CHECK(ballast);
+    heap_page = (uintptr_t)ballast / PAGE;
     if (ends)
         run_ends(threads, seed, turns);
     else
