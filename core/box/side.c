@@ -171,7 +171,8 @@ static void give_piece(struct piece *piece)
         char *from = (char *)hk_align_up((uintptr_t)(piece + 1), page), *end = (char *)piece + piece->bytes;
         hk_large_calls_begin(); /* a signal handler may be here, whose thread holds a lock: nobody else frees the block
                                  */
-        hk_os_purge(from, hk_align_down((size_t)(end - from), page)); /* refused: the pages stay */
+        if (end - from >= (ptrdiff_t)page) /* else it has no whole page: they may have 64 KiB */
+            hk_os_purge(from, hk_align_down((size_t)(end - from), page)); /* refused: the pages stay */
         hk_large_calls_end();
         hk_arena_uncharge(piece->bytes);
     }

@@ -168,8 +168,8 @@ struct hak_class_stats {
 };
 
 /* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Walks all
- * memory that is ours, under the heaps', the pool's and the arenas' locks in turn: milliseconds in a large program. This and the
- * next three functions do nothing in a library built with -Dstats=disabled: -1 and ENOTSUP. */
+ * memory that is ours, under the heaps', the pool's and the arenas' locks in turn: milliseconds in a large program.
+ * This and the next three functions do nothing in a library built with -Dstats=disabled: -1 and ENOTSUP. */
 HAK_API int hak_stats(struct hak_stats *stats) HAK_NOEXCEPT;
 
 /* Fills the first `count` elements of `classes`, smallest blocks first; each has `size` bytes, which callers set to

@@ -110,9 +110,27 @@ static void use_again(void *arg)
     EXPECT(chunks <= 4);
 }
 
+/* A piece without a whole page of the kernel's gives nothing back. */
+static void free_with_large_pages(void *arg)
+{
+    (void)arg;
+    fake_os_set_page_size(64 * HK_KIB);
+    for (size_t size = 9000; size < 200000; size += 30000) {
+        uint64_t calls = fake_os_count(FAKE_PURGE);
+        char *before = hk_side_alloc(16, size), *p = hk_side_alloc(16, size), *behind = hk_side_alloc(16, size);
+        EXPECT(before != NULL && p != NULL && behind != NULL);
+        memset(before, 7, size);
+        memset(behind, 7, size);
+        EXPECT(hk_side_free(p) && fake_os_misaligned() == 0);
+        EXPECT(size > 60000 || fake_os_count(FAKE_PURGE) == calls);
+        EXPECT(before[0] == 7 && before[size - 1] == 7 && behind[0] == 7 && behind[size - 1] == 7);
+    }
+}
+
 static void what_was_freed_is_used_again(void **state)
 {
     (void)state;
+    unit_passes(free_with_large_pages, NULL);
     unit_passes(use_again, NULL);
 }
 
