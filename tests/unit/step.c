@@ -2,6 +2,7 @@
 #include "step.h"
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,15 +11,21 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-/* A call of more instructions is interrupted after some of them only, spread evenly. */
-#define RUNS_MOST 60u
+/* A call is interrupted before each instruction of this program that it comes by, the first time; and, as loops come
+ * round, after so many steps besides, spread evenly. */
+#define PLACES_MOST 4096u
+#define SPREAD 20u
 
 static const struct step_pair *now;
-static unsigned steps, meet_at;
+static unsigned steps, meet_at;            /* by the trap flag */
+static unsigned char *places[PLACES_MOST]; /* instructions, each once, in the order of the call */
+static unsigned place_count;
+static unsigned char *planted, was; /* where a breakpoint is, and what it stands for; NULL: there is none */
 static sem_t wanted;
 static _Atomic bool begun, done;
 static int state_file; /* /proc/self/task/TID/stat of the other thread */
@@ -76,18 +83,81 @@ static void ask_other(void)
     sem_post(&wanted);
 }
 
+/* Makes the other call, to its end or until it waits. */
+static void let_other(void)
+{
+    ask_other();
+    while (!hk_load_acquire(&done) && !other_waits())
+        sched_yield();
+}
+
+static void note_place(unsigned char *ip)
+{
+    extern unsigned char __executable_start[], etext[];
+    bool known = ip < __executable_start || ip >= etext;
+    for (unsigned i = 0; i < place_count && !known; i++)
+        known = places[i] == ip;
+    if (!known && place_count < PLACES_MOST)
+        places[place_count++] = ip;
+}
+
+static void plant(unsigned char *ip)
+{
+    planted = ip;
+    was = *ip;
+    *ip = 0xcc;
+}
+
+static void clear_planted(void)
+{
+    *planted = was;
+    planted = NULL;
+}
+
+static void take_step(void *context)
+{
+    if (++steps == meet_at) {
+        let_other();
+        end_trap(context); /* the rest needs no stepping */
+    } else if (meet_at == 0) {
+        note_place((unsigned char *)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP]);
+    }
+}
+
+static HK_NOINLINE void trapped(bool hit, void *context)
+{
+    int saved = errno;
+    if (hit)
+        let_other();
+    else
+        take_step(context);
+    errno = saved;
+}
+
+/* The breakpoint goes first: what is called here may come by, and the other thread. */
 static void on_trap(int signal_number, siginfo_t *info, void *context)
 {
     (void)signal_number;
     (void)info;
-    int saved = errno;
-    if (++steps == meet_at) {
-        ask_other();
-        while (!hk_load_acquire(&done) && !other_waits())
-            sched_yield();
-        end_trap(context); /* the rest needs no stepping */
+    greg_t *ip = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    bool hit = planted != NULL && (const unsigned char *)*ip == planted + 1;
+    if (hit) {
+        clear_planted();
+        *ip -= 1;
     }
-    errno = saved;
+    trapped(hit, context);
+}
+
+/* Both calls have been made, whether they met or not. */
+static bool finish(void)
+{
+    bool met = hk_load_relaxed(&begun);
+    if (!met)
+        now->other();
+    while (met && !hk_load_acquire(&done))
+        sched_yield();
+    now->check();
+    return met;
 }
 
 /* One run; false: the call had ended before. */
@@ -100,13 +170,26 @@ static bool meet(unsigned at)
     begin_trap();
     now->mine();
     end_trap_here();
-    bool met = hk_load_relaxed(&begun);
-    if (!met)
-        now->other();
-    while (met && !hk_load_acquire(&done))
-        sched_yield();
-    now->check();
-    return met;
+    return finish();
+}
+
+/* One run; false: the call did not come by. */
+static bool meet_before(unsigned char *place)
+{
+    now->prepare();
+    hk_store_relaxed(&begun, false);
+    plant(place);
+    now->mine();
+    if (planted != NULL)
+        clear_planted();
+    return finish();
+}
+
+static void make_writable(void)
+{
+    extern unsigned char __executable_start[], etext[];
+    uintptr_t from = (uintptr_t)__executable_start & ~(uintptr_t)4095;
+    EXPECT(mprotect((void *)from, (uintptr_t)etext - from, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
 }
 
 unsigned step_through(const struct step_pair *pair)
@@ -120,11 +203,15 @@ unsigned step_through(const struct step_pair *pair)
         EXPECT(sem_init(&wanted, 0, 0) == 0 && pthread_create(&thread, NULL, be_other, NULL) == 0);
         while (!hk_load_acquire(&done))
             sched_yield();
+        make_writable();
         there = true;
     }
     unsigned met = 0;
-    EXPECT(!meet(0));
-    for (unsigned stride = steps / RUNS_MOST + 1, at = 1; meet(at); at += stride)
+    place_count = 0;
+    EXPECT(!meet(0) && place_count < PLACES_MOST);
+    for (unsigned i = 0, n = place_count; i < n; i++)
+        met += meet_before(places[i]);
+    for (unsigned stride = steps / SPREAD + 1, at = 1; meet(at); at += stride)
         met++;
     return met;
 }

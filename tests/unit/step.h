@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * step: what happens when another thread comes between two instructions. A call is made again and again, instruction by
- * instruction (the processor's trap flag), and after the n-th of them, n = 1, 2, ..., another thread makes another call:
- * to its end, or until it waits for the first one. So every place where two calls can meet is met, on one processor too.
- * x86-64 only. Uses EXPECT: for children.
+ * step: what happens when another thread comes between two instructions. A call is made once instruction by instruction
+ * (the processor's trap flag), and then again and again with a breakpoint at each of those in turn, at which another
+ * thread makes another call: to its end, or until it waits for the first one. So every place where two calls can meet
+ * is met, on one processor too. x86-64 only. Uses EXPECT: for children.
  */
 #ifndef HK_TEST_STEP_H
 #define HK_TEST_STEP_H
