@@ -5,7 +5,7 @@
 #include "api/entry.h"
 #include "api/usage.h"
 #include "base/options.h"
-#include "box/page_heap.h"
+#include "large/page_heap.h"
 #include "hakmem/hakmem.h"
 #include "os/os.h"
 

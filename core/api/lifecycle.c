@@ -9,7 +9,7 @@
 #include "base/assert.h"
 #include "base/held.h"
 #include "base/options.h"
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/purge.h"
 #include "box/transfer.h"
 #include "front/front.h"
@@ -19,7 +19,7 @@
 #include "os/numa.h"
 #include "os/os.h"
 #include "os/thread.h"
-#include "superslab/meta.h"
+#include "pages/meta.h"
 
 HK_HIDDEN const char hk_lifecycle_linked = 0; /* see entry.h */
 

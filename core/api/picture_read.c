@@ -3,10 +3,10 @@
 
 #include "box/heap.h"
 #include "box/hot_cold.h"
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/pool.h"
 #include "os/os.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #include <string.h>
 

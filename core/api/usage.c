@@ -2,12 +2,12 @@
 #include "api/usage.h"
 
 #include "box/hot_cold.h"
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/pool.h"
 #include "box/side.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #include <string.h>
 
@@ -182,9 +182,9 @@ void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
     hk_huge_visit(visit_huge, u);
     add_side(u);
     hk_meta_visit(visit_meta, u);
-    hk_lock(hk_arena_lock());
+    hk_lock(hk_pool_lock());
     hk_registry_visit(visit_registry, u);
-    hk_unlock(hk_arena_lock());
+    hk_unlock(hk_pool_lock());
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         add_class(u, cls);
     u->live += u->runs + u->huge;

@@ -14,7 +14,7 @@
 #include "base/options.h"
 #include "box/pool.h"
 #include "config.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 /* Bytes that may be resident in free page runs and EMPTY Mid spans. A hint, as its parts are. */
 static inline size_t hk_hot_span_bytes(void)

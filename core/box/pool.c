@@ -2,7 +2,7 @@
 #include "box/pool_priv.h"
 
 #include "os/os.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 /* SuperSlabs without an owned slab that stay: one, so that a thread that comes and goes does not move 2 MiB each time.
  */

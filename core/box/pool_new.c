@@ -4,8 +4,8 @@
  */
 #include "box/pool_priv.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 static struct hk_superslab *new_record(void)
 {
@@ -33,7 +33,7 @@ struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *ind
         return NULL;
     }
     ss->node = node_with_sets(node);
-    if (!hk_pool_reach(ss->node, hk_registry_unit(base))) {
+    if (!hk_registry_cover(base, HK_SUPERSLAB_SIZE) || !hk_pool_reach(ss->node, hk_registry_unit(base))) {
         hk_arena_give_superslab(base, clean);
         hk_list_push(&hk_pool.records, &ss->list);
         return NULL;

@@ -9,7 +9,7 @@
 #include "box/pool.h"
 #include "config.h"
 #include "os/numa.h"
-#include "superslab/space.h"
+#include "pages/space.h"
 
 /* The sets of SuperSlabs that a stage chooses from: those with a run of at least n EMPTY slabs, and those with a run of
  * at least n usable ones (hk_pool_usable). */

@@ -21,7 +21,7 @@
 #include "base/options.h"
 #include "box/hot_span.h"
 #include "box/pool.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 /* Free resident bytes that could go back. */
 static inline size_t hk_purge_free_bytes(void)

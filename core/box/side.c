@@ -8,7 +8,7 @@
 #include "base/bits.h"
 #include "base/held.h"
 #include "os/os.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 #include "box/transfer.h"
 
 #include "base/options.h"
-#include "superslab/meta.h"
+#include "pages/meta.h"
 
 #include <string.h>
 

@@ -5,8 +5,8 @@
  */
 #include "front/slow.h"
 
-#include "box/huge.h"
-#include "box/page_heap.h"
+#include "large/huge.h"
+#include "large/page_heap.h"
 #include "box/purge.h"
 #include "box/side.h"
 #include "front/fast.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "front/slow.h"
 
-#include "box/page_heap.h"
+#include "large/page_heap.h"
 #include "box/purge.h"
 #include "box/side.h"
 #include "front/fast.h"

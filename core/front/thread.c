@@ -6,8 +6,8 @@
 
 #include "box/purge.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #include <errno.h>
 

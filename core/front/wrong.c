@@ -6,10 +6,10 @@
 
 #include "base/assert.h"
 #include "base/held.h"
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/side.h"
 #include "front/front.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 /* What it is taken for. */
 struct finding {

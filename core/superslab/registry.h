@@ -10,19 +10,16 @@
  *   two_level  a root with an entry per GiB, and a leaf where something was covered
  *   flat       one table for all addresses; leaves where its reservation is refused
  *
- * What covers an arena is written once, before the first block of it exists. Codes are written by whoever owns the slab
- * while no block of it is out, so every reader that holds a block got the code with it. Unit entries are written under
- * the pool's lock. Must not know slabs (only their pointer), pools or fronts.
+ * Addresses are covered for the first SuperSlab there, before a block of it exists. Codes are written by whoever owns
+ * the slab while no block of it is out, so every reader that holds a block got the code with it. All else is written
+ * under the pool's lock. Must not know slabs (only their pointer), pools or fronts, nor who has other memory.
  */
 #ifndef HK_SUPERSLAB_REGISTRY_H
 #define HK_SUPERSLAB_REGISTRY_H
 
 #include "base/atomic.h"
 #include "superslab/size_class.h"
-#include "superslab/space.h"
-
-#define HK_SUPERSLAB_SIZE HK_UNIT_SIZE
-#define HK_SLABS 32u /* per SuperSlab */
+#include "pages/space.h"
 
 struct hk_superslab;
 
@@ -55,8 +52,8 @@ static inline struct hk_superslab *hk_registry_superslab_of_block(const void *bl
     return hk_registry_superslab_at(hk_registry_unit(block));
 }
 
-/* Makes [ptr, ptr + size), units of the space, registrable; none of them lies before one that is. Again does no harm.
- * False: no memory. Caller holds the arena lock. */
+/* Makes [ptr, ptr + size), units of the space, registrable. Again does no harm. False: no memory. Caller holds the
+ * pool's lock. */
 bool hk_registry_cover(void *ptr, size_t size);
 
 /* Sets the code of `slabs` neighbouring slabs from `ptr` on. */
@@ -68,7 +65,7 @@ void hk_registry_set_superslab(void *ptr, struct hk_superslab *ss);
 /* Bytes of the tables that are writable. */
 size_t hk_registry_committed(void);
 
-/* Calls `visit` for each mapping of the tables. Caller holds the arena lock. */
+/* Calls `visit` for each mapping of the tables. Caller holds the pool's lock. */
 void hk_registry_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx);
 
 #endif

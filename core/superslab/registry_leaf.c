@@ -6,7 +6,7 @@ static struct hk_leaf zeros; /* never written */
 _Atomic uint32_t hk_leaf_root[(size_t)1 << (HK_ADDRESS_BITS - HK_LEAF_SPAN_BITS)];
 char *_Atomic hk_leaves = (char *)&zeros;
 
-/* Guarded by the arena lock. */
+/* Guarded by the pool's lock. */
 static unsigned count; /* leaves in use, that of zeros included */
 static struct hk_table table;
 

@@ -5,10 +5,10 @@
  *
  * Offset 0 is a leaf of zeros that all other GiB share, so a lookup asks no question but whether the address is one
  * (HK_ADDRESS_BITS). Leaves are numbered in the order in which they came into use, and a unit by its leaf and its place
- * there. They are a table that grows where it is (superslab/space.h). The root is 512 KiB of the library's own zero
+ * there. They are a table that grows where it is (pages/space.h). The root is 512 KiB of the library's own zero
  * memory, of which a program touches a page.
  *
- * Root entries are written under the arena lock and read by anybody. Part of the registry box.
+ * Root entries are written under the pool's lock and read by anybody. Part of the registry box.
  */
 #ifndef HK_SUPERSLAB_REGISTRY_LEAF_H
 #define HK_SUPERSLAB_REGISTRY_LEAF_H

@@ -6,12 +6,13 @@
  * Classes from 1 on are tiny (16...1024 bytes); which block sizes they have is chosen by -Dclasses, and a choice is a
  * list of sizes in a folder of its own: classes_fine, classes_coarse, classes_dense or classes_pow2. The classes after
  * HK_TINY_LAST are Mid, up to 32 KiB, the same with every choice. Class 0 is "no class": NULL, foreign
- * pointers, page runs and huge blocks have it. Knows base only.
+ * pointers, page runs and huge blocks have it. Must not know what a slab is but its size.
  */
 #ifndef HK_SUPERSLAB_SIZE_CLASS_H
 #define HK_SUPERSLAB_SIZE_CLASS_H
 
 #include "base/bits.h"
+#include "pages/space.h"
 
 /* A list of block sizes is a macro that applies X(size, n) to each of them, in rising order. */
 #define HK_FOUR(X, n, first, step) \
@@ -24,14 +25,15 @@
  * 64: a smaller size of which no more fit would only leave a tail, and every class in use has a slab that is not full.
  * Where two slabs hold one block more than twice one slab's, spans of two (seven and five). 28672 is the exception:
  * half of a slab is too far from 26176. */
-#define HK_MID_CLASSES(X, n)                                                                                 \
-    HK_EIGHT(X, n, 1152, 128)                                                                                \
-    HK_EIGHT(X, n, 2304, 256)                                                                                \
-    X(4672, n)                                                                                               \
-    X(5440, n)                                                                                               \
-    X(6528, n)                                                                                               \
-    X(7232, n) X(8192, n) X(9344, n) X(10880, n) X(13056, n) X(16384, n) X(18688, n) X(21824, n) X(26176, n) \
-        X(28672, n) X(32768, n)
+#define HK_MID_CLASSES(X, n)                                                                                  \
+    HK_EIGHT(X, n, 1152, 128)                                                                                 \
+    HK_EIGHT(X, n, 2304, 256)                                                                                 \
+    X(4672, n)                                                                                                \
+    X(5440, n)                                                                                                \
+    X(6528, n)                                                                                                \
+    X(7232, n)                                                                                                \
+    X(8192, n) X(9344, n) X(10880, n) X(13056, n) X(16384, n) X(18688, n) X(21824, n) X(26176, n) X(28672, n) \
+        X(32768, n)
 
 #define HK_ONE_MORE(size, n) +1u
 #define HK_TINY_LAST (0u HK_TINY_CLASSES(HK_ONE_MORE, 0))
@@ -40,7 +42,6 @@
 #define HK_MID_MAX ((size_t)32768)
 #define HK_BLOCK_MIN ((size_t)16)
 
-#define HK_SLAB_SIZE ((size_t)65536)
 #define HK_SPAN_MAX 2u /* slabs in one span */
 
 struct hk_class_info {

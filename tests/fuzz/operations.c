@@ -17,7 +17,7 @@
 
 #include "api/entry.h"
 #include "base/options.h"
-#include "box/page_heap.h"
+#include "large/page_heap.h"
 #include "box/pool.h"
 #include "box/purge.h"
 #include "box/side.h"

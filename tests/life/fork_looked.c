@@ -6,10 +6,10 @@
 #include "check.h"
 #include "proc.h"
 
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/pool.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <semaphore.h>

@@ -8,7 +8,7 @@
 
 #include "unit.h"
 
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #define MODEL_RUNS 128u
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "front_fixture.h"
 
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/pool.h"
 #include "fake_os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <signal.h>

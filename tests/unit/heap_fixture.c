@@ -2,7 +2,7 @@
 #include "heap_fixture.h"
 
 #include "box/pool.h"
-#include "superslab/meta.h"
+#include "pages/meta.h"
 
 #define MOST 8192u
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool_fixture.h"
 
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 unsigned class_of_span(unsigned n)
 {

@@ -8,12 +8,12 @@
 #include "front_fixture.h"
 
 #include "base/options.h"
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/pool.h"
 #include "box/purge.h"
 #include "fake_os.h"
 #include "os/numa.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #include <errno.h>
 #include <pthread.h>

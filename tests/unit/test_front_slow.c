@@ -6,7 +6,7 @@
 #include "front_fixture.h"
 
 #include "base/options.h"
-#include "box/page_heap.h"
+#include "large/page_heap.h"
 #include "box/pool.h"
 #include "box/purge.h"
 #include "box/side.h"

@@ -5,13 +5,13 @@
 #include "front_fixture.h"
 
 #include "base/options.h"
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/pool.h"
 #include "box/purge.h"
 #include "box/side.h"
 #include "fake_os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #include <errno.h>
 #include <pthread.h>

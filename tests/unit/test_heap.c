@@ -7,7 +7,7 @@
 #include "box/pool.h"
 #include "fake_os.h"
 #include "remote_batch.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <unistd.h>

@@ -6,7 +6,7 @@
 
 #include "box/pool.h"
 #include "fake_os.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <sched.h>

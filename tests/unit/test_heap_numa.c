@@ -6,7 +6,7 @@
 
 #include "box/pool.h"
 #include "fake_os.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #define KIB HK_TINY_LAST /* the class of 1024 bytes: 64 blocks to a slab */
 #define PER_SLAB 64u

@@ -5,10 +5,10 @@
 #include "unit.h"
 
 #include "base/options.h"
-#include "box/huge.h"
+#include "large/huge.h"
 #include "fake_os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <unistd.h>

@@ -6,13 +6,13 @@
 #include "heap_fixture.h"
 #include "step.h"
 
-#include "box/huge.h"
+#include "large/huge.h"
 #include "box/pool.h"
 #include "box/transfer.h"
 #include "fake_os.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #define CLS HK_TINY_LAST /* 1024 bytes: 64 blocks to a slab */
 #define BATCH 16u

@@ -6,7 +6,7 @@
 
 #include "fake_os.h"
 #include "os/lock.h"
-#include "superslab/meta.h"
+#include "pages/meta.h"
 
 #include <pthread.h>
 

@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "box/page_heap.h"
+#include "large/page_heap.h"
 #include "fake_os.h"
 #include "superslab/registry.h"
 

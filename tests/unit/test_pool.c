@@ -7,8 +7,8 @@
 #include "base/options.h"
 #include "fake_os.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #define MOST 400u
 

@@ -6,8 +6,8 @@
 
 #include "fake_os.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 static void two_nodes(void)
 {

@@ -6,7 +6,7 @@
 
 #include "fake_os.h"
 #include "os/os.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <unistd.h>

@@ -10,7 +10,7 @@
 #include "fake_os.h"
 #include "os/os.h"
 #include "os/thread.h"
-#include "superslab/meta.h"
+#include "pages/meta.h"
 
 #include <errno.h>
 #include <pthread.h>

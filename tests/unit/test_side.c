@@ -5,7 +5,7 @@
 #include "base/options.h"
 #include "box/side.h"
 #include "fake_os.h"
-#include "superslab/ss_arena.h"
+#include "pages/ss_arena.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -6,7 +6,7 @@
 
 #include "fake_os.h"
 #include "os/os.h"
-#include "superslab/space.h"
+#include "pages/space.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

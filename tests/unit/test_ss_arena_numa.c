@@ -6,7 +6,7 @@
 
 #include "base/options.h"
 #include "fake_os.h"
-#include "superslab/space.h"
+#include "pages/space.h"
 
 #include <sys/mman.h>
 

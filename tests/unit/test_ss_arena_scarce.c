@@ -7,7 +7,7 @@
 
 #include "fake_os.h"
 #include "os/os.h"
-#include "superslab/space.h"
+#include "pages/space.h"
 
 #include <pthread.h>
 #include <sys/mman.h>

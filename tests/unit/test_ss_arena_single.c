@@ -8,8 +8,8 @@
 #include "fake_os.h"
 #include "os/os.h"
 #include "superslab/registry.h"
-#include "superslab/space.h"
-#include "superslab/ss_arena.h"
+#include "pages/space.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <sys/mman.h>

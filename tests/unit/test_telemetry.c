@@ -7,7 +7,7 @@
 
 #include "base/options.h"
 #include "base/telemetry.h"
-#include "box/page_heap.h"
+#include "large/page_heap.h"
 #include "box/purge.h"
 #include "fake_os.h"
 

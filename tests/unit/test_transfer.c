@@ -7,7 +7,7 @@
 #include "base/options.h"
 #include "box/transfer.h"
 #include "fake_os.h"
-#include "superslab/meta.h"
+#include "pages/meta.h"
 
 #include <pthread.h>
 #include <sched.h>

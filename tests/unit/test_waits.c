@@ -6,14 +6,14 @@
  */
 #include "heap_fixture.h"
 
-#include "box/huge.h"
-#include "box/page_heap.h"
+#include "large/huge.h"
+#include "large/page_heap.h"
 #include "box/pool.h"
 #include "fake_os.h"
 #include "front/front.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <sched.h>

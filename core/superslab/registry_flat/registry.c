@@ -6,9 +6,9 @@
 uintptr_t hk_flat_slots HK_ALIGNED(HK_CACHE_LINE);
 _Atomic uint8_t *hk_flat_codes;
 
-static bool decided;     /* whether there is a table; guarded by the arena lock, as is the next */
+static bool decided;     /* whether there is a table; guarded by the pool's lock, as are the next two */
 static size_t committed; /* bytes of the table */
-static uintptr_t end;    /* of the last page of it that is */
+static uintptr_t end;    /* of the last page of it that is; 0: none is */
 
 /* A block's code must not move: it is decided once, before the first one exists. */
 static void decide(void)
@@ -21,12 +21,13 @@ static void decide(void)
     hk_flat_slots = hk_flat_codes != NULL ? HK_FLAT_SLOTS : 0;
 }
 
-/* Units come in the order of their addresses. */
-static bool commit_part(void *ptr, size_t size)
+/* SuperSlabs come in any order, so all is committed from the base of the space on: 16 KiB for each GiB. */
+static bool commit_up_to(uintptr_t last)
 {
     uintptr_t page = hk_os_page_size();
-    uintptr_t first = (uintptr_t)&hk_flat_codes[(uintptr_t)ptr / HK_SLAB_SIZE];
-    uintptr_t from = hk_max(hk_align_down(first, page), end), to = hk_align_up(first + size / HK_SLAB_SIZE, page);
+    uintptr_t first = (uintptr_t)&hk_flat_codes[hk_space_base / HK_SLAB_SIZE];
+    uintptr_t from = hk_max(hk_align_down(first, page), end);
+    uintptr_t to = hk_align_up((uintptr_t)&hk_flat_codes[last / HK_SLAB_SIZE], page);
     if (from >= to)
         return true;
     if (!hk_os_commit((void *)from, to - from))
@@ -42,7 +43,7 @@ bool hk_registry_cover(void *ptr, size_t size)
         return false;
     if (!decided)
         decide();
-    return hk_flat_slots == 0 || commit_part(ptr, size);
+    return hk_flat_slots == 0 || commit_up_to((uintptr_t)ptr + size);
 }
 
 void hk_registry_set_code(void *ptr, unsigned slabs, unsigned code)

@@ -10,7 +10,7 @@ struct hk_superslab *_Atomic *hk_window_units;
  * addresses within a page only would make the look at a code wait for what was just written to the block. */
 #define COLOUR 2112u
 
-static struct hk_table codes, units; /* guarded by the arena lock */
+static struct hk_table codes, units; /* guarded by the pool's lock */
 
 static void set_up(void)
 {

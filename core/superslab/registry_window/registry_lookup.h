@@ -3,7 +3,7 @@
  * registry, window: the inline part, seven instructions. Included by registry.h only.
  *
  * One byte per slab and one pointer per unit describe the window of addresses from the first unit on to the last that
- * was covered; both are tables that grow where they are (superslab/space.h). A non-canonical pointer lies outside, as
+ * was covered; both are tables that grow where they are (pages/space.h). A non-canonical pointer lies outside, as
  * does a foreign one but for what others have mapped between our units, which has code 0.
  */
 #ifndef HK_SUPERSLAB_REGISTRY_LOOKUP_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "superslab/ss_arena_priv.h"
+#include "pages/ss_arena_priv.h"
 
 #include "base/assert.h"
 #include "base/options.h"

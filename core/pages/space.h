@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * space: where our memory lies. Units of 2 MiB, one behind the other from a base address on, far from where the kernel
- * puts mappings by itself; below the base are tables with entries per unit. Both grow where they are, so that an
- * address becomes an index by one subtraction however large the heap is, and nothing is mapped before it is needed.
+ * space: where our memory lies. Units of 2 MiB, each 32 slabs of 64 KiB, one behind the other from a base address on,
+ * far from where the kernel puts mappings by itself; below the base are tables with entries per unit. Both grow where
+ * they are, so that an address becomes an index by one subtraction however large the heap is, and nothing is mapped
+ * before it is needed.
  *
  * The base is chosen with the first unit: low in the address space, which kernels fill from the other end, or wherever
  * there is room, at random where the kernel places programs at random. What others have mapped in the way is passed
@@ -15,6 +16,9 @@
 #include "base/bits.h"
 
 #define HK_UNIT_SIZE ((size_t)2 * HK_MIB)
+#define HK_SLAB_SIZE ((size_t)65536)
+#define HK_SLABS 32u                                  /* in a unit */
+#define HK_SUPERSLAB_SIZE HK_UNIT_SIZE                /* of a unit that the pool has */
 #define HK_SPACE_MOST ((size_t)1 << 43)               /* 8 TiB of units */
 #define HK_SPACE_UNITS (HK_SPACE_MOST / HK_UNIT_SIZE) /* in them */
 

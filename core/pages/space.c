@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "superslab/space.h"
+#include "pages/space.h"
 
 #include "os/os.h"
 

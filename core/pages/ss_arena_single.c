@@ -7,8 +7,8 @@
 #include "base/list.h"
 #include "base/options.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena_priv.h"
+#include "pages/meta.h"
+#include "pages/ss_arena_priv.h"
 
 #define BUCKETS 256u
 
@@ -48,10 +48,7 @@ static struct single *extend(void)
     if (s == NULL || hk_space_extend(1, 1, &unit) == 0)
         return NULL;
     s->base = hk_space_address(unit);
-    if (hk_registry_cover(s->base, HK_SUPERSLAB_SIZE))
-        return s;
-    hk_space_drop(1);
-    return NULL;
+    return s;
 }
 
 /* A unit that was unmapped; others may have mapped something there. */

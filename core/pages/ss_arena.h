@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ss_arena: the units of the space (superslab/space.h), cut into runs of 4 KiB pages: SuperSlabs (2 MiB, aligned) for
+ * ss_arena: the units of the space (pages/space.h), cut into runs of 4 KiB pages: SuperSlabs (2 MiB, aligned) for
  * the pool, runs of any length for the page heap.
  *
  * Units are added as they are needed, in growing steps. Every page has a 16-byte record outside the memory itself; free
@@ -16,8 +16,8 @@
  * One lock, rank arena; no system call that gives memory back or moves it is made under it. Must not know slabs, pools
  * or who uses a run.
  */
-#ifndef HK_SUPERSLAB_SS_ARENA_H
-#define HK_SUPERSLAB_SS_ARENA_H
+#ifndef HK_PAGES_SS_ARENA_H
+#define HK_PAGES_SS_ARENA_H
 
 #include "base/bits.h"
 #include "config.h"

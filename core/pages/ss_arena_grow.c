@@ -5,7 +5,7 @@
  */
 #include "base/options.h"
 #include "os/os.h"
-#include "superslab/ss_arena_priv.h"
+#include "pages/ss_arena_priv.h"
 
 /* Units are added by a sixteenth of what there is, so many at most: few calls at every size of the heap, and little
  * that nobody uses, which would count against limits and be in a core file. With several nodes by so many at once: a
@@ -34,7 +34,7 @@ static bool reach(size_t first, size_t more)
         hk_arenas.inner = (struct page *)(void *)inner.start;
         hk_arenas.place = (uint8_t *)places.start;
     }
-    return ok && hk_registry_cover(hk_space_address(first), more * HK_UNIT_SIZE);
+    return ok;
 }
 
 size_t hk_arena_mapped(void)

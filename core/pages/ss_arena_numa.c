@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "superslab/ss_arena_priv.h"
+#include "pages/ss_arena_priv.h"
 
 HK_SLOW_PATH void hk_arena_place(void)
 {

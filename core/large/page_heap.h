@@ -5,11 +5,11 @@
  *
  * The SSArena and the huge box synchronise. Must not know slabs or heaps.
  */
-#ifndef HK_BOX_PAGE_HEAP_H
-#define HK_BOX_PAGE_HEAP_H
+#ifndef HK_LARGE_PAGE_HEAP_H
+#define HK_LARGE_PAGE_HEAP_H
 
-#include "box/huge.h"
-#include "superslab/ss_arena.h"
+#include "large/huge.h"
+#include "pages/ss_arena.h"
 
 #define HK_RUN_MAX (HK_RUN_PAGES_MAX * HK_PAGE)
 

@@ -3,12 +3,12 @@
  * ss_arena_priv: what the files of the ss_arena box share; included by ss_arena*.c only. All of it is guarded by the
  * arena lock; the word of a page and `mapped` are read without it, too.
  */
-#ifndef HK_SUPERSLAB_SS_ARENA_PRIV_H
-#define HK_SUPERSLAB_SS_ARENA_PRIV_H
+#ifndef HK_PAGES_SS_ARENA_PRIV_H
+#define HK_PAGES_SS_ARENA_PRIV_H
 
 #include "os/numa.h"
-#include "superslab/registry.h"
-#include "superslab/ss_arena.h"
+#include "pages/space.h"
+#include "pages/ss_arena.h"
 
 /* A page is named by its number, from the base of the space on; NO_PAGE is none. */
 #define NO_PAGE UINT32_MAX

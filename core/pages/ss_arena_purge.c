@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/options.h"
 #include "os/os.h"
-#include "superslab/ss_arena_priv.h"
+#include "pages/ss_arena_priv.h"
 
 /* Runs that one call looks at, and those of them that have something to purge; parts of a run that are compared. */
 #define LOOK 256

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "box/page_heap.h"
+#include "large/page_heap.h"
 
-#include "superslab/registry.h"
+#include "superslab/size_class.h"
 
 static size_t pages_for(size_t size)
 {

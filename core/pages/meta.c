@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "superslab/meta.h"
+#include "pages/meta.h"
 
 #include "os/lock.h"
 #include "os/os.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "box/huge.h"
+#include "large/huge.h"
 
 #include "base/telemetry.h"
 #include "os/os.h"
-#include "superslab/meta.h"
-#include "superslab/ss_arena.h"
+#include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #define BUCKETS 256u
 
