@@ -230,8 +230,10 @@ void *hk_malloc_aligned(size_t align, size_t size)
 {
     if (size <= HK_MID_MAX && align <= HK_PAGE) {
         unsigned cls = hk_class_of_aligned(size, align);
-        if (cls != 0)
-            return hk_malloc_fast(hk_class_size(cls), hk_malloc_slow);
+        void *ptr = cls != 0 ? hk_malloc_fast(hk_class_size(cls), hk_malloc_slow) : NULL;
+        if (cls != 0 && HK_LIKELY((uintptr_t)ptr % align == 0)) /* NULL, too */
+            return ptr;
+        hk_free_slow(ptr); /* from the side box, whose blocks lie anywhere */
     }
     struct want w = {.size = size, .align = align};
     return take_inside(&w);
@@ -381,8 +383,6 @@ void hk_free_slow(void *ptr)
     free_one(ptr);
     hk_front_free_deferred();
 }
-
-/* ---- trim ---- */
 
 bool hk_trim(size_t keep)
 {

@@ -167,9 +167,8 @@ static void success_leaves_errno_alone(void **state)
     unit_passes(keep_errno_when_served_late, NULL);
 }
 
-static void align(void *arg)
+static void align_each(void)
 {
-    (void)arg;
     for (size_t alignment = 32; alignment <= 64 * HK_MIB; alignment *= 2) {
         for (size_t size = 0; size < 200000; size = size * 3 + 1) {
             char *p = hk_malloc_aligned(alignment, size);
@@ -179,6 +178,24 @@ static void align(void *arg)
             front_free(p);
         }
     }
+}
+
+static void align(void *arg)
+{
+    (void)arg;
+    align_each();
+    front_check();
+}
+
+/* As in a handler that interrupted malloc, or beside a fork. */
+static void align_when_turned_away(void *arg)
+{
+    (void)arg;
+    front_free(front_take(1));
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    EXPECT(hk_gate_enter(pass));
+    align_each();
+    hk_gate_leave(pass);
     front_check();
 }
 
@@ -186,6 +203,7 @@ static void blocks_are_aligned(void **state)
 {
     (void)state;
     unit_passes(align, NULL);
+    unit_passes(align_when_turned_away, NULL);
 }
 
 /* ---- a random program ---- */
