@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * entry: the bodies of the public entries, inline: hak_api.c gives them their hak_ names, override.c those of the C
- * library, override_cxx.c those of C++. Each name, and each primitive of C++, has its own copy of the fast path, so none
- * costs a jump more than another.
+ * library, override_cxx.c those of C++. Each name, and each primitive of C++, has its own copy of the fast path, so
+ * none costs a jump more than another.
  *
  * Any thread; no lock is held. Rules for odd inputs: include/hakmem/hakmem.h.
  */
 #ifndef HK_API_ENTRY_H
 #define HK_API_ENTRY_H
 
+#include "front/block.h"
 #include "front/fast.h"
 
 #include <errno.h>
@@ -94,7 +95,7 @@ void *hk_entry_pvalloc(size_t size);
 
 static inline size_t hk_entry_usable_size(const void *ptr)
 {
-    return ptr == NULL ? 0 : hk_block_size(ptr, "malloc_usable_size");
+    return ptr == NULL ? 0 : hk_block_find(ptr, "malloc_usable_size").size;
 }
 
 /* A static library gives a program only the objects that something in it names. Whoever enters the allocator by any

@@ -4,8 +4,9 @@
  * printed or returned.
  *
  * Any thread that holds no lock; takes each box's lock in turn, so figures of a busy program belong to slightly
- * different moments. Allocates nothing. A reading asks the system which pages are resident (mincore), or makes no system
- * call and takes for resident what the boxes count as touched: what programs call that did not ask for a report of ours.
+ * different moments. Allocates nothing. A reading asks the system which pages are resident (mincore), or makes no
+ * system call and takes for resident what the boxes count as touched: what programs call that did not ask for a report
+ * of ours.
  */
 #ifndef HK_API_USAGE_H
 #define HK_API_USAGE_H
@@ -25,11 +26,12 @@ struct hk_class_usage {
 };
 
 struct hk_usage {
-    bool counted; /* HK_USAGE_COUNTED */
+    bool counted;             /* HK_USAGE_COUNTED */
     size_t live, live_blocks; /* what the program holds: bytes of blocks, touched or not */
     size_t runs, run_blocks;  /* part of live in page runs */
     size_t huge, huge_blocks; /* part of live with a mapping of its own */
-    /* Resident bytes; these add up to `resident`. Counted: live blocks are touched as a whole, and there is no metadata.
+    /* Resident bytes; these add up to `resident`. Counted: live blocks are touched as a whole, and there is no
+     * metadata.
      */
     size_t live_resident, front, slab_free, empty, run_free, metadata;
     size_t resident;

@@ -18,15 +18,6 @@
 #include "box/remote.h"
 #include "os/lock.h"
 
-struct hk_transfer;
-
-/* What waits for a heap (box/transfer.h). Not this box's. */
-struct hk_transfers {
-    struct hk_transfer *_Atomic array[HK_CLASS_COUNT]; /* NULL before the first batch of the class */
-    _Atomic size_t bytes;                              /* in all of them; relaxed: about right is enough */
-    _Atomic size_t most;                               /* that there may be; set by the heap's thread, relaxed */
-};
-
 struct hk_heap_class {
     struct hk_slab *active; /* blocks are taken from here; NULL before the first */
     struct hk_list partial; /* slabs with free blocks */
@@ -43,7 +34,6 @@ struct hk_heap {
     size_t slabs;    /* owned; read without the lock by its own thread's front */
     unsigned node;   /* the NUMA node that its thread was last seen on; 0 where there is one */
     struct hk_heap_class cls[HK_CLASS_COUNT];
-    struct hk_transfers transfers[HK_TRANSFER]; /* one or none */
 };
 
 extern HK_HIDDEN struct hk_heap hk_orphan_heap;

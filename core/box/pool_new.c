@@ -21,7 +21,7 @@ static unsigned node_with_sets(unsigned node)
     return hk_pool_node(node) != NULL ? node : 0;
 }
 
-struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index)
+HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index)
 {
     uint32_t clean;
     struct hk_superslab *ss = new_record();

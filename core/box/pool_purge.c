@@ -149,7 +149,7 @@ static HK_SLOW_PATH struct hk_leaving put_back(const struct piece *piece, bool d
     return hk_pool_settle(ss);
 }
 
-size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t most, enum hk_pool_part part, bool *refused)
+HK_SLOW_PATH size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t most, enum hk_pool_part part, bool *refused)
 {
     struct aim aim = {now, delay_ms, part, (unsigned)((most + HK_SLAB_SIZE - 1) / HK_SLAB_SIZE)};
     HK_ASSERT(most > 0 && most <= HK_PURGE_MOST);

@@ -3,9 +3,6 @@
 
 #include "base/assert.h"
 
-/* Blocks that go to and from the heap at once: on the stack meanwhile. */
-#define BATCH 64u
-
 /* The block that should come next is none: the list ends here. */
 static HK_SLOW_PATH void give_up(struct hk_sll *list, unsigned cls, const void *link)
 {
@@ -45,15 +42,10 @@ void hk_sll_put(struct hk_sll *list, void *const *blocks, unsigned n)
     list->count = (uint16_t)(list->count + n);
 }
 
-unsigned hk_sll_refill(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n)
+void hk_sll_expect_empty(struct hk_sll *list, unsigned cls)
 {
-    void *blocks[BATCH];
-    if (list->count != 0) /* hk_sll_pop found no block where one should be */
+    if (HK_UNLIKELY(list->count != 0)) /* hk_sll_pop found no block where one should be */
         give_up(list, cls, list->first);
-    n = (unsigned)hk_min(n, BATCH);
-    unsigned got = hk_transfer_or_take(heap, cls, blocks + n - 1, n);
-    hk_sll_put(list, blocks + n - got, got);
-    return got;
 }
 
 static void end_after(struct hk_sll *list, void *last, unsigned count)
@@ -65,10 +57,9 @@ static void end_after(struct hk_sll *list, void *last, unsigned count)
     list->count = (uint16_t)count;
 }
 
-unsigned hk_sll_flush(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n)
+unsigned hk_sll_take_oldest(struct hk_sll *list, unsigned cls, void **blocks, unsigned n)
 {
-    void *blocks[BATCH];
-    unsigned slabs = 0, kept = 0, keep = list->count - n;
+    unsigned kept = 0, got = 0, keep = list->count - n;
     HK_ASSERT(n <= list->count);
     void *last = NULL, *oldest = list->first;
     for (; kept < keep && !leads_nowhere(oldest); kept++) {
@@ -76,16 +67,11 @@ unsigned hk_sll_flush(struct hk_sll *list, struct hk_heap *heap, unsigned cls, u
         oldest = *(void **)last;
     }
     end_after(list, last, kept);
-    while (n > 0 && !leads_nowhere(oldest)) {
-        unsigned got = 0, batch = (unsigned)hk_min(n, BATCH);
-        for (; got < batch && !leads_nowhere(oldest); got++) {
-            blocks[got] = oldest;
-            oldest = *(void **)oldest;
-        }
-        slabs += hk_transfer_or_give(heap, cls, blocks, got);
-        n -= got;
+    for (; got < n && !leads_nowhere(oldest); got++) {
+        blocks[got] = oldest;
+        oldest = *(void **)oldest;
     }
-    if (n > 0)
+    if (got < n)
         hk_corrupt_note(oldest, hk_class_size(cls));
-    return slabs;
+    return got;
 }

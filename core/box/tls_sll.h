@@ -5,12 +5,12 @@
  * (-Dtls_sll=enabled).
  *
  * A block on a list counts as used. The thread's own; nobody synchronises (statistics read the count). How long a list
- * may be is decided by who holds it. Must not know fronts.
+ * may be is decided by who holds it. Must not know fronts, nor where blocks come from.
  */
 #ifndef HK_BOX_TLS_SLL_H
 #define HK_BOX_TLS_SLL_H
 
-#include "box/transfer.h"
+#include "superslab/slab.h"
 
 /* 12 bytes, so that a bin has room for four more. Zeroed, it is both empty and full. */
 struct hk_sll {
@@ -45,18 +45,17 @@ static HK_ALWAYS_INLINE void hk_sll_push(struct hk_sll HK_TLS_SPACE *list, void 
     list->count++;
 }
 
-/* Where a link leads to no block, the list ends before it for these three: what should have come behind counts as used
+/* Where a link leads to no block, the list ends before it for these: what should have come behind counts as used
  * for ever, and that is noted (hk_corrupt_report). */
 
 /* Takes up to n blocks: the first to top[0], the next to top[-1], and so on downwards; returns their number. */
 unsigned hk_sll_take(struct hk_sll *list, unsigned cls, void **top, unsigned n);
 
-/* Fills an empty list with at most n blocks of the heap; returns how many. 0: no memory. */
-unsigned hk_sll_refill(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n);
+/* Takes the oldest n blocks, of so many at least, the newest of them to blocks[0]; returns their number. */
+unsigned hk_sll_take_oldest(struct hk_sll *list, unsigned cls, void **blocks, unsigned n);
 
-/* Gives the oldest n blocks back. Of those that went to their slabs, returns how often one lay in another slab than the
- * one before. */
-unsigned hk_sll_flush(struct hk_sll *list, struct hk_heap *heap, unsigned cls, unsigned n);
+/* Before an empty list is filled: one that counts blocks and has given none is corrupted, and forgets them. */
+void hk_sll_expect_empty(struct hk_sll *list, unsigned cls);
 
 /* Puts n blocks of the class on the list, whatever its cap. */
 void hk_sll_put(struct hk_sll *list, void *const *blocks, unsigned n);

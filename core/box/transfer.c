@@ -26,14 +26,15 @@ static unsigned most(unsigned cls)
     return (unsigned)hk_min(HK_TRANSFER_BYTES / hk_class_size(cls), HK_TRANSFER_BLOCKS);
 }
 
-static bool is_alive(struct hk_heap *heap)
+/* The orphan heap, which has no inbox, never is. */
+static bool is_alive(const struct hk_heap *heap)
 {
     return hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE; /* decided under a lock: see hk_transfer_end */
 }
 
 static struct hk_transfer *array_of(const struct hk_heap *heap, unsigned cls)
 {
-    return hk_load_acquire(&heap->transfers->array[cls]); /* pairs with the release in make */
+    return hk_load_acquire(&hk_inbox_of(heap)->array[cls]); /* pairs with the release in make */
 }
 
 /* The first batch for a heap's class makes the array; heaps keep them, as records are kept. NULL: somebody else is just
@@ -47,7 +48,7 @@ static struct hk_transfer *make(struct hk_heap *heap, unsigned cls)
         t = hk_meta_alloc(sizeof *t + most(cls) * sizeof t->block[0]);
         if (t != NULL)
             hk_lock_init(&t->lock, HK_RANK_ARRAY);
-        hk_store_release(&heap->transfers->array[cls], t); /* pairs with array_of */
+        hk_store_release(&hk_inbox_of(heap)->array[cls], t); /* pairs with array_of */
     }
     hk_unlock(&making);
     return t;
@@ -55,7 +56,7 @@ static struct hk_transfer *make(struct hk_heap *heap, unsigned cls)
 
 bool hk_transfer_is_wanted(const struct hk_heap *heap, unsigned cls)
 {
-    const struct hk_transfer *t = array_of(heap, cls);
+    const struct hk_transfer *t = is_alive(heap) ? array_of(heap, cls) : NULL;
     return t != NULL && hk_load_relaxed(&t->offered) == 0;
 }
 
@@ -72,12 +73,12 @@ static struct hk_owner *owner_of(const void *block, unsigned cls)
 /* Blocks of the class that the heap may have beside what it has. */
 static size_t room(struct hk_heap *heap, unsigned cls)
 {
-    size_t most = hk_max(hk_load_relaxed(&heap->transfers->most), (size_t)hk_opt(HK_OPT_FRONT_BYTES));
-    size_t bytes = hk_load_relaxed(&heap->transfers->bytes);
+    size_t most = hk_max(hk_load_relaxed(&hk_inbox_of(heap)->most), (size_t)hk_opt(HK_OPT_FRONT_BYTES));
+    size_t bytes = hk_load_relaxed(&hk_inbox_of(heap)->bytes);
     return most > bytes ? (most - bytes) / hk_class_size(cls) : 0;
 }
 
-static void empty(struct hk_heap *heap, unsigned cls);
+static void empty_array(struct hk_heap *heap, unsigned cls);
 
 /* Puts as many of n blocks as there is room for into the owner's array; returns how many. */
 static unsigned put(struct hk_heap *heap, unsigned cls, void *const *blocks, unsigned n)
@@ -92,11 +93,11 @@ static unsigned put(struct hk_heap *heap, unsigned cls, void *const *blocks, uns
         put = (unsigned)hk_min(n, hk_min(most(cls) - count, room(heap, cls)));
     memcpy(t->block + count, blocks, put * sizeof *blocks);
     hk_store_relaxed(&t->count, count + put);
-    hk_add_relaxed(&heap->transfers->bytes, put * hk_class_size(cls));
+    hk_add_relaxed(&hk_inbox_of(heap)->bytes, put * hk_class_size(cls));
     hk_poke_add(&t->batches, put != 0);
     hk_unlock(&t->lock);
     if (HK_UNLIKELY(before <= enough && before + n > enough))
-        empty(heap, cls);
+        empty_array(heap, cls);
     return put;
 }
 
@@ -130,7 +131,7 @@ static unsigned take_locked(struct hk_heap *heap, unsigned cls, void **to, unsig
     n = (unsigned)hk_min(n, count);
     memcpy(to, t->block + count - n, n * sizeof *to);
     hk_store_relaxed(&t->count, count - n);
-    hk_sub_relaxed(&heap->transfers->bytes, n * hk_class_size(cls));
+    hk_sub_relaxed(&hk_inbox_of(heap)->bytes, n * hk_class_size(cls));
     return n;
 }
 
@@ -147,14 +148,14 @@ unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsign
     n = (unsigned)hk_min(n, hk_load_relaxed(&t->count));
     n = take_locked(heap, cls, top + 1 - n, n);
     hk_unlock(&t->lock);
-    hk_store_relaxed(&heap->transfers->most, hk_peek(&heap->slabs) * (HK_SLAB_SIZE / SHARE));
+    hk_store_relaxed(&hk_inbox_of(heap)->most, hk_peek(&heap->slabs) * (HK_SLAB_SIZE / SHARE));
     return n;
 }
 
 /* ---- on behalf of others ---- */
 
 /* The orphan heap gives the blocks away, as it does for threads that have no heap. */
-static void empty(struct hk_heap *heap, unsigned cls)
+static void empty_array(struct hk_heap *heap, unsigned cls)
 {
     void *blocks[HK_TRANSFER_BLOCKS];
     struct hk_transfer *t = array_of(heap, cls);
@@ -170,7 +171,7 @@ static void empty(struct hk_heap *heap, unsigned cls)
 static void empty_all(struct hk_heap *heap)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        empty(heap, cls);
+        empty_array(heap, cls);
 }
 
 /* The state is GONE. A giver looks at it under `making`, and again under the array's lock: what it put in before I held
@@ -179,12 +180,14 @@ void hk_transfer_end(struct hk_heap *heap)
 {
     hk_lock(&making);
     hk_unlock(&making);
-    hk_store_relaxed(&heap->transfers->most, 0);
+    hk_store_relaxed(&hk_inbox_of(heap)->most, 0);
     empty_all(heap);
 }
 
 void hk_transfer_sweep_one(struct hk_heap *heap)
 {
+    if (heap == &hk_orphan_heap)
+        return;
     hk_transfer_hold();
     empty_all(heap);
     hk_transfer_release();
@@ -206,9 +209,8 @@ void hk_transfer_release(void)
     hk_unlock(&sweeping);
 }
 
-static void reset(void *ctx, struct hk_heap *heap)
+static HK_SLOW_PATH void reset_locks(struct hk_heap *heap)
 {
-    (void)ctx;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_transfer *t = array_of(heap, cls);
         if (t != NULL)
@@ -220,7 +222,8 @@ void hk_transfer_fork_child(void)
 {
     hk_lock_reset(&making);
     hk_lock_reset(&sweeping);
-    hk_heap_visit(reset, NULL);
+    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != &hk_orphan_heap;)
+        reset_locks(heap);
 }
 
 /* ---- statistics ---- */

@@ -21,6 +21,21 @@
 #define HK_TRANSFER_BYTES ((size_t)65536)
 #define HK_TRANSFER_BLOCKS 256u /* the most in one array */
 
+struct hk_transfer;
+
+/* A heap for which blocks may wait: that of each thread, but not the orphan heap. */
+struct hk_inbox {
+    struct hk_heap heap;
+    struct hk_transfer *_Atomic array[HK_TRANSFER * HK_CLASS_COUNT]; /* NULL before the first batch of the class */
+    _Atomic size_t bytes; /* in all of them; relaxed: about right is enough */
+    _Atomic size_t most;  /* that there may be; set by the heap's thread, relaxed */
+};
+
+static inline struct hk_inbox *hk_inbox_of(const struct hk_heap *heap)
+{
+    return HK_CONTAINER(heap, struct hk_inbox, heap);
+}
+
 struct hk_transfer {
     struct hk_lock lock;
     _Atomic uint32_t count; /* blocks in it; written under the lock, a hint without */
@@ -66,7 +81,7 @@ bool hk_transfer_is_wanted(const struct hk_heap *heap, unsigned cls);
 static inline unsigned hk_transfer_or_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n)
 {
     unsigned got = 0;
-    if (HK_TRANSFER && hk_load_relaxed(&heap->transfers->array[cls]) != NULL) /* a hint */
+    if (HK_TRANSFER && hk_load_relaxed(&hk_inbox_of(heap)->array[cls]) != NULL) /* a hint */
         got = hk_transfer_take(heap, cls, top, n);
     return got != 0 ? got : hk_heap_take(heap, cls, top, n);
 }

@@ -2,7 +2,7 @@
  *
  * The bins that are arrays, as room.c sees them.
  */
-#include "front/front.h"
+#include "front/bin.h"
 
 #include <string.h>
 
@@ -33,24 +33,32 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
     thread->front->bin[cls].full16 = (uint16_t)(uintptr_t)full;
 }
 
-void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
+void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
 {
-    void **base = thread->own.base[cls];
-    *got = hk_back_take(thread, cls, base + n, n);
-    if (*got == 0)
-        return NULL;
-    if (*got < n)
-        memmove(base + 1, base + 1 + n - *got, *got * sizeof(void *));
-    hk_poke(&thread->front->bin[cls].cur, base + *got - 1);
-    return base[*got];
+    (void)lent;
+    return thread->own.base[cls] + n;
 }
 
-unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
+void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
+{
+    void **base = top - n;
+    if (got < n)
+        memmove(base + 1, base + 1 + n - got, got * sizeof(void *));
+    hk_poke(&thread->front->bin[cls].cur, base + got - 1);
+    return base[got];
+}
+
+void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
+{
+    (void)n;
+    (void)lent;
+    return thread->own.base[cls] + 1;
+}
+
+void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     void **base = thread->own.base[cls];
     unsigned left = hk_bin_count(thread, cls) - n;
-    unsigned slabs = hk_back_give(thread, cls, base + 1, n);
     memmove(base + 1, base + 1 + n, left * sizeof(void *));
     hk_poke(&thread->front->bin[cls].cur, base + left);
-    return slabs;
 }

@@ -21,6 +21,7 @@
 
 #include "box/gate.h"
 #include "box/tls_sll.h"
+#include "box/transfer.h"
 
 struct hk_thread;
 
@@ -82,7 +83,7 @@ struct hk_back {
 
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
-    struct hk_heap heap;
+    struct hk_inbox inbox;
     struct hk_front *front;        /* of the living thread, else NULL; its thread's, and who may count (`seen`) */
     struct hk_front *_Atomic seen; /* the same, for who counts blocks: where it is not NULL under the heap's lock, the
                                       bins stay where they are until that is given back. Then they may be unmapped */
@@ -99,7 +100,7 @@ struct hk_thread {
 
 static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
 {
-    return HK_CONTAINER(heap, struct hk_thread, heap);
+    return HK_CONTAINER(heap, struct hk_thread, inbox.heap);
 }
 
 /* Where the fast paths count, if they do: the bin of `code` had what they wanted, so the front has a thread. */
@@ -144,6 +145,9 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls);
  * or into the slab. */
 void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block);
 
+/* Bytes that the front may hold. */
+size_t hk_front_limit(const struct hk_thread *thread);
+
 /* Empties all bins of this thread into the slabs. */
 void hk_front_flush_all(struct hk_thread *thread);
 
@@ -177,59 +181,6 @@ static inline struct hk_thread *hk_front_thread_or_new(void)
 static inline struct hk_pass *hk_front_pass(struct hk_thread *thread)
 {
     return thread != NULL ? &thread->pass : NULL;
-}
-
-/* ---- what a front that uses room.c has besides ----
- *
- * In front_box.h, where they cost the others nothing: hk_bin_wanted, the room that a miss asks for (at most cap->max;
- * no more than now: none); hk_bin_takes_rest, whether a bin that cannot have all that takes what there is;
- * hk_bin_batch, the blocks that a refill asks for, at least one. */
-
-/* Blocks of a class in its bin. Its thread, or the heap's lock while `seen` is not NULL: then about so many. */
-unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls);
-
-/* Bytes that the front may hold. */
-size_t hk_front_limit(const struct hk_thread *thread);
-
-/* First use of a class by this thread; no room yet. Returns the most blocks that the bin may ever hold; 0: an option
- * says that the class has none, and its bin stays zero. */
-unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls);
-
-/* Makes the bin's own idea of "full" agree with its cap, which is at least what it holds. */
-void hk_bin_set_cap(struct hk_thread *thread, unsigned cls);
-
-/* Takes at most n blocks from the heap for an empty bin. Returns one, the others are in the bin; *got is how many there
- * were. NULL: no memory. */
-void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got);
-
-/* Gives the oldest n blocks of a bin back. Of those that went to their slabs, returns how often one lay in another slab
- * than the one before: 0 when others' arrays took all (box/transfer.h). */
-unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n);
-
-/* ---- what is behind the bins: the slabs, or a list and then the slabs ---- */
-
-unsigned hk_sll_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n);
-unsigned hk_sll_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n);
-
-/* Gives what the lists hold to the slabs. */
-void hk_sll_back_flush(struct hk_thread *thread);
-
-/* As hk_heap_take. */
-static inline unsigned hk_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)
-{
-    return HK_TLS_SLL ? hk_sll_back_take(thread, cls, top, n) : hk_transfer_or_take(&thread->heap, cls, top, n);
-}
-
-/* As hk_heap_give; the blocks are of one class, and 0 says that all went to others' arrays. */
-static inline unsigned hk_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
-{
-    return HK_TLS_SLL ? hk_sll_back_give(thread, cls, blocks, n) : hk_transfer_or_give(&thread->heap, cls, blocks, n);
-}
-
-static inline void hk_back_flush(struct hk_thread *thread)
-{
-    if (HK_TLS_SLL)
-        hk_sll_back_flush(thread);
 }
 
 #endif

@@ -5,11 +5,11 @@
  */
 #include "front/slow.h"
 
-#include "large/huge.h"
-#include "large/page_heap.h"
 #include "box/purge.h"
-#include "box/side.h"
+#include "front/block.h"
 #include "front/fast.h"
+#include "front/inside.h"
+#include "large/page_heap.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,9 +20,9 @@ static size_t with_headroom(size_t size)
     return size > HK_TINY_MAX ? size + size / 8 : size;
 }
 
-static void *move(void *ptr, size_t have, size_t size)
+static void *move_to_new(const struct hk_block *block, size_t size)
 {
-    size_t roomy = size > have ? with_headroom(size) : size;
+    size_t roomy = size > block->size ? with_headroom(size) : size;
     int saved = errno;
     void *to = hk_malloc_fast(roomy, hk_malloc_slow);
     if (to == NULL && roomy > size)
@@ -30,60 +30,54 @@ static void *move(void *ptr, size_t have, size_t size)
     if (to == NULL)
         return NULL;
     errno = saved;
-    memcpy(to, ptr, hk_min(have, size));
-    hk_free_fast(ptr);
+    memcpy(to, block->start, hk_min(block->size, size));
+    if (block->kind == HK_BLOCK_SLAB)
+        hk_free_fast(block->start);
+    else
+        hk_free_large(block);
     return to;
 }
 
-/* Page runs and mappings: in place when the neighbours allow it. Inside the gate. */
-static void *resize_inside(void *ptr, size_t have, size_t size)
+/* Is it so near to what the block holds that it is left as it is? */
+static bool is_kept(const struct hk_block *block, size_t size)
 {
-    if (size > have)
-        return hk_page_heap_resize(ptr, size, with_headroom(size));
-    if (have - size < have / 8)
-        return ptr;
-    void *to = hk_page_heap_resize(ptr, size, size);
-    if (to != NULL)
-        hk_purge_tick(); /* else the free of what is copied does that */
-    return to;
+    size_t have = block->size;
+    size_t less = block->kind == HK_BLOCK_SIDE ? have / 4 : have <= HK_MID_MAX ? have / 2 : have - have / 8;
+    return size <= have && size > less;
 }
 
-/* NULL: by a copy. */
-static void *resize_large(void *ptr, size_t have, size_t size)
+/* A run or a huge block, in place when the neighbours allow it; NULL: by a copy. */
+static void *resize_large(const struct hk_block *block, size_t size)
 {
-    int saved = errno;
-    struct hk_pass *pass = hk_front_pass(hk_front_thread());
-    if (hk_side_is_used() && hk_side_has(ptr))
-        return size <= have && size > have / 4 ? ptr : NULL;
-    if (!hk_gate_enter(pass))
+    struct hk_thread *thread = hk_front_thread();
+    bool grows = size > block->size;
+    if (!hk_front_go_in(thread))
         return NULL;
-    void *to = resize_inside(ptr, have, size);
-    hk_gate_leave(pass);
-    hk_corrupt_report();
-    errno = saved;
+    void *to = hk_page_heap_resize(block, size, grows ? with_headroom(size) : size);
+    if (to != NULL && !grows)
+        hk_purge_tick(); /* else the free of what is copied does that */
+    hk_front_come_out(hk_front_pass(thread));
     return to;
 }
 
 /* There is no memory for a smaller copy. What is behind `size` goes back as far as its box can do that without memory:
  * others may wait for it. */
-static HK_SLOW_PATH void *shrink_where_it_is(void *ptr, size_t size)
+static HK_SLOW_PATH void *shrink_where_it_is(const struct hk_block *block, size_t size)
 {
-    struct hk_pass *pass = hk_front_pass(hk_front_thread());
-    if (hk_registry_code(ptr) != 0 || (hk_side_is_used() && hk_side_has(ptr)) || !hk_gate_enter(pass))
-        return ptr;
-    void *to = hk_huge_resize(ptr, size);
-    size_t least = hk_max(size, HK_MID_MAX + 1);
-    if (to == NULL)
-        to = hk_page_heap_resize(ptr, least, least);
-    hk_gate_leave(pass);
-    return to != NULL ? to : ptr;
+    struct hk_thread *thread = hk_front_thread();
+    bool large = block->kind == HK_BLOCK_RUN || block->kind == HK_BLOCK_HUGE;
+    if (!large || !hk_front_go_in(thread))
+        return block->start;
+    void *to = hk_page_heap_shrink(block, size);
+    hk_front_come_out(hk_front_pass(thread));
+    return to != NULL ? to : block->start;
 }
 
 void *hk_resize(void *ptr, size_t size)
 {
     int saved = errno;
-    size_t have = hk_block_size(ptr, "realloc");
-    if (have == 0) {
+    struct hk_block block = hk_block_find(ptr, "realloc");
+    if (block.kind == HK_BLOCK_NONE) {
         errno = EINVAL;
         return NULL;
     }
@@ -91,14 +85,14 @@ void *hk_resize(void *ptr, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    bool small = hk_registry_code(ptr) != 0;
-    if (size <= have && (have <= HK_MID_MAX ? size > have / 2 : small))
+    if (is_kept(&block, size))
         return ptr;
-    void *to = small ? NULL : resize_large(ptr, have, size);
+    void *to = block.kind == HK_BLOCK_RUN || block.kind == HK_BLOCK_HUGE ? resize_large(&block, size) : NULL;
+    errno = saved;
     if (to == NULL)
-        to = move(ptr, have, size);
-    if (HK_UNLIKELY(to == NULL) && size <= have) {
-        to = shrink_where_it_is(ptr, size);
+        to = move_to_new(&block, size);
+    if (HK_UNLIKELY(to == NULL) && size <= block.size) {
+        to = shrink_where_it_is(&block, size);
         errno = saved;
     }
     return to;

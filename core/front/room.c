@@ -3,7 +3,8 @@
  * Refill and flush of the fronts that keep blocks by the piece, and how much room their bins have.
  */
 #include "base/options.h"
-#include "front/front.h"
+#include "front/back.h"
+#include "front/bin.h"
 
 #include <string.h>
 
@@ -26,7 +27,7 @@ size_t hk_front_limit(const struct hk_thread *thread)
 {
     size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES);
     /* Not in a drain: the blocks that bins keep pin the slabs that would allow them to. */
-    return thread->own.room.draining ? limit : hk_max(limit, hk_peek(&thread->heap.slabs) * (HK_SLAB_SIZE / 8));
+    return thread->own.room.draining ? limit : hk_max(limit, hk_peek(&thread->inbox.heap.slabs) * (HK_SLAB_SIZE / 8));
 }
 
 static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)
@@ -46,7 +47,7 @@ static bool is_slim(void)
 }
 
 /* A class without a bin gets one, unless an option says that it has none: then false. */
-static bool set_up(struct hk_thread *thread, unsigned cls)
+static HK_SLOW_PATH bool set_up_bin(struct hk_thread *thread, unsigned cls)
 {
     struct hk_cap *cap = &thread->own.room.cap[cls];
     cap->max = is_slim() ? 0 : (uint16_t)hk_bin_set_up(thread, cls);
@@ -55,9 +56,12 @@ static bool set_up(struct hk_thread *thread, unsigned cls)
 }
 
 /* Gives the oldest `n` blocks of a bin back to the slabs. */
-static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
+static void flush_oldest(struct hk_thread *thread, unsigned cls, unsigned n)
 {
-    unsigned slabs = hk_bin_drop(thread, cls, n);
+    void *lent[HK_BIN_LENT];
+    void **oldest = hk_bin_oldest(thread, cls, &n, lent);
+    unsigned slabs = hk_back_give(thread, cls, oldest, n);
+    hk_bin_drop(thread, cls, n);
     hk_front_count_flush(thread, cls, n);
     struct hk_room *room = &thread->own.room;
     if (slabs * 4 > n + 3) {
@@ -70,19 +74,19 @@ static void flush(struct hk_thread *thread, unsigned cls, unsigned n)
 }
 
 /* Takes half of a bin's room. */
-static HK_SLOW_PATH void shrink(struct hk_thread *thread, unsigned cls)
+static HK_SLOW_PATH void shrink_bin(struct hk_thread *thread, unsigned cls)
 {
     unsigned cap = thread->own.room.cap[cls].now / 2u;
     unsigned count = hk_bin_count(thread, cls);
     if (count > cap)
-        flush(thread, cls, count - cap);
+        flush_oldest(thread, cls, count - cap);
     set_cap(thread, cls, cap);
 }
 
 /* Takes room from bins that miss less than a quarter as often, and from those that have more than half of the most
  * where this one has no half, until there are `more` bytes. The hand looks at a few bins only: a bin that misses on
  * will be here again soon. */
-static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
+static bool take_room_of_others(struct hk_thread *thread, unsigned cls, size_t more)
 {
     struct hk_room *room = &thread->own.room;
     size_t limit = 2 * hk_front_limit(thread);
@@ -91,19 +95,19 @@ static bool find_room(struct hk_thread *thread, unsigned cls, size_t more)
         struct hk_cap *victim = &room->cap[room->hand];
         bool rich = victim->now > victim->max / 2 && room->cap[cls].now <= room->cap[cls].max / 2;
         if (room->hand != cls && victim->now >= 2 && (rich || victim->misses < room->cap[cls].misses / 4))
-            shrink(thread, room->hand);
+            shrink_bin(thread, room->hand);
         victim->misses /= 2;
     }
     return room->bytes + more <= limit;
 }
 
 /* There is no room for `more` blocks. */
-static HK_SLOW_PATH void squeeze(struct hk_thread *thread, unsigned cls, unsigned more)
+static HK_SLOW_PATH void grow_at_others_cost(struct hk_thread *thread, unsigned cls, unsigned more)
 {
     struct hk_room *room = &thread->own.room;
     unsigned now = room->cap[cls].now;
     size_t size = hk_class_size(cls);
-    if (find_room(thread, cls, more * size)) {
+    if (take_room_of_others(thread, cls, more * size)) {
         set_cap(thread, cls, now + more);
     } else if (hk_bin_takes_rest(cls)) {
         size_t limit = 2 * hk_front_limit(thread); /* others may have made it smaller */
@@ -114,7 +118,7 @@ static HK_SLOW_PATH void squeeze(struct hk_thread *thread, unsigned cls, unsigne
 
 /* A miss asks for more room, as far as the class's maximum and the thread's budget allow. Where the budget is used up
  * it takes others' room, only the first time and now and then. */
-static void missed(struct hk_thread *thread, unsigned cls)
+static void ask_for_room(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
     struct hk_cap *cap = &room->cap[cls];
@@ -125,23 +129,23 @@ static void missed(struct hk_thread *thread, unsigned cls)
     if (room->bytes + (wanted - cap->now) * hk_class_size(cls) <= 2 * hk_front_limit(thread))
         set_cap(thread, cls, wanted);
     else if (cap->misses % ASK_MISSES == 1)
-        squeeze(thread, cls, wanted - cap->now);
+        grow_at_others_cost(thread, cls, wanted - cap->now);
 }
 
 /* Makes bins smaller where the heap, and with it the budget, has become smaller; ends every slow path that may have
  * given a slab away. */
-static void trim(struct hk_thread *thread)
+static void fit_to_budget(struct hk_thread *thread)
 {
     struct hk_room *room = &thread->own.room;
     while (room->bytes > 2 * hk_front_limit(thread)) { /* flushes lower it */
         room->hand = room->hand % (HK_CLASS_COUNT - 1) + 1;
         if (room->cap[room->hand].now > 0)
-            shrink(thread, room->hand);
+            shrink_bin(thread, room->hand);
     }
 }
 
 /* Every few flushes: does the front hold more than it may? Then each bin gives half of what it holds. */
-static void bound(struct hk_thread *thread)
+static HK_SLOW_PATH void bound_what_is_held(struct hk_thread *thread)
 {
     size_t limit = hk_front_limit(thread), held = 0;
     if (++thread->own.room.flushes % BOUND_FLUSHES != 0 || thread->own.room.bytes <= limit)
@@ -151,18 +155,18 @@ static void bound(struct hk_thread *thread)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT && held > limit; cls++) {
         unsigned half = hk_bin_count(thread, cls) / 2;
         if (half > 0)
-            flush(thread, cls, half);
+            flush_oldest(thread, cls, half);
         held -= half * hk_class_size(cls);
     }
 }
 
 /* Empties and closes all bins. */
-static HK_SLOW_PATH void drain_all(struct hk_thread *thread)
+static HK_SLOW_PATH void close_all_bins(struct hk_thread *thread)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         unsigned count = hk_bin_count(thread, cls);
         if (count > 0)
-            flush(thread, cls, count);
+            flush_oldest(thread, cls, count);
         if (thread->own.room.cap[cls].now > 0)
             set_cap(thread, cls, 0);
     }
@@ -174,17 +178,17 @@ static HK_SLOW_PATH void drain_all(struct hk_thread *thread)
 unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
 {
     unsigned n = 0;
-    hk_lock(&thread->heap.lock);
+    hk_lock(&thread->inbox.heap.lock);
     if (hk_load_acquire(&thread->seen) != NULL) /* pairs with the release in make_record */
         n = hk_bin_count(thread, cls) + (HK_TLS_SLL ? hk_peek(&thread->back->list[cls].count) : 0);
-    hk_unlock(&thread->heap.lock);
+    hk_unlock(&thread->inbox.heap.lock);
     return n;
 }
 
 /* A block of a class that is off. */
-static HK_NOINLINE void *take_one(struct hk_thread *thread, unsigned cls)
+static HK_NOINLINE void *take_past_bin(struct hk_thread *thread, unsigned cls)
 {
-    void *block = HK_TLS_SLL ? NULL : hk_heap_take_one(&thread->heap, cls);
+    void *block = HK_TLS_SLL ? NULL : hk_heap_take_one(&thread->inbox.heap, cls);
     if (block == NULL)
         hk_back_take(thread, cls, &block, 1);
     return block;
@@ -193,40 +197,23 @@ static HK_NOINLINE void *take_one(struct hk_thread *thread, unsigned cls)
 void *hk_front_refill(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
-    if (room->cap[cls].max == 0 && !set_up(thread, cls))
-        return take_one(thread, cls);
+    if (room->cap[cls].max == 0 && !set_up_bin(thread, cls))
+        return take_past_bin(thread, cls);
     room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
     room->scattered -= (unsigned)hk_min(room->scattered, REFILL_WEIGHT);
     room->draining = false;
-    missed(thread, cls);
-    unsigned n = hk_bin_batch(room->cap[cls].now, cls), got;
-    void *block = NULL;
-    if (n == 1)
-        got = hk_back_take(thread, cls, &block, 1);
-    else
-        block = hk_bin_fill(thread, cls, n, &got);
+    ask_for_room(thread, cls);
+    unsigned n = hk_bin_batch(room->cap[cls].now, cls);
+    void *block = NULL, *lent[HK_BIN_LENT];
+    void **top = n == 1 ? &block : hk_bin_top(thread, cls, n, lent);
+    unsigned got = hk_back_take(thread, cls, top, n);
+    if (n != 1 && got != 0)
+        block = hk_bin_fill(thread, cls, top, n, got);
     if (block == NULL)
         return NULL;
     hk_front_count_refill(thread, cls, got);
-    trim(thread);
+    fit_to_budget(thread);
     return block;
-}
-
-/* Makes room in a full bin, which may be one that was never used; it may end up bypassed. */
-static void make_room(struct hk_thread *thread, unsigned cls)
-{
-    struct hk_room *room = &thread->own.room;
-    if (room->cap[cls].max == 0 && !set_up(thread, cls))
-        return;
-    missed(thread, cls);
-    unsigned count = hk_bin_count(thread, cls);
-    if (count < room->cap[cls].now)
-        return;
-    if (count != 0)
-        flush(thread, cls, (count + 1) / 2);
-    if (!room->draining && room->scattered >= DRAIN_FLUSHES)
-        drain_all(thread);
-    bound(thread);
 }
 
 bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
@@ -234,11 +221,31 @@ bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
     return thread->own.room.cap[cls].now < 2;
 }
 
+/* Makes room in a bin that is full, or was never used; false: the class is bypassed. */
+static bool make_room(struct hk_thread *thread, unsigned cls)
+{
+    struct hk_room *room = &thread->own.room;
+    if (room->cap[cls].max == 0 && !set_up_bin(thread, cls))
+        return false;
+    if (hk_bin_count(thread, cls) < room->cap[cls].now)
+        return !hk_front_is_bypassed(thread, cls);
+    ask_for_room(thread, cls);
+    unsigned count = hk_bin_count(thread, cls);
+    if (count < room->cap[cls].now)
+        return !hk_front_is_bypassed(thread, cls);
+    if (count != 0)
+        flush_oldest(thread, cls, (count + 1) / 2);
+    if (!room->draining && room->scattered >= DRAIN_FLUSHES)
+        close_all_bins(thread);
+    bound_what_is_held(thread);
+    return !hk_front_is_bypassed(thread, cls);
+}
+
 /* In a drain, for a block of another heap: its thread takes what comes back, so batches are worth it again. */
-static bool ends_drain(const struct hk_thread *thread, const struct hk_slab *slab)
+static HK_SLOW_PATH bool ends_drain(const struct hk_thread *thread, const struct hk_slab *slab)
 {
     struct hk_owner *owner = hk_slab_owner(slab);
-    return HK_TRANSFER && owner != &thread->heap.owner && hk_transfer_is_wanted(hk_heap_of(owner), slab->cls);
+    return HK_TRANSFER && owner != &thread->inbox.heap.owner && hk_transfer_is_wanted(hk_heap_of(owner), slab->cls);
 }
 
 void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
@@ -248,21 +255,19 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
     struct hk_spot spot;
     if (room->draining && room->cap[slab->cls].now == 0) {
         if (!ends_drain(thread, slab)) {
-            hk_heap_give_one(&thread->heap, slab, block);
+            hk_heap_give_one(&thread->inbox.heap, slab, block);
             return;
         }
         room->draining = false;
         room->scattered = 0;
     }
-    if (!hk_bin_has_room(bin, thread, block, &spot))
-        make_room(thread, slab->cls);
-    if (!hk_front_is_bypassed(thread, slab->cls) && hk_bin_has_room(bin, thread, block, &spot))
+    if (make_room(thread, slab->cls) && hk_bin_has_room(bin, thread, block, &spot))
         hk_bin_push(bin, spot, block);
     else if (HK_TLS_SLL && room->cap[slab->cls].max == 0)
-        hk_back_give(thread, slab->cls, &block, 1); /* where take_one looks */
+        hk_back_give(thread, slab->cls, &block, 1); /* where take_past_bin looks */
     else
-        hk_heap_give_one(&thread->heap, slab, block);
-    trim(thread);
+        hk_heap_give_one(&thread->inbox.heap, slab, block);
+    fit_to_budget(thread);
 }
 
 void hk_front_flush_all(struct hk_thread *thread)
@@ -270,7 +275,7 @@ void hk_front_flush_all(struct hk_thread *thread)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         unsigned count = hk_bin_count(thread, cls);
         if (count != 0)
-            flush(thread, cls, count);
+            flush_oldest(thread, cls, count);
     }
     hk_back_flush(thread);
 }

@@ -10,6 +10,8 @@
 #include "base/assert.h"
 #include "base/compiler.h"
 
+struct hk_block;
+
 /* No system gives as much, unless asked for high addresses: what is larger or aligned to more is refused at once, and
  * nothing is given up for it. */
 #define HK_SIZE_MOST ((size_t)1 << 48)
@@ -29,8 +31,8 @@ HK_NOINLINE void hk_free_slow(void *ptr);
 /* After a fork: frees what threads put down that were turned away meanwhile. */
 void hk_front_free_deferred(void);
 
-/* Usable bytes of a live block; 0 after a message (`verb` is who asks) when ptr is none. */
-size_t hk_block_size(const void *ptr, const char *verb);
+/* A block whose code is 0, as it was found (front/block.h); keeps errno. */
+HK_NOINLINE void hk_free_large(const struct hk_block *block);
 
 /* Resizes a live block; NULL and ENOMEM (EINVAL after a message), and the block as it was; but to a smaller size never
  * ENOMEM. size is not 0. */

@@ -8,7 +8,7 @@
 
 #define BUCKETS 256u
 
-/* Written under the lock, and read without it by who cannot wait (hk_huge_size_of_live). */
+/* Written under the lock, and read without it (hk_huge_look). */
 struct huge {
     struct huge *next;
     char *start;
@@ -38,16 +38,16 @@ static struct huge **bucket_of(const void *ptr)
     return &buckets[(n ^ n >> 9 ^ n >> 18) % BUCKETS];
 }
 
-/* The link to the record of ptr, or to NULL. */
-static struct huge **find(const void *ptr)
+/* The link to the record of ptr, or to NULL; the lock. */
+static struct huge **find_link(const void *ptr)
 {
     struct huge **link = bucket_of(ptr);
-    for (struct huge *h; (h = hk_peek(link)) != NULL && hk_peek(&h->start) != ptr;)
-        link = &h->next;
+    while (*link != NULL && (*link)->start != ptr)
+        link = &(*link)->next;
     return link;
 }
 
-static void enter(struct huge *h, void *start, size_t size)
+static void enter_table(struct huge *h, void *start, size_t size)
 {
     struct huge **bucket = bucket_of(start);
     hk_poke(&h->start, start);
@@ -59,9 +59,9 @@ static void enter(struct huge *h, void *start, size_t size)
 }
 
 /* Takes the record of ptr out of the table, or NULL. */
-static struct huge *leave(const void *ptr)
+static struct huge *leave_table(const void *ptr)
 {
-    struct huge **link = find(ptr);
+    struct huge **link = find_link(ptr);
     struct huge *h = *link;
     if (h != NULL) {
         hk_poke(link, h->next);
@@ -152,7 +152,7 @@ void *hk_huge_alloc(size_t size, size_t align)
         return NULL;
     }
     hk_lock(&lock);
-    enter(h, start, size);
+    enter_table(h, start, size);
     hk_unlock(&lock);
     hk_telemetry_add(HK_PAGES_HUGE, size / HK_PAGE);
     return start;
@@ -161,7 +161,7 @@ void *hk_huge_alloc(size_t size, size_t align)
 bool hk_huge_free(void *ptr)
 {
     hk_lock(&lock);
-    struct huge *h = leave(ptr);
+    struct huge *h = leave_table(ptr);
     hk_unlock(&lock);
     if (h == NULL)
         return false;
@@ -183,30 +183,28 @@ bool hk_huge_free(void *ptr)
 size_t hk_huge_size(const void *ptr)
 {
     hk_lock(&lock);
-    struct huge *h = *find(ptr);
+    struct huge *h = *find_link(ptr);
     size_t size = h != NULL ? h->size : 0;
     hk_unlock(&lock);
     return size;
 }
 
+/* Records are never unmapped, and each change is one store; one that has just gone elsewhere leads astray. */
+size_t hk_huge_look(const void *ptr)
+{
+    struct huge *h = hk_peek(bucket_of(ptr));
+    while (h != NULL && hk_peek(&h->start) != ptr)
+        h = hk_peek(&h->next);
+    return h != NULL ? hk_peek(&h->size) : 0; /* of a live block: only its owner changes it */
+}
+
 #define TRIES 1000
 
-size_t hk_huge_size_of_live(const void *ptr)
+size_t hk_huge_look_long(const void *ptr)
 {
-    bool held = false;
-    for (unsigned i = 0; i < TRIES && !held; i++) {
-        held = hk_try_lock(&lock);
-        hk_pause();
-    }
-    /* Without the lock: records are never unmapped, and each change is one store. But one may lead astray, when a
-     * record on the way has just gone elsewhere. */
     size_t size = 0;
-    for (unsigned i = 0; size == 0 && i < (held ? 1 : TRIES); i++) {
-        struct huge *h = hk_peek(find(ptr));
-        size = h != NULL ? hk_peek(&h->size) : 0;
-    }
-    if (held)
-        hk_unlock(&lock);
+    for (unsigned i = 0; i < TRIES && size == 0; i++)
+        size = hk_huge_look(ptr);
     return size;
 }
 
@@ -231,7 +229,7 @@ void *hk_huge_resize(void *ptr, size_t size)
 {
     size = hk_align_up(size, hk_os_page_size());
     hk_lock(&lock);
-    struct huge *h = leave(ptr);
+    struct huge *h = leave_table(ptr);
     hk_unlock(&lock);
     if (h == NULL)
         return NULL;
@@ -245,7 +243,7 @@ void *hk_huge_resize(void *ptr, size_t size)
             hk_arena_uncharge(before - size);
     }
     hk_lock(&lock);
-    enter(h, start != NULL ? start : old, start != NULL ? size : before);
+    enter_table(h, start != NULL ? start : old, start != NULL ? size : before);
     hk_unlock(&lock);
     if (start != NULL && size > before)
         hk_telemetry_add(HK_PAGES_HUGE, (size - before) / HK_PAGE);

@@ -20,9 +20,13 @@ bool hk_huge_free(void *ptr);
 /* Usable bytes, 0 when ptr is not the start of a huge block. */
 size_t hk_huge_size(const void *ptr);
 
-/* The same for a live block, and without waiting for ever: the caller may be a handler that interrupted who holds the
- * lock, or a thread that a fork must not wait for. */
-size_t hk_huge_size_of_live(const void *ptr);
+/* The same without a lock: right for a live block, unless another thread, at work on the table at that moment, leads
+ * the search astray, which then finds nothing. */
+size_t hk_huge_look(const void *ptr);
+
+/* Looks until it must be none. For who must not wait: a handler that interrupted who holds the lock, or a thread that a
+ * fork must not wait for. */
+size_t hk_huge_look_long(const void *ptr);
 
 /* The start and size of the huge block that ptr points into, or NULL. For messages. */
 void *hk_huge_around(const void *ptr, size_t *size);

@@ -28,35 +28,35 @@ void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero)
     return hk_huge_alloc(hk_max(size, 1), align);
 }
 
-/* Else it is a mapping of its own, or nothing of ours. */
-static bool is_run(const void *ptr)
+struct hk_block hk_page_heap_find(const void *ptr)
 {
-    return hk_arena_pages_of_live(ptr) != 0;
-}
-
-bool hk_page_heap_free(void *ptr)
-{
-    return is_run(ptr) ? hk_arena_give(ptr) : hk_huge_free(ptr);
-}
-
-size_t hk_page_heap_size(const void *ptr)
-{
+    void *start = (void *)(uintptr_t)ptr;
     size_t pages = hk_arena_pages_of_live(ptr);
-    return pages != 0 ? pages * HK_PAGE : hk_huge_size(ptr);
+    if (pages != 0)
+        return (struct hk_block){HK_BLOCK_RUN, start, pages * HK_PAGE, NULL};
+    size_t size = hk_huge_look(ptr);
+    return (struct hk_block){size != 0 ? HK_BLOCK_HUGE : HK_BLOCK_NONE, start, size, NULL};
 }
 
-size_t hk_page_heap_size_of_live(const void *ptr)
+bool hk_page_heap_free(const struct hk_block *block)
 {
-    size_t pages = hk_arena_pages_of_live(ptr);
-    return pages != 0 ? pages * HK_PAGE : hk_huge_size_of_live(ptr);
+    return block->kind == HK_BLOCK_RUN ? hk_arena_give(block->start) : hk_huge_free(block->start);
 }
 
 /* A huge block that shrinks stays a mapping of its own, unless it becomes a small part of what a run can be. */
-void *hk_page_heap_resize(void *ptr, size_t size, size_t roomy)
+void *hk_page_heap_resize(const struct hk_block *block, size_t size, size_t roomy)
 {
-    if (!is_run(ptr))
-        return size > HK_RUN_MAX / 2 ? hk_huge_resize(ptr, size) : NULL;
+    if (block->kind == HK_BLOCK_HUGE)
+        return size > HK_RUN_MAX / 2 ? hk_huge_resize(block->start, size) : NULL;
     if (size <= HK_MID_MAX || size > HK_RUN_MAX)
         return NULL;
-    return hk_arena_resize(ptr, pages_for(size), pages_for(hk_min(roomy, HK_RUN_MAX))) ? ptr : NULL;
+    size_t most = hk_min(roomy, HK_RUN_MAX);
+    return hk_arena_resize(block->start, pages_for(size), pages_for(most)) ? block->start : NULL;
+}
+
+void *hk_page_heap_shrink(const struct hk_block *block, size_t size)
+{
+    if (block->kind == HK_BLOCK_HUGE)
+        return hk_huge_resize(block->start, size);
+    return hk_arena_resize(block->start, pages_for(size), pages_for(size)) ? block->start : NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "large/huge.h"
 #include "pages/ss_arena.h"
+#include "superslab/block.h"
 
 #define HK_RUN_MAX (HK_RUN_PAGES_MAX * HK_PAGE)
 
@@ -21,18 +22,20 @@ void *hk_page_heap_alloc(size_t size, size_t align, bool *zero);
 /* The same for a size of any box, as a mapping of its own: where the system has no 2 MiB left it may have a page. */
 void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero);
 
-/* False: ptr is not the start of a live block of this box, and nothing happened. */
-bool hk_page_heap_free(void *ptr);
+/* What starts there: a run, a huge block, or nothing. Takes no lock; where hk_huge_look may be led astray, so may this.
+ */
+struct hk_block hk_page_heap_find(const void *ptr);
 
-/* Usable bytes; 0: as above. */
-size_t hk_page_heap_size(const void *ptr);
+/* Frees a run, or else the huge block that starts there. False: there is none, and nothing happened. */
+bool hk_page_heap_free(const struct hk_block *block);
 
-/* The same without waiting for a lock, for a block that is live. */
-size_t hk_page_heap_size_of_live(const void *ptr);
+/* Makes a run or huge block hold `size` bytes without copying it in memory: in place, or by moving its mapping; a run
+ * that grows holds `roomy` bytes where it can. NULL: that cannot be done (then allocate, copy, free). Sizes that belong
+ * to another box are refused too. */
+void *hk_page_heap_resize(const struct hk_block *block, size_t size, size_t roomy);
 
-/* Makes the block hold `size` bytes without copying it in memory: in place, or by moving its mapping; a run that grows
- * holds `roomy` bytes where it can. NULL: that cannot be done (then allocate, copy, free). Sizes that belong to another
- * box are refused too. */
-void *hk_page_heap_resize(void *ptr, size_t size, size_t roomy);
+/* Takes the pages behind `size` bytes away, whatever box such a size belongs to: where there is no memory for a copy.
+ * NULL: refused. */
+void *hk_page_heap_shrink(const struct hk_block *block, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * thread: what the allocator asks of the thread library: is there more than one, tell me when one ends, start one of ours.
+ * thread: what the allocator asks of the thread library: is there more than one, tell me when one ends, start one of
+ * ours.
  *
  * Knows base only.
  */

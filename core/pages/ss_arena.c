@@ -362,12 +362,24 @@ static bool resize_locked(uint32_t ref, uint32_t pages, uint32_t roomy)
     return pages <= have || grow_locked(ref, have, roomy) || (roomy != pages && grow_locked(ref, have, pages));
 }
 
+/* Without the lock, about a live run: is there free memory behind it, or nothing yet? */
+static bool may_grow(uint32_t ref, size_t pages)
+{
+    uint32_t end = hk_load_acquire(&hk_arenas.pages); /* pairs with move_end */
+    uint32_t have = hk_peek(&page_of(ref)->word) >> 4, behind = ref + have;
+    if (behind >= end)
+        return true;
+    struct page seen = {.word = hk_peek(&page_of(behind)->word)};
+    return is_free(&seen) && (have + pages_of(&seen) >= pages || behind + pages_of(&seen) == end);
+}
+
 HK_SLOW_PATH bool hk_arena_resize(void *ptr, size_t pages, size_t roomy)
 {
-    hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
-    bool ok =
-        ref != NO_PAGE && kind_of(page_of(ref)) == PAGE_RUN && resize_locked(ref, (uint32_t)pages, (uint32_t)roomy);
+    if (ref == NO_PAGE || (pages > hk_arena_pages_of_live(ptr) && !may_grow(ref, pages)))
+        return false; /* the common case of realloc: no lock */
+    hk_lock(&hk_arenas.lock);
+    bool ok = kind_of(page_of(ref)) == PAGE_RUN && resize_locked(ref, (uint32_t)pages, (uint32_t)roomy);
     hk_unlock(&hk_arenas.lock);
     return ok;
 }

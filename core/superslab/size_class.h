@@ -25,15 +25,15 @@
  * 64: a smaller size of which no more fit would only leave a tail, and every class in use has a slab that is not full.
  * Where two slabs hold one block more than twice one slab's, spans of two (seven and five). 28672 is the exception:
  * half of a slab is too far from 26176. */
-#define HK_MID_CLASSES(X, n)                                                                                  \
-    HK_EIGHT(X, n, 1152, 128)                                                                                 \
-    HK_EIGHT(X, n, 2304, 256)                                                                                 \
-    X(4672, n)                                                                                                \
-    X(5440, n)                                                                                                \
-    X(6528, n)                                                                                                \
-    X(7232, n)                                                                                                \
-    X(8192, n) X(9344, n) X(10880, n) X(13056, n) X(16384, n) X(18688, n) X(21824, n) X(26176, n) X(28672, n) \
-        X(32768, n)
+#define HK_MID_CLASSES(X, n)  \
+    HK_EIGHT(X, n, 1152, 128) \
+    HK_EIGHT(X, n, 2304, 256) \
+    X(4672, n)                \
+    X(5440, n)                \
+    X(6528, n)                \
+    X(7232, n)                \
+    X(8192, n)                \
+    X(9344, n) X(10880, n) X(13056, n) X(16384, n) X(18688, n) X(21824, n) X(26176, n) X(28672, n) X(32768, n)
 
 #define HK_ONE_MORE(size, n) +1u
 #define HK_TINY_LAST (0u HK_TINY_CLASSES(HK_ONE_MORE, 0))

@@ -25,7 +25,7 @@ void *front_take(size_t size)
 {
     void *p = front_malloc(size);
     EXPECT(p != NULL && (uintptr_t)p % 16 == 0);
-    EXPECT(hk_block_size(p, "malloc_usable_size") >= size);
+    EXPECT(hk_block_find(p, "malloc_usable_size").size >= size);
     return p;
 }
 
@@ -71,8 +71,8 @@ static void expect_heap_free(void *ctx, struct hk_heap *heap)
 {
     (void)ctx;
     expect_free(&heap->lock);
-    for (unsigned cls = 1; HK_TRANSFER && cls < HK_CLASS_COUNT; cls++) {
-        struct hk_transfer *t = hk_load_acquire(&heap->transfers->array[cls]);
+    for (unsigned cls = 1; HK_TRANSFER && heap != &hk_orphan_heap && cls < HK_CLASS_COUNT; cls++) {
+        struct hk_transfer *t = hk_load_acquire(&hk_inbox_of(heap)->array[cls]);
         if (t != NULL)
             expect_free(&t->lock);
     }
@@ -81,7 +81,7 @@ static void expect_heap_free(void *ctx, struct hk_heap *heap)
 /* Locks that no other box knows are waited for: who holds one of them lets the child hang, until its time is up. */
 static void expect_no_lock(void)
 {
-    static struct hk_heap unused;
+    static struct hk_inbox unused;
     hk_heap_visit(expect_heap_free, NULL); /* takes the records lock */
     expect_free(hk_pool_lock());
     expect_free(hk_arena_lock());
@@ -90,7 +90,7 @@ static void expect_no_lock(void)
     if (HK_TRANSFER) {
         hk_transfer_hold(); /* `sweeping` */
         hk_transfer_release();
-        hk_transfer_end(&unused); /* `making` */
+        hk_transfer_end(&unused.heap); /* `making` */
     }
     struct hk_pass *pass = hk_front_pass(hk_front_thread());
     EXPECT(hk_gate_enter(pass)); /* nor is this thread inside */

@@ -10,6 +10,7 @@
 
 #include "front/fast.h"
 #include "front/front.h"
+#include "front/block.h"
 #include "front/slow.h"
 
 /* As the public entries: any size, NULL and ENOMEM. */

@@ -4,6 +4,8 @@
  */
 #include "front_fixture.h"
 
+#include "front/bin.h"
+
 void front_check(void)
 {
     struct hk_thread *thread = front_self();

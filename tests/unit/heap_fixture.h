@@ -7,7 +7,7 @@
 
 #include "unit.h"
 
-#include "box/heap.h"
+#include "box/transfer.h"
 
 /* A record in metadata memory, or one that is used again, begun. */
 struct hk_heap *fixture_heap(void);

@@ -28,8 +28,8 @@ void release(struct hk_slab *slab);
 /* The pool's own check, and what the masks say. */
 struct overview look(void);
 
-/* Purges piece by piece until at most `keep` bytes of the part are EMPTY, or no slab has been for delay_ms; one that the
- * system refuses is not asked for again. Returns the bytes given back. */
+/* Purges piece by piece until at most `keep` bytes of the part are EMPTY, or no slab has been for delay_ms; one that
+ * the system refuses is not asked for again. Returns the bytes given back. */
 size_t purge_slabs(uint32_t now, uint32_t delay_ms, size_t keep, enum hk_pool_part part);
 
 #endif

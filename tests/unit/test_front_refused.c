@@ -95,7 +95,7 @@ static void take(struct block *b, size_t size, unsigned way)
     b->size = size;
     if (!is_served(b->ptr))
         return;
-    EXPECT((uintptr_t)b->ptr % align == 0 && hk_block_size(b->ptr, "x") >= size && errno == MARK);
+    EXPECT((uintptr_t)b->ptr % align == 0 && hk_block_find(b->ptr, "x").size >= size && errno == MARK);
     EXPECT(way != 1 || (unit_is_zero(b->ptr, hk_min(size, 65536)) && b->ptr[size - 1] == 0));
     fill(b);
 }

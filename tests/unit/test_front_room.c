@@ -4,6 +4,8 @@
  */
 #include "front_fixture.h"
 
+#include "front/bin.h"
+
 #include "base/options.h"
 
 #define MOST 60000u
@@ -210,7 +212,7 @@ static void bypass(void *arg)
     }
     for (unsigned i = 0; i < 200; i++)
         front_free(blocks[i]);
-    EXPECT(hk_heap_check(&thread->heap) && hk_bin_count(thread, cls) <= thread->own.room.cap[cls].now);
+    EXPECT(hk_heap_check(&thread->inbox.heap) && hk_bin_count(thread, cls) <= thread->own.room.cap[cls].now);
     hk_front_flush_all(thread);
     hk_heap_sweep();
     EXPECT(front_owned_slabs() == 0);

@@ -28,7 +28,7 @@ static void every_size(void *arg)
         EXPECT(p != newest);
         front_free(newest);
         newest = p;
-        EXPECT(hk_block_size(p, "x") == hk_class_size(hk_class_of(size)));
+        EXPECT(hk_block_find(p, "x").size == hk_class_size(hk_class_of(size)));
     }
     front_free(newest);
     for (size_t i = 0; i < HK_COUNT(large); i++) {
@@ -64,7 +64,7 @@ static void refuse_sizes(void *arg)
         errno = 0;
         EXPECT(hk_malloc_aligned((size_t)1 << 62, sizes[i]) == NULL && errno == ENOMEM);
     }
-    EXPECT(hk_block_size(p, "x") == hk_class_size(hk_class_of(100)));
+    EXPECT(hk_block_find(p, "x").size == hk_class_size(hk_class_of(100)));
     front_free(front_take(100));
     EXPECT(held != 0 && front_held() == held); /* nothing was given up for what nobody can have */
 }
@@ -98,7 +98,7 @@ static void keep_errno(void *arg)
         KEEPS_ERRNO(zeroed = hk_calloc_slow(size));
         KEEPS_ERRNO(p = hk_resize(p, size * 2));
         KEEPS_ERRNO(q = hk_resize(aligned, size / 2 + 1));
-        KEEPS_ERRNO(EXPECT(hk_block_size(zeroed, "x") >= size));
+        KEEPS_ERRNO(EXPECT(hk_block_find(zeroed, "x").size >= size));
         KEEPS_ERRNO(front_free(p));
         KEEPS_ERRNO(front_free(q));
         KEEPS_ERRNO(front_free(zeroed));
@@ -144,7 +144,7 @@ static void go_on_by_the_page(void *arg)
     size_t alone = hk_huge_count();
     EXPECT(alone > 1000);
     char *grown = hk_resize(blocks[n - 1], 5000), *aligned = hk_malloc_aligned(512, 512);
-    EXPECT(grown != NULL && grown[999] == 7 && hk_block_size(grown, "size") >= 5000);
+    EXPECT(grown != NULL && grown[999] == 7 && hk_block_find(grown, "size").size >= 5000);
     EXPECT(aligned != NULL && (uintptr_t)aligned % 512 == 0);
     blocks[n - 1] = grown;
     fake_os_recover();
@@ -173,7 +173,7 @@ static void align_each(void)
         for (size_t size = 0; size < 200000; size = size * 3 + 1) {
             char *p = hk_malloc_aligned(alignment, size);
             EXPECT(p != NULL && (uintptr_t)p % alignment == 0);
-            EXPECT(hk_block_size(p, "x") >= size);
+            EXPECT(hk_block_find(p, "x").size >= size);
             memset(p, 1, size);
             front_free(p);
         }
@@ -273,7 +273,7 @@ static bool step(uint64_t *seed)
             expect_filled(live[i].ptr, live[i].size, live[i].mark);
             return false;
         }
-        EXPECT(hk_block_size(p, "x") >= size);
+        EXPECT(hk_block_find(p, "x").size >= size);
         expect_filled(p, hk_min(size, live[i].size), live[i].mark);
         fill(i, p, size);
     } else {
@@ -306,7 +306,7 @@ static void random_program(void *arg)
         EXPECT(step(&seed));
         if (i % 500 == 0) {
             front_check();
-            EXPECT(hk_heap_check(&front_self()->heap) && hk_pool_check() && hk_arena_check());
+            EXPECT(hk_heap_check(&front_self()->inbox.heap) && hk_pool_check() && hk_arena_check());
             fake_os_travel(100);
         }
     }
@@ -343,7 +343,7 @@ static void on_signal(int number)
     static uint64_t seed = 3;
     unsigned i = (unsigned)unit_random(&seed, HK_COUNT(kept));
     if (kept[i].ptr != NULL) {
-        EXPECT(hk_block_size(kept[i].ptr, "x") >= kept[i].size);
+        EXPECT(hk_block_find(kept[i].ptr, "x").size >= kept[i].size);
         EXPECT(kept[i].ptr[0] == i && kept[i].ptr[kept[i].size - 1] == i);
         front_free(kept[i].ptr);
         kept[i].ptr = NULL;
@@ -353,7 +353,7 @@ static void on_signal(int number)
         kept[i].ptr[0] = kept[i].ptr[kept[i].size - 1] = (unsigned char)i;
     }
     if (handed_over != NULL) {
-        EXPECT(hk_block_size(handed_over, "x") >= 100000);
+        EXPECT(hk_block_find(handed_over, "x").size >= 100000);
         front_free(handed_over);
         handed_over = NULL;
     }
@@ -395,7 +395,7 @@ static void program_with_handler(void *threads)
     front_free(handed_over);
     EXPECT(interruptions > 500);
     front_check();
-    EXPECT(hk_heap_check(&front_self()->heap) && hk_pool_check() && hk_arena_check());
+    EXPECT(hk_heap_check(&front_self()->inbox.heap) && hk_pool_check() && hk_arena_check());
     for (unsigned i = 0; i < HK_COUNT(blocks); i++)
         front_free(blocks[i]);
     EXPECT(!hk_side_has_deferred());
@@ -433,7 +433,7 @@ static void work_refused(void *arg)
     for (unsigned i = 0; i < 400; i++)
         EXPECT(step(&seed));
     front_check();
-    EXPECT(hk_heap_check(&front_self()->heap));
+    EXPECT(hk_heap_check(&front_self()->inbox.heap));
     free_everything();
     _exit(happened ? 0 : 3);
 }
@@ -502,7 +502,7 @@ static void shrink_without_memory(void *arg)
     size_t have = shrunk[which[0]];
     unsigned char *p = take_to_shrink(have, which[1]);
     EXPECT(p != NULL);
-    have = hk_block_size(p, "x");
+    have = hk_block_find(p, "x").size;
     memset(p, 0x5a, have);
     if (which[2] == 0)
         EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 100 * HK_MIB));
@@ -512,7 +512,7 @@ static void shrink_without_memory(void *arg)
     for (unsigned i = which[0] + 1; i-- > 0;) {
         size_t size = hk_min(shrunk[i], have);
         KEEPS_ERRNO(p = hk_resize(p, size));
-        EXPECT(p != NULL && hk_block_size(p, "x") >= size);
+        EXPECT(p != NULL && hk_block_find(p, "x").size >= size);
         for (size_t at = 0; at < size; at += at < 64 || size - at <= 64 ? 1 : hk_min(4096, size - at - 64))
             EXPECT(p[at] == 0x5a);
     }
@@ -540,7 +540,7 @@ static void shrink_for_others(void *arg)
     void *p = front_take(size);
     use_up(16);
     EXPECT(front_malloc(size / 2) == NULL);
-    EXPECT(hk_resize(p, 1000) == p && hk_block_size(p, "x") < size / 4);
+    EXPECT(hk_resize(p, 1000) == p && hk_block_find(p, "x").size < size / 4);
     EXPECT(front_malloc(size / 2) != NULL);
 }
 

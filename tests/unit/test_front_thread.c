@@ -163,14 +163,14 @@ static void fork_beside_end(void *arg)
     EXPECT(hk_heap_reuse() == NULL);
     hk_gate_close(&front_self()->pass);
     for (unsigned i = 0; i < 20; i++) {
-        EXPECT(record->pass.state == HK_PASS_OUTSIDE && record->heap.owner.state == HK_OWNER_GONE);
+        EXPECT(record->pass.state == HK_PASS_OUTSIDE && record->inbox.heap.owner.state == HK_OWNER_GONE);
         EXPECT(hk_heap_reuse() == NULL);
         usleep(1000);
     }
     hk_gate_open(&front_self()->pass);
     pthread_join(thread, NULL);
-    EXPECT(record->front == NULL && record->heap.owner.state == HK_OWNER_NONE);
-    EXPECT(hk_heap_reuse() == &record->heap && hk_heap_reuse() == NULL);
+    EXPECT(record->front == NULL && record->inbox.heap.owner.state == HK_OWNER_NONE);
+    EXPECT(hk_heap_reuse() == &record->inbox.heap && hk_heap_reuse() == NULL);
 }
 
 static void a_record_is_offered_when_its_thread_is_through(void **state)
@@ -394,7 +394,7 @@ static void *use_while_closed(void *arg)
         size_t bytes = sizes[i] + sizes[i] / 2 + 100;
         unsigned char *larger = hk_resize(during[i], bytes);
         EXPECT(larger != NULL && larger[0] == i + 1 && larger[sizes[i] - 1] == i + 1);
-        EXPECT(hk_block_size(larger, "size") >= bytes);
+        EXPECT(hk_block_find(larger, "size").size >= bytes);
         front_free(larger);
         front_free(hk_calloc_slow(bytes));
         front_free(hk_malloc_aligned(8 * HK_KIB, bytes));
@@ -517,15 +517,15 @@ static void fork_at_work(void *arg)
     for (unsigned i = 0; i < 10; i++) {
         int status;
         hk_gate_close(pass);
-        EXPECT(hk_pool_lock()->word == 0 && hk_meta_lock()->word == 0 && front_self()->heap.lock.word == 0);
+        EXPECT(hk_pool_lock()->word == 0 && hk_meta_lock()->word == 0 && front_self()->inbox.heap.lock.word == 0);
         pid_t pid = unit_fork();
         if (pid == 0) {
             EXPECT(hk_pool_check() && hk_arena_check());
-            hk_heap_fork_child(&front_self()->heap);
+            hk_heap_fork_child(&front_self()->inbox.heap);
             hk_gate_reset(pass);
             use_sizes((size_t[]){16, 1000, 20000, 90000, 0});
             front_check();
-            EXPECT(hk_pool_check() && hk_arena_check() && hk_heap_check(&front_self()->heap));
+            EXPECT(hk_pool_check() && hk_arena_check() && hk_heap_check(&front_self()->inbox.heap));
             _exit(0);
         }
         EXPECT(hk_gate_open(pass));

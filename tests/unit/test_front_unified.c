@@ -51,7 +51,7 @@ static void carve(void *arg)
     char *first = front_take(64);
     struct hk_thread *thread = front_self();
     EXPECT(thread->metrics[cls].refills == 1 && thread->metrics[cls].refilled == 128);
-    EXPECT(hk_bin_count(thread, cls) == 127 && thread->heap.refills == 1);
+    EXPECT(hk_bin_count(thread, cls) == 127 && thread->inbox.heap.refills == 1);
     for (unsigned i = 1; i < 128; i++)
         EXPECT((char *)front_take(64) == first + i * 64);
     EXPECT(thread->metrics[cls].refills == 1);

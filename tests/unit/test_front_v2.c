@@ -4,6 +4,8 @@
  */
 #include "front_fixture.h"
 
+#include "front/bin.h"
+
 #include "base/options.h"
 
 static void *blocks[2000];
@@ -156,7 +158,7 @@ static void only_one_group(void *arg)
         EXPECT((front_self()->own.room.cap[cls].max != 0) == (hk_class_group(cls) == group));
     }
     front_check();
-    EXPECT(hk_heap_check(&front_self()->heap));
+    EXPECT(hk_heap_check(&front_self()->inbox.heap));
     hk_front_flush_all(front_self());
     hk_heap_sweep();
     EXPECT(front_owned_slabs() == 0);

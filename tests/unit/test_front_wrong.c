@@ -43,7 +43,7 @@ static void use_block(const struct wrong *w)
     else if (w->verb[0] == 'r')
         hk_resize(p + w->offset, 10);
     else
-        hk_block_size(p + w->offset, w->verb);
+        (void)hk_block_find(p + w->offset, w->verb);
 }
 
 static void use_wrongly(void *arg)
@@ -124,7 +124,7 @@ static void go_on_after_warning(void *arg)
     EXPECT(hk_option_store(HK_OPT_MISUSE, 0));
     front_free(&on_stack);
     front_free(p + 16);
-    EXPECT(hk_block_size(&on_stack, "malloc_usable_size") == 0);
+    EXPECT(hk_block_find(&on_stack, "malloc_usable_size").size == 0);
     errno = 0;
     EXPECT(hk_resize(p + 16, 10) == NULL && errno == EINVAL);
     front_free(p);
@@ -160,9 +160,9 @@ static void *nothing(void *arg)
 static void ask_for_wrong_sizes(int number)
 {
     char on_stack[16] = {0};
-    EXPECT(hk_block_size(on_stack, "malloc_usable_size") == 0);
-    EXPECT(hk_block_size(in_run + 16, "malloc_usable_size") == 0);
-    EXPECT(hk_block_size(in_huge + 4096, "malloc_usable_size") == 0);
+    EXPECT(hk_block_find(on_stack, "malloc_usable_size").size == 0);
+    EXPECT(hk_block_find(in_run + 16, "malloc_usable_size").size == 0);
+    EXPECT(hk_block_find(in_huge + 4096, "malloc_usable_size").size == 0);
     interruptions += number != 0;
 }
 

@@ -24,7 +24,7 @@ static unsigned left, left_other;
 /* A record that no thread has had. */
 static struct hk_heap *new_heap(void)
 {
-    struct hk_heap *heap = hk_meta_alloc(sizeof *heap);
+    struct hk_heap *heap = hk_meta_alloc(sizeof(struct hk_inbox));
     EXPECT(heap != NULL);
     hk_heap_begin(heap);
     return heap;
@@ -347,7 +347,7 @@ static void purge_runs(void)
 
 static void size_of_huge(void)
 {
-    size = hk_huge_size_of_live(huge[1]);
+    size = hk_huge_look_long(huge[1]);
 }
 
 static void replace(unsigned i)

@@ -7,6 +7,7 @@
 
 #include "box/heap.h"
 #include "box/purge.h"
+#include "box/transfer.h"
 #include "fake_os.h"
 #include "os/os.h"
 #include "os/thread.h"
@@ -28,7 +29,7 @@ static void *blocks[4096][32];
 static void work(unsigned slabs, unsigned held)
 {
     if (heap == NULL) {
-        heap = hk_meta_alloc(sizeof *heap);
+        heap = hk_meta_alloc(sizeof(struct hk_inbox));
         EXPECT(heap != NULL);
         hk_heap_begin(heap);
     }
@@ -568,7 +569,7 @@ static void free_for_a_sleeper(void *arg)
     static void *batches[400][32];
     options(3600000, 0);
     work(1, 0); /* makes a heap of this thread */
-    struct hk_heap *sleeper = hk_meta_alloc(sizeof *sleeper);
+    struct hk_heap *sleeper = hk_meta_alloc(sizeof(struct hk_inbox));
     EXPECT(sleeper != NULL);
     hk_heap_begin(sleeper);
     for (unsigned i = 0; i < 400; i++)

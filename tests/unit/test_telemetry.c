@@ -76,11 +76,12 @@ static void count_run_pages(void *arg)
     bool zero;
     char *p = hk_page_heap_alloc(100000, 1, &zero); /* 25 pages */
     EXPECT(p != NULL && pages(HK_PAGES_L25) == 25);
-    EXPECT(hk_page_heap_resize(p, 200000, 200000) == p && pages(HK_PAGES_L25) == 49);
-    EXPECT(hk_page_heap_free(p));
+    struct hk_block block = hk_page_heap_find(p);
+    EXPECT(hk_page_heap_resize(&block, 200000, 200000) == p && pages(HK_PAGES_L25) == 49);
+    EXPECT(hk_page_heap_free(&block));
     p = hk_page_heap_alloc(100000, 1, &zero);
     EXPECT(p != NULL && pages(HK_PAGES_L25) == (zero ? 74 : 49)); /* zero: not kept resident when it was free */
-    EXPECT(hk_page_heap_free(p));
+    EXPECT(hk_page_heap_free(&block));
     uint64_t before = pages(HK_PAGES_L25);
     hk_purge_now(0);
     p = hk_page_heap_alloc(100000, 1, &zero);

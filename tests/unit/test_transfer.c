@@ -145,13 +145,13 @@ static void budget(void *arg)
     size_t bytes = 0;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         bytes += hk_transfer_count(owner, cls) * hk_class_size(cls);
-    EXPECT(bytes == owner->transfers->bytes && bytes <= 65536 && bytes > 60000);
+    EXPECT(bytes == hk_inbox_of(owner)->bytes && bytes <= 65536 && bytes > 60000);
     EXPECT(owner->slabs > 32);
     EXPECT(hk_transfer_take(owner, 1, again + 9, 10) == 10); /* now it is known how large the heap is */
     fixture_take(owner, CLS, blocks, 40);
     EXPECT(hk_transfer_give(other, CLS, blocks, 40) == 0);
-    EXPECT(owner->transfers->bytes > 65536);
-    EXPECT(owner->transfers->bytes == bytes - 160 + 40960 && other->transfers->bytes == 0);
+    EXPECT(hk_inbox_of(owner)->bytes > 65536);
+    EXPECT(hk_inbox_of(owner)->bytes == bytes - 160 + 40960 && hk_inbox_of(other)->bytes == 0);
 }
 
 static void all_together_are_bounded(void **state)
@@ -206,7 +206,7 @@ static void busy(void *arg)
     second_thread();
     fixture_take(owner, CLS, blocks, 30);
     EXPECT(hk_transfer_give(other, CLS, blocks, 10) == 0);
-    struct hk_transfer *t = owner->transfers->array[CLS];
+    struct hk_transfer *t = hk_inbox_of(owner)->array[CLS];
     hold(&t->lock);
     EXPECT(hk_transfer_give(other, CLS, blocks + 10, 10) == 10);
     EXPECT(hk_transfer_take(owner, CLS, again + 29, 10) == 0);

@@ -2,7 +2,7 @@
  *
  * The lists of the slim front.
  */
-#include "front/front.h"
+#include "front/bin.h"
 
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 {
@@ -20,17 +20,29 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
     thread->front->bin[cls].list.cap = thread->own.room.cap[cls].now;
 }
 
-void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
+void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
 {
-    struct hk_sll *list = &thread->front->bin[cls].list;
-    void *block = NULL;
-    *got = hk_sll_refill(list, &thread->heap, cls, n);
-    if (*got != 0)
-        hk_sll_take(list, cls, &block, 1);
-    return block;
+    hk_sll_expect_empty(&thread->front->bin[cls].list, cls);
+    return lent + n - 1;
 }
 
-unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
+void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
 {
-    return hk_sll_flush(&thread->front->bin[cls].list, &thread->heap, cls, n);
+    (void)n;
+    hk_sll_put(&thread->front->bin[cls].list, top + 1 - got, got - 1);
+    return *top;
+}
+
+void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
+{
+    *n = hk_sll_take_oldest(&thread->front->bin[cls].list, cls, lent, *n);
+    return lent;
+}
+
+/* They have left with hk_bin_oldest. */
+void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
+{
+    (void)thread;
+    (void)cls;
+    (void)n;
 }

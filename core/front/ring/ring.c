@@ -2,7 +2,7 @@
  *
  * The rings, as room.c sees them: which classes have them, how large they are, refill and flush.
  */
-#include "front/front.h"
+#include "front/bin.h"
 
 /* Blocks that the options give a class. */
 static unsigned by_option(unsigned cls)
@@ -37,31 +37,39 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
     thread->front->bin[cls].cap = (uint8_t)thread->own.room.cap[cls].now;
 }
 
-/* The heap writes downwards, so the first block comes to lie last: the batch is turned round, and lowest addresses are
- * handed out first, as with other fronts. */
-void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
+void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
+{
+    (void)lent;
+    return thread->front->bin[cls].slots + n - 1;
+}
+
+/* They were written downwards, so the first block lies last: the batch is turned round, and lowest addresses are handed
+ * out first, as with other fronts. */
+void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
 {
     struct hk_bin *bin = &thread->front->bin[cls];
-    void **slots = bin->slots;
-    *got = hk_back_take(thread, cls, slots + n - 1, n);
-    if (*got == 0)
-        return NULL;
-    for (unsigned low = n - *got, high = n - 1; low < high; low++, high--) {
+    void **slots = top - (n - 1);
+    for (unsigned low = n - got, high = n - 1; low < high; low++, high--) {
         void *block = slots[low];
         slots[low] = slots[high];
         slots[high] = block;
     }
-    hk_poke(&bin->head, (uint8_t)(n - *got + 1));
+    hk_poke(&bin->head, (uint8_t)(n - got + 1));
     hk_poke(&bin->tail, (uint8_t)n);
-    return slots[n - *got];
+    return slots[n - got];
 }
 
-unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
+/* In a row, wherever the ring wraps. */
+void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
+{
+    const struct hk_bin *bin = &thread->front->bin[cls];
+    for (unsigned i = 0; i < *n; i++)
+        lent[i] = bin->slots[(bin->head + i) % HK_RING_SLOTS];
+    return lent;
+}
+
+void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     struct hk_bin *bin = &thread->front->bin[cls];
-    void *oldest[HK_RING_SLOTS]; /* in a row, wherever the ring wraps */
-    for (unsigned i = 0; i < n; i++)
-        oldest[i] = bin->slots[(bin->head + i) % HK_RING_SLOTS];
     hk_poke(&bin->head, (uint8_t)(bin->head + n));
-    return hk_back_give(thread, cls, oldest, n);
 }

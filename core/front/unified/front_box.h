@@ -32,6 +32,8 @@ struct hk_front_own {
 
 /* ---- for room.c ---- */
 
+#define HK_BIN_LENT 1u /* see front/bin.h */
+
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 {
     return cls <= HK_TINY_LAST ? cap->max : hk_room_half_more(cap->now, cls, cap->max);

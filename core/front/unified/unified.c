@@ -2,7 +2,7 @@
  *
  * The large arrays: which classes have them, and how large.
  */
-#include "front/front.h"
+#include "front/bin.h"
 
 /* Blocks that the options give a class. */
 static unsigned by_option(unsigned cls)

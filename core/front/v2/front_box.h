@@ -42,6 +42,8 @@ unsigned hk_v2_most(unsigned cls);
 
 /* ---- for room.c ---- */
 
+#define HK_BIN_LENT 1u /* see front/bin.h */
+
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 {
     return hk_room_half_more(cap->now, cls, (unsigned)hk_min(cap->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP)));

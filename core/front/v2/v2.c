@@ -2,7 +2,7 @@
  *
  * The array magazine: which classes have bins, and how large.
  */
-#include "front/front.h"
+#include "front/bin.h"
 
 unsigned hk_v2_most(unsigned cls)
 {

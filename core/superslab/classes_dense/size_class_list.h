@@ -12,7 +12,8 @@
 #define HK_TINY_CLASSES(X, n)                                                                       \
     HK_EIGHT(X, n, 16, 16)                                                                          \
     HK_EIGHT(X, n, 144, 16)                                                                         \
-    HK_EIGHT(X, n, 272, 16) HK_EIGHT(X, n, 400, 16) HK_EIGHT(X, n, 528, 16) HK_EIGHT(X, n, 656, 16) \
-        HK_EIGHT(X, n, 784, 16) HK_EIGHT(X, n, 912, 16)
+    HK_EIGHT(X, n, 272, 16)                                                                         \
+    HK_EIGHT(X, n, 400, 16) HK_EIGHT(X, n, 528, 16) HK_EIGHT(X, n, 656, 16) HK_EIGHT(X, n, 784, 16) \
+        HK_EIGHT(X, n, 912, 16)
 
 #endif

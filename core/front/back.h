@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * back: what is behind the bins: the slabs and others' arrays, or (-Dtls_sll=enabled) a list per class and then these.
+ * Used by room.c alone: bins do not know where blocks come from.
+ *
+ * The thread's own; what is behind synchronises. Must not know bins.
+ */
+#ifndef HK_FRONT_BACK_H
+#define HK_FRONT_BACK_H
+
+#include "front/front.h"
+
+unsigned hk_back_list_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n);
+unsigned hk_back_list_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n);
+void hk_back_list_flush(struct hk_thread *thread);
+
+/* Takes 1...n blocks of a class: the first to top[0], the next to top[-1], downwards. Returns their number; 0: no
+ * memory. */
+static inline unsigned hk_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)
+{
+    return HK_TLS_SLL ? hk_back_list_take(thread, cls, top, n) : hk_transfer_or_take(&thread->inbox.heap, cls, top, n);
+}
+
+/* Gives n blocks of a class, which may be moved in `blocks`. Of those that went to their slabs, returns how often one
+ * lay in another slab than the one before: 0 when others' arrays took all (box/transfer.h). */
+static inline unsigned hk_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
+{
+    return HK_TLS_SLL ? hk_back_list_give(thread, cls, blocks, n)
+                      : hk_transfer_or_give(&thread->inbox.heap, cls, blocks, n);
+}
+
+/* Gives what the lists hold to the slabs. */
+static inline void hk_back_flush(struct hk_thread *thread)
+{
+    if (HK_TLS_SLL)
+        hk_back_list_flush(thread);
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What free leaves to: full bins, spans, large blocks, wrong pointers. And malloc_trim.
+ */
+#include "front/slow.h"
+
+#include "box/purge.h"
+#include "box/side.h"
+#include "front/block.h"
+#include "front/fast.h"
+#include "front/inside.h"
+#include "large/page_heap.h"
+
+#include <errno.h>
+
+/* False: there is no such block. */
+static bool give_large(const struct hk_block *block)
+{
+    size_t before = hk_arena_dirty();
+    bool freed = hk_page_heap_free(block);
+    size_t now = hk_arena_dirty(); /* others change it too: about what this block leaves */
+    if (HK_UNLIKELY(now > before + HK_PURGE_MOST / 2))
+        hk_purge_tick_long(now - before);
+    else
+        hk_purge_tick();
+    return freed;
+}
+
+void hk_free_large(const struct hk_block *block)
+{
+    if (block->kind == HK_BLOCK_SIDE && hk_side_free(block->start))
+        return;
+    int saved = errno;
+    struct hk_thread *thread = hk_front_thread();
+    if (HK_UNLIKELY(!hk_front_go_in(thread))) {
+        hk_side_defer(block->start);
+        errno = saved;
+        return;
+    }
+    bool freed = give_large(block);
+    hk_front_come_out(hk_front_pass(thread));
+    if (HK_UNLIKELY(!freed))
+        hk_wrong_unknown(block->start, "free");
+    errno = saved;
+}
+
+static void find_and_free_large(void *ptr)
+{
+    struct hk_block block = hk_block_find_large(ptr);
+    hk_free_large(&block);
+}
+
+/* Where this thread has no record, or is turned away. */
+static HK_SLOW_PATH void put_without_front(struct hk_slab *slab, void *ptr)
+{
+    int saved = errno;
+    if (hk_front_thread() == NULL && hk_gate_enter(NULL)) {
+        hk_heap_give_one(&hk_orphan_heap, slab, ptr);
+        hk_purge_tick();
+        hk_front_come_out(NULL);
+    } else {
+        hk_side_defer(ptr);
+    }
+    errno = saved;
+}
+
+/* Puts a checked and marked block into this thread's front. */
+static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
+{
+    struct hk_thread *thread = hk_front_thread_or_new();
+    if (HK_UNLIKELY(thread == NULL || !hk_front_go_in(thread))) {
+        put_without_front(slab, ptr);
+        return;
+    }
+    int saved = *thread->error;
+    if (HK_TELEMETRY)
+        hk_poke_add(&thread->hits[slab->cls].free_misses, 1);
+    hk_front_put(thread, slab, ptr);
+    hk_purge_tick_short(&thread->ticks);
+    hk_front_come_out(&thread->pass);
+    *thread->error = saved;
+}
+
+/* What was put down while its threads were turned away. It was checked then as far as that was possible. */
+static HK_NOINLINE void free_deferred(void)
+{
+    struct hk_side_note *note = hk_side_take_deferred();
+    while (note != NULL) {
+        struct hk_side_note *next = note->next;
+        void *ptr = note->ptr;
+        hk_side_free(note);
+        if (hk_registry_code(ptr) != 0)
+            put_in_front(hk_slab_of(ptr), ptr);
+        else
+            find_and_free_large(ptr);
+        note = next;
+    }
+}
+
+void hk_front_free_deferred(void)
+{
+    if (hk_side_has_deferred())
+        free_deferred();
+}
+
+/* Not NULL. */
+static inline void free_found(void *ptr)
+{
+    if (hk_registry_code(ptr) == 0) {
+        find_and_free_large(ptr);
+        return;
+    }
+    struct hk_slab *slab = hk_block_slab(ptr, "free");
+    if (HK_UNLIKELY(slab == NULL))
+        return;
+    ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
+    /* Spans of several slabs fail the fast path's test of block starts: their bin may well have room. */
+    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
+    struct hk_spot spot;
+    if (bin->inverse == 0 && hk_bin_has_room(bin, hk_front_self()->thread, ptr, &spot)) {
+        hk_bin_push(bin, spot, ptr);
+        if (HK_TELEMETRY)
+            hk_poke_add(&hk_front_thread()->hits[slab->cls].free_hits, 1);
+        return;
+    }
+    put_in_front(slab, ptr);
+}
+
+void hk_free_slow(void *ptr)
+{
+    if (ptr == NULL)
+        return;
+    free_found(ptr);
+    hk_front_free_deferred();
+}
+
+bool hk_trim(size_t keep)
+{
+    int saved = errno;
+    struct hk_thread *thread = hk_front_thread();
+    struct hk_pass *pass = hk_front_pass(thread);
+    if (!hk_gate_wait(pass))
+        return false; /* in a fork handler, or in one that interrupted malloc */
+    if (thread != NULL)
+        hk_front_flush_all(thread);
+    bool given = hk_purge_now(keep) != 0;
+    hk_front_come_out(pass);
+    errno = saved;
+    return given;
+}

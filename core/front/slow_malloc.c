@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What malloc leaves to: empty bins, large sizes, first use of a thread, no memory.
+ */
+#include "front/slow.h"
+
+#include "box/purge.h"
+#include "box/side.h"
+#include "front/fast.h"
+#include "front/inside.h"
+#include "large/page_heap.h"
+
+#include <errno.h>
+#include <string.h>
+
+_Atomic uint32_t hk_front_refusals;
+
+HK_SLOW_PATH void hk_front_give_up(struct hk_thread *thread)
+{
+    int saved = *thread->error; /* who goes in saves it afterwards */
+    thread->refusals = hk_load_relaxed(&hk_front_refusals);
+    hk_front_flush_all(thread);
+    *thread->error = saved;
+}
+
+/* Telemetry; `thread` may be NULL. */
+static void count_malloc_miss(struct hk_thread *thread, unsigned cls)
+{
+    if (HK_TELEMETRY && thread != NULL)
+        hk_poke_add(&thread->hits[cls].malloc_misses, 1);
+}
+
+/* One block of a class, through the front if this thread has one. NULL: no memory. Inside the gate. */
+static inline void *take_of_class(struct hk_thread *thread, unsigned cls)
+{
+    void *block = NULL;
+    count_malloc_miss(thread, cls);
+    if (thread != NULL)
+        block = hk_front_refill(thread, cls);
+    else
+        hk_heap_take(&hk_orphan_heap, cls, &block, 1);
+    if (block != NULL)
+        ((uintptr_t *)block)[1] = 0; /* takes the free mark away */
+    return block;
+}
+
+static void *fail_for_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* What a block is wanted for. */
+struct want {
+    size_t size, align; /* align above 16: from the page heap */
+    bool zero;          /* out: it is known to be zero */
+};
+
+static void *take_any(struct hk_thread *thread, struct want *w)
+{
+    if (w->size <= HK_MID_MAX && w->align <= 16)
+        return take_of_class(thread, hk_class_of(w->size));
+    return hk_page_heap_alloc(hk_max(w->size, 1), w->align, &w->zero);
+}
+
+/* Everything that is free comes together, so that it can serve any size: the few blocks that a front keeps can pin
+ * hundreds of SuperSlabs. Whether anything goes back to the system does not matter. */
+static void give_all_back(struct hk_thread *thread)
+{
+    if (thread != NULL)
+        hk_front_give_up(thread);
+    hk_purge_now(0);
+}
+
+/* What other threads' fronts hold may be all that there is for the next one. This thread's holds nothing. */
+static void note_refusal(struct hk_thread *thread)
+{
+    uint32_t before = hk_add_relaxed(&hk_front_refusals, 1);
+    if (thread != NULL && thread->refusals == before)
+        thread->refusals = before + 1;
+}
+
+/* When there was nothing. NULL: it fails for good. */
+static HK_SLOW_PATH void *take_after_giving_back(struct hk_thread *thread, struct want *w)
+{
+    give_all_back(thread);
+    void *ptr = take_any(thread, w);
+    if (ptr == NULL)
+        ptr = hk_page_heap_alloc_alone(w->size, w->align, &w->zero);
+    if (ptr == NULL)
+        note_refusal(thread);
+    return ptr;
+}
+
+/* Goes in and takes a block. Before that fails for good everything that is free is given back. Who is turned away gets
+ * a block that belongs to no heap. */
+static void *take_through_gate(struct want *w)
+{
+    int saved = errno;
+    if (w->size > HK_SIZE_MOST || w->align > HK_SIZE_MOST)
+        return fail_for_memory();
+    hk_arena_learn(); /* may come back to malloc: the front is whole here */
+    struct hk_thread *thread = hk_front_thread_or_new();
+    void *ptr;
+    if (HK_LIKELY(hk_front_go_in(thread))) {
+        ptr = take_any(thread, w);
+        if (HK_UNLIKELY(ptr == NULL))
+            ptr = take_after_giving_back(thread, w);
+        if (thread != NULL)
+            hk_purge_took(&thread->ticks);
+        hk_front_come_out(hk_front_pass(thread));
+    } else {
+        ptr = hk_side_alloc(w->align, w->size);
+    }
+    if (HK_UNLIKELY(ptr == NULL))
+        return fail_for_memory();
+    errno = saved;
+    return ptr;
+}
+
+static HK_NOINLINE void *take_sized(size_t size)
+{
+    return take_through_gate(&(struct want){.size = size, .align = 16});
+}
+
+/* The common case of take_inside: a block of a class, for a thread that has a record. */
+static void *malloc_missed(size_t size)
+{
+    struct hk_thread *thread = hk_front_thread();
+    if (HK_UNLIKELY(size > HK_MID_MAX || thread == NULL || !hk_front_go_in(thread)))
+        return take_sized(size);
+    int saved = *thread->error;
+    void *block = take_of_class(thread, hk_class_of(size));
+    hk_purge_took(&thread->ticks);
+    hk_front_come_out(&thread->pass);
+    *thread->error = saved;
+    return HK_LIKELY(block != NULL) ? block : take_sized(size);
+}
+
+/* One block of a Mid class that the front bypasses; NULL: the ordinary way knows more. */
+static void *take_bypassed(struct hk_thread *thread, unsigned cls)
+{
+    if (!hk_front_go_in(thread))
+        return NULL;
+    uintptr_t *block = hk_heap_take_one(&thread->inbox.heap, cls);
+    hk_front_come_out(&thread->pass);
+    if (HK_UNLIKELY(block == NULL))
+        return NULL;
+    count_malloc_miss(thread, cls);
+    block[1] = 0;
+    return block;
+}
+
+/* The bin of a Mid class is empty. Out of line, or the common way has its frame. */
+static HK_NOINLINE void *malloc_mid_missed(size_t size)
+{
+    struct hk_thread *thread = hk_front_thread();
+    unsigned cls = hk_class_of_mid(size);
+    void *block = NULL;
+    if (!HK_TLS_SLL && thread != NULL && hk_front_is_bypassed(thread, cls))
+        block = take_bypassed(thread, cls);
+    return HK_LIKELY(block != NULL) ? block : malloc_missed(size);
+}
+
+static void *malloc_not_tiny(size_t size)
+{
+    return size <= HK_MID_MAX ? malloc_mid_missed(size) : malloc_missed(size);
+}
+
+void *hk_malloc_slow(size_t size)
+{
+    return size <= HK_TINY_MAX ? malloc_missed(size) : hk_malloc_mid(size, malloc_not_tiny);
+}
+
+/* Virgin memory is zero already and stays untouched. */
+static void *take_virgin(size_t size)
+{
+    struct hk_thread *thread = hk_front_thread();
+    unsigned cls = hk_class_of(size);
+    if (thread == NULL || !hk_front_is_empty(thread, cls) || !hk_front_go_in(thread))
+        return NULL;
+    void *block = hk_heap_take_zero(&thread->inbox.heap, cls);
+    hk_purge_took(&thread->ticks);
+    hk_front_come_out(&thread->pass);
+    if (block != NULL)
+        count_malloc_miss(thread, cls);
+    return block;
+}
+
+void *hk_calloc_slow(size_t size)
+{
+    struct want w = {.size = size, .align = 16};
+    void *ptr = NULL;
+    if (size > HK_MID_MAX) {
+        ptr = take_through_gate(&w);
+        if (ptr == NULL)
+            return NULL;
+    } else if (size > HK_TINY_MAX) {
+        int saved = errno;
+        ptr = take_virgin(size);
+        w.zero = ptr != NULL;
+        errno = saved;
+    }
+    if (ptr == NULL)
+        ptr = hk_malloc_fast(size, hk_malloc_slow);
+    if (ptr != NULL && !w.zero)
+        memset(ptr, 0, size);
+    return ptr;
+}
+
+void *hk_malloc_aligned(size_t align, size_t size)
+{
+    if (size <= HK_MID_MAX && align <= HK_PAGE) {
+        unsigned cls = hk_class_of_aligned(size, align);
+        void *ptr = cls != 0 ? hk_malloc_fast(hk_class_size(cls), hk_malloc_slow) : NULL;
+        if (cls != 0 && HK_LIKELY((uintptr_t)ptr % align == 0)) /* NULL, too */
+            return ptr;
+        hk_free_slow(ptr); /* from the side box, whose blocks lie anywhere */
+    }
+    struct want w = {.size = size, .align = align};
+    return take_through_gate(&w);
+}

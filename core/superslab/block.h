@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * block: what a pointer is. A slow path asks that once, of the pointer that the program gave it (hk_block_find in
+ * front/block.c), and hands the answer on to whoever works on the block.
+ *
+ * A plain value, and a block is its caller's: while that does not free it elsewhere, the answer stays true. Must not
+ * know who asks.
+ */
+#ifndef HK_SUPERSLAB_BLOCK_H
+#define HK_SUPERSLAB_BLOCK_H
+
+#include "base/bits.h"
+
+struct hk_slab;
+
+enum hk_block_kind {
+    HK_BLOCK_NONE, /* no live block starts there */
+    HK_BLOCK_SLAB, /* a block of a class */
+    HK_BLOCK_SIDE, /* of the side box */
+    HK_BLOCK_RUN,  /* a page run */
+    HK_BLOCK_HUGE, /* a mapping of its own */
+};
+
+struct hk_block {
+    enum hk_block_kind kind;
+    void *start;
+    size_t size;          /* usable bytes; 0 where there is none */
+    struct hk_slab *slab; /* of HK_BLOCK_SLAB, else NULL */
+};
+
+#endif
