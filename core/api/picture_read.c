@@ -6,7 +6,7 @@
 #include "large/huge.h"
 #include "box/pool.h"
 #include "os/os.h"
-#include "pages/ss_arena.h"
+#include "pages/ss_arena_source.h"
 
 #include <string.h>
 
@@ -136,7 +136,7 @@ static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind
 {
     struct arena_search *search = ctx;
     struct hk_strip *s = search->strip;
-    if (kind == HK_RUN_NONE || (!HK_SS_ARENA && kind == HK_RUN_SUPERSLAB))
+    if (kind == HK_RUN_NONE || (!hk_arena_has_superslabs() && kind == HK_RUN_SUPERSLAB))
         return; /* a table, or a mapping of its own */
     search->at += search->end != NULL && (size_t)((char *)start - search->end) > GAP_MOST;
     search->end = (char *)start + size;

@@ -2,7 +2,7 @@
 #include "box/pool_priv.h"
 
 #include "os/os.h"
-#include "pages/ss_arena.h"
+#include "pages/ss_arena_source.h"
 
 /* SuperSlabs without an owned slab that stay: one, so that a thread that comes and goes does not move 2 MiB each time.
  */
@@ -160,7 +160,8 @@ static struct hk_superslab *find_span(unsigned node, unsigned cls, unsigned *ind
     if (HK_EMPTY_REUSE && n != NULL && (ss = hk_pool_take_empty(n, cls, index)) != NULL)
         return ss;
     /* SuperSlabs that went back are in the SSArena with their pages: before an untouched slab. */
-    if (HK_SS_ARENA && hk_pool_reuses() && n != NULL && n->gone != 0 && hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
+    if (hk_arena_has_superslabs() && hk_pool_reuses() && n != NULL && n->gone != 0 &&
+        hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
         *stage = HK_STAGE_NEW;
         if ((ss = hk_pool_take_new(node, cls, index)) != NULL)
             return ss;

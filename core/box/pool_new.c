@@ -5,7 +5,7 @@
 #include "box/pool_priv.h"
 #include "os/os.h"
 #include "pages/meta.h"
-#include "pages/ss_arena.h"
+#include "pages/ss_arena_source.h"
 
 static struct hk_superslab *new_record(void)
 {

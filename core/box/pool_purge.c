@@ -5,7 +5,7 @@
  */
 #include "box/pool_priv.h"
 #include "os/os.h"
-#include "pages/ss_arena.h"
+#include "pages/ss_arena_source.h"
 
 /* SuperSlabs with EMPTY slabs that one call looks at, and slabs of a piece that needs no longer one. */
 #define LOOK 64u

@@ -2,7 +2,6 @@
 #include "pages/ss_arena_priv.h"
 
 #include "base/assert.h"
-#include "base/options.h"
 #include "base/telemetry.h"
 #include "os/os.h"
 
@@ -193,28 +192,14 @@ void hk_arena_cut(uint32_t ref, uint32_t place, uint32_t pages)
         hk_arena_link(place + pages, ref + length - place - pages, kind, stamp);
 }
 
-/* Takes dirty bits away from pages that become live; returns how many there were. */
-static size_t clear_dirty(uint32_t ref, uint32_t pages)
-{
-    size_t dirty = hk_bits_clear(hk_arenas.dirty, ref, pages);
-    if (dirty != 0)
-        hk_sub_relaxed(&hk_arena_dirty_pages, dirty); /* a hint; changed under the lock */
-    return dirty;
-}
-
-/* The same for a part of a run of `length` pages in all, which the program will see; true when there were none. */
+/* Takes the dirty bits away from a part of a run of `length` pages in all, which the program will see; true when there
+ * were none. */
 static bool hand_out(uint32_t ref, uint32_t pages, size_t length)
 {
-    size_t dirty = clear_dirty(ref, pages);
+    size_t dirty = hk_arena_clear_dirty(ref, pages);
     hk_store_relaxed(&hk_arena_clean_taken, hk_load_relaxed(&hk_arena_clean_taken) + pages - dirty); /* the lock's */
     hk_telemetry_add(length <= L25_PAGES ? HK_PAGES_L25 : HK_PAGES_HUGE, pages - dirty);
     return dirty == 0;
-}
-
-static bool within_limit(size_t more)
-{
-    size_t limit = (size_t)hk_opt(HK_OPT_MEMORY_LIMIT);
-    return limit == 0 || hk_load_relaxed(&hk_arenas.live) + hk_load_relaxed(&hk_arenas.charged) + more <= limit;
 }
 
 /* A live run of that kind from the node's units, if need be new ones, its dirty bits untouched yet; NO_PAGE: no
@@ -250,7 +235,7 @@ static HK_SLOW_PATH uint32_t take_elsewhere(unsigned node, uint32_t pages, size_
 
 void *hk_arena_take(size_t pages, size_t align, bool *zero)
 {
-    if (!within_limit(pages * HK_PAGE))
+    if (!hk_arena_within_limit(pages * HK_PAGE))
         return NULL;
     unsigned node = hk_numa_node();
     hk_lock(&hk_arenas.lock);
@@ -263,19 +248,9 @@ void *hk_arena_take(size_t pages, size_t align, bool *zero)
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
 
-void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
+uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind kind)
 {
-    *clean = 0;
-    if (!within_limit(HK_SUPERSLAB_SIZE))
-        return NULL;
-    if (!HK_SS_ARENA)
-        return hk_arena_single_take(node, clean);
-    hk_lock(&hk_arenas.lock);
-    uint32_t ref = take_locked(node, UNIT_PAGES, HK_SUPERSLAB_SIZE, PAGE_SUPERSLAB);
-    for (unsigned i = 0; i < HK_SLABS && ref != NO_PAGE; i++)
-        *clean |= (uint32_t)(clear_dirty(ref + i * (uint32_t)SLAB_PAGES, SLAB_PAGES) == 0) << i;
-    hk_unlock(&hk_arenas.lock);
-    return ref == NO_PAGE ? NULL : address_of(ref);
+    return take_locked(node, UNIT_PAGES, HK_UNIT_SIZE, kind);
 }
 
 /* ---- give ---- */
@@ -297,11 +272,11 @@ static void give_locked(uint32_t ref, uint32_t pages, uint32_t clean)
     set_page(page_of(ref), 0, PAGE_INTERIOR);
     set_dirty(ref, pages);
     for (; clean != 0; clean &= clean - 1)
-        clear_dirty(ref + hk_lowest(clean) * SLAB_PAGES, SLAB_PAGES);
+        hk_arena_clear_dirty(ref + hk_lowest(clean) * SLAB_PAGES, SLAB_PAGES);
     hk_arena_insert(ref, pages, hk_os_now_ms());
 }
 
-static bool give(void *ptr, enum page_kind kind, uint32_t clean)
+HK_NOINLINE bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clean)
 {
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
@@ -317,15 +292,7 @@ static bool give(void *ptr, enum page_kind kind, uint32_t clean)
 
 bool hk_arena_give(void *ptr)
 {
-    return give(ptr, PAGE_RUN, 0);
-}
-
-size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
-{
-    bool ok = HK_SS_ARENA ? give(ptr, PAGE_SUPERSLAB, clean) : hk_arena_single_give(ptr);
-    HK_ASSERT(ok);
-    (void)ok;
-    return HK_SS_ARENA ? 0 : (HK_SLABS - hk_count64(clean)) * HK_SLAB_SIZE;
+    return hk_arena_give_run(ptr, PAGE_RUN, 0);
 }
 
 /* ---- resize ---- */
@@ -340,7 +307,7 @@ static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
 static HK_SLOW_PATH bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
     uint32_t more = free_behind(ref, have, false);
-    if (!within_limit((pages - have) * HK_PAGE))
+    if (!hk_arena_within_limit((pages - have) * HK_PAGE))
         return false;
     if (have + more < pages && ref + have + more == all_pages() &&
         hk_arena_grow(pages - have - more, node_of(ref))) /* there, or else where others find it */
@@ -388,7 +355,7 @@ HK_SLOW_PATH bool hk_arena_resize(void *ptr, size_t pages, size_t roomy)
 
 bool hk_arena_charge(size_t bytes)
 {
-    if (!within_limit(bytes))
+    if (!hk_arena_within_limit(bytes))
         return false;
     hk_add_relaxed(&hk_arenas.charged, bytes);
     return true;

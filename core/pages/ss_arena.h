@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * ss_arena: the units of the space (pages/space.h), cut into runs of 4 KiB pages: SuperSlabs (2 MiB, aligned) for
- * the pool, runs of any length for the page heap.
+ * the pool (pages/ss_arena_source.h), runs of any length for the page heap.
  *
  * Units are added as they are needed, in growing steps. Every page has a 16-byte record outside the memory itself; free
  * neighbours are always merged. Free runs are found by size in bins of an eighth of a doubling (the smallest that fits,
@@ -10,8 +10,6 @@
  * a unit belongs to one: what is free in it goes to threads there; others get it only where they could get no memory
  * otherwise. Once the system has refused memory, free units are unmapped rather than purged, so that the program's own
  * mappings, stacks of threads among them, find that address space; they are mapped again when they are needed.
- *
- * With -Dss_arena=disabled only page runs are cut from arenas, and each SuperSlab is a mapping.
  *
  * One lock, rank arena; no system call that gives memory back or moves it is made under it. Must not know slabs, pools
  * or who uses a run.
@@ -48,12 +46,6 @@ void *hk_arena_take(size_t pages, size_t align, bool *zero);
 
 /* Gives a run back; it counts as dirty. False, and nothing changed, when ptr is not the start of a live run. */
 bool hk_arena_give(void *ptr);
-
-/* A SuperSlab of that node: 2 MiB at a multiple of 2 MiB. Its slabs (64 KiB each) in `clean` are known to be zero, the
- * others count as dirty; on the way back too. With -Dss_arena=disabled it is a mapping of its own and unmapped on the
- * way back: give returns the bytes that went back to the system by that, 0 where it stays in its arena. */
-void *hk_arena_take_superslab(unsigned node, uint32_t *clean);
-size_t hk_arena_give_superslab(void *ptr, uint32_t clean);
 
 /* Makes the first unit, if there is none. False: no memory. */
 bool hk_arena_start(void);

@@ -6,6 +6,7 @@
 #include "base/options.h"
 #include "os/os.h"
 #include "pages/ss_arena_priv.h"
+#include "pages/ss_arena_source.h"
 
 /* Units are added by a sixteenth of what there is, so many at most: few calls at every size of the heap, and little
  * that nobody uses, which would count against limits and be in a core file. With several nodes by so many at once: a
@@ -41,7 +42,7 @@ size_t hk_arena_mapped(void)
 {
     hk_lock(&hk_arenas.lock);
     size_t tables = edges.mapped + dirty.mapped + inner.mapped + places.mapped;
-    size_t all = hk_arenas.mapped + tables + (HK_SS_ARENA ? 0 : hk_arena_single_bytes_locked());
+    size_t all = hk_arenas.mapped + tables + hk_arena_superslab_bytes_locked();
     hk_unlock(&hk_arenas.lock);
     return all;
 }
@@ -200,8 +201,8 @@ HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr)
     uint32_t ref = hk_arena_page(ptr);
     if (ref != NO_PAGE)
         run = describe(ref, ptr);
-    if (!HK_SS_ARENA && run.kind == HK_RUN_NONE)
-        run = hk_arena_single_find_locked(ptr);
+    if (run.kind == HK_RUN_NONE)
+        run = hk_arena_find_superslab_locked(ptr);
     hk_unlock(&hk_arenas.lock);
     return run;
 }
@@ -240,7 +241,6 @@ HK_SLOW_PATH void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t si
     visit_table(&dirty, visit, ctx);
     visit_table(&inner, visit, ctx);
     visit_table(&places, visit, ctx);
-    if (!HK_SS_ARENA)
-        hk_arena_single_visit_locked(visit, ctx);
+    hk_arena_visit_superslabs_locked(visit, ctx);
     hk_unlock(&hk_arenas.lock);
 }

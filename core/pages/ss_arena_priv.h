@@ -6,6 +6,7 @@
 #ifndef HK_PAGES_SS_ARENA_PRIV_H
 #define HK_PAGES_SS_ARENA_PRIV_H
 
+#include "base/options.h"
 #include "os/numa.h"
 #include "pages/space.h"
 #include "pages/ss_arena.h"
@@ -162,12 +163,27 @@ void hk_arena_unlink(uint32_t ref);
 /* Cuts [place, place + pages) out of the free run `ref`; what is left on both sides goes back. */
 void hk_arena_cut(uint32_t ref, uint32_t place, uint32_t pages);
 
-/* SuperSlabs where they do not come from arenas: mapped and unmapped one by one. All but the _locked ones take the
- * lock. (ss_arena_single.c, with -Dss_arena=disabled) */
-void *hk_arena_single_take(unsigned node, uint32_t *clean);
-bool hk_arena_single_give(void *ptr);
-struct hk_run hk_arena_single_find_locked(const void *ptr);
-void hk_arena_single_visit_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
-size_t hk_arena_single_bytes_locked(void);
+/* Makes a live run of that kind out of a whole unit of the node, its dirty bits untouched yet; NO_PAGE: no memory. */
+uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind kind);
+
+/* Gives a live run of that kind back, of which the slabs in `clean` are known to be zero; false, and nothing changed,
+ * when none starts there. Takes the lock. */
+bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clean);
+
+/* Takes dirty bits away from pages that become live; returns how many there were. */
+static inline size_t hk_arena_clear_dirty(uint32_t ref, uint32_t pages)
+{
+    size_t dirty = hk_bits_clear(hk_arenas.dirty, ref, pages);
+    if (dirty != 0)
+        hk_sub_relaxed(&hk_arena_dirty_pages, dirty); /* a hint; changed under the lock */
+    return dirty;
+}
+
+/* May so many bytes more be live? No lock: threads that ask at the same moment may go over the limit together. */
+static inline bool hk_arena_within_limit(size_t more)
+{
+    size_t limit = (size_t)hk_opt(HK_OPT_MEMORY_LIMIT);
+    return limit == 0 || hk_load_relaxed(&hk_arenas.live) + hk_load_relaxed(&hk_arenas.charged) + more <= limit;
+}
 
 #endif

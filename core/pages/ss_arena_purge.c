@@ -7,6 +7,7 @@
 #include "base/options.h"
 #include "os/os.h"
 #include "pages/ss_arena_priv.h"
+#include "pages/ss_arena_source.h"
 
 /* Runs that one call looks at, and those of them that have something to purge; parts of a run that are compared. */
 #define LOOK 256
@@ -263,7 +264,7 @@ static bool check_runs(struct sums *sums)
 bool hk_arena_check(void)
 {
     hk_lock(&hk_arenas.lock);
-    struct sums sums = {0, HK_SS_ARENA ? 0 : hk_arena_single_bytes_locked(), 0, 0};
+    struct sums sums = {0, hk_arena_superslab_bytes_locked(), 0, 0};
     bool ok = check_runs(&sums) && sums.dirty == hk_load_relaxed(&hk_arena_dirty_pages) &&
               sums.live == hk_load_relaxed(&hk_arenas.live) && sums.runs == hk_load_relaxed(&hk_arena_run_pages) &&
               sums.mapped == hk_arenas.mapped;

@@ -4,11 +4,13 @@
  * from the arenas. The mappings are known by their starts; the table and the records are guarded by the arena lock.
  * Unmapping is done outside it. A unit that was unmapped is mapped again before a new one is taken from the space.
  */
+#include "base/assert.h"
 #include "base/list.h"
 #include "base/options.h"
 #include "os/os.h"
 #include "pages/meta.h"
 #include "pages/ss_arena_priv.h"
+#include "pages/ss_arena_source.h"
 
 #define BUCKETS 256u
 
@@ -98,8 +100,11 @@ static void *take(unsigned node, uint32_t *clean)
 }
 
 /* The caller has the locks of its heap and of the pool; and see hk_arena_grow. */
-void *hk_arena_single_take(unsigned node, uint32_t *clean)
+void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
 {
+    *clean = 0;
+    if (!hk_arena_within_limit(HK_SUPERSLAB_SIZE))
+        return NULL;
     hk_large_calls_begin();
     void *base = take(node, clean);
     hk_large_calls_end();
@@ -129,23 +134,25 @@ static void leave(struct single *s)
     hk_unlock(&hk_arenas.lock);
 }
 
-bool hk_arena_single_give(void *ptr)
+size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
 {
     hk_lock(&hk_arenas.lock);
     struct single *s = find(ptr);
     bool ok = s != NULL && s->base == ptr;
+    HK_ASSERT(ok);
     if (ok) {
         hk_list_remove(&s->node);
         bytes -= HK_SUPERSLAB_SIZE;
         hk_sub_relaxed(&hk_arenas.live, HK_SUPERSLAB_SIZE); /* a statistic */
     }
     hk_unlock(&hk_arenas.lock);
-    if (ok)
-        leave(s);
-    return ok;
+    if (!ok)
+        return 0;
+    leave(s);
+    return (HK_SLABS - hk_count64(clean)) * HK_SLAB_SIZE;
 }
 
-struct hk_run hk_arena_single_find_locked(const void *ptr)
+struct hk_run hk_arena_find_superslab_locked(const void *ptr)
 {
     const struct single *s = find(ptr);
     struct hk_run none = {HK_RUN_NONE, NULL, 0};
@@ -153,12 +160,13 @@ struct hk_run hk_arena_single_find_locked(const void *ptr)
     return s != NULL ? run : none;
 }
 
-size_t hk_arena_single_bytes_locked(void)
+size_t hk_arena_superslab_bytes_locked(void)
 {
     return bytes;
 }
 
-void hk_arena_single_visit_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
+void hk_arena_visit_superslabs_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind),
+                                      void *ctx)
 {
     for (unsigned i = 0; i < BUCKETS; i++) {
         for (struct hk_node *node = buckets[i].first; node != NULL; node = node->next)

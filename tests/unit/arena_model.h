@@ -8,7 +8,7 @@
 
 #include "unit.h"
 
-#include "pages/ss_arena.h"
+#include "pages/ss_arena_source.h"
 
 #define MODEL_RUNS 128u
 

@@ -7,7 +7,7 @@
 #include "fake_os.h"
 #include "os/os.h"
 #include "pages/meta.h"
-#include "pages/ss_arena.h"
+#include "pages/ss_arena_source.h"
 
 static void two_nodes(void)
 {

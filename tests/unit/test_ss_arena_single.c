@@ -9,7 +9,7 @@
 #include "os/os.h"
 #include "superslab/registry.h"
 #include "pages/space.h"
-#include "pages/ss_arena.h"
+#include "pages/ss_arena_source.h"
 
 #include <pthread.h>
 #include <sys/mman.h>

@@ -9,6 +9,7 @@
 #include "box/heap_lists.h"
 #include "front/front.h"
 #include "box/pool.h"
+#include "pages/ss_arena_source.h"
 
 /* Virgin memory is linked in steps of so many bytes: it is about to be used. */
 #define STEP_BYTES ((size_t)4096)
@@ -157,15 +158,15 @@ static unsigned bin_count(const struct hk_bin *bin, unsigned cls)
     unsigned n = 0;
     uint32_t slab = hk_peek(&bin->slab);
     const void *base = (const void *)((slab - (uintptr_t)1) * HK_SLAB_SIZE);
-    if (!HK_SS_ARENA)
+    if (!hk_arena_has_superslabs())
         hk_lock(hk_pool_lock());
-    bool mapped = HK_SS_ARENA || (slab != 0 && hk_registry_superslab(base) != NULL);
+    bool mapped = hk_arena_has_superslabs() || (slab != 0 && hk_registry_superslab(base) != NULL);
     for (void *block = hk_peek(&bin->list); mapped && n < hk_class_capacity(cls); n++) {
         if (hk_bin_slab(block) != slab)
             break;
         block = *(void **)block;
     }
-    if (!HK_SS_ARENA)
+    if (!hk_arena_has_superslabs())
         hk_unlock(hk_pool_lock());
     return n;
 }
