@@ -15,8 +15,7 @@
 void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab)
 {
     hk_poke(&heap->slabs, heap->slabs - slab->slabs);
-    if (HK_SLAB_LISTS)
-        hk_private_close(hk_private_of(slab)); /* empty: nothing is outside the slab */
+    hk_private_close(hk_private_of(slab)); /* empty: nothing is outside the slab */
     hk_pool_release(slab);
 }
 

@@ -2,9 +2,9 @@
  *
  * Beginning and end of heaps: threads, fork, and work on behalf of threads that sleep.
  */
-#include "box/heap_lists.h"
 #include "box/heap_priv.h"
 #include "box/pool.h"
+#include "heap_lists_inner.h"
 #include "os/numa.h"
 
 struct hk_heap hk_orphan_heap = {.owner = {.state = HK_OWNER_GONE}, .lock = HK_LOCK_FREE(HK_RANK_ORPHANS)};
@@ -39,8 +39,7 @@ struct hk_heap *hk_heap_reuse(void)
 /* Hands one slab on: EMPTY to the pool, else to the orphan heap, whose lock is held inside ours. */
 static void hand_on(struct hk_heap *heap, struct hk_slab *slab)
 {
-    if (HK_SLAB_LISTS)
-        hk_heap_put_private(slab);
+    hk_heap_put_private(slab);
     if (slab->used == 0) {
         hk_slab_reset(slab);
         hk_heap_release_locked(heap, slab);
@@ -148,8 +147,7 @@ void hk_heap_sweep_one(struct hk_heap *heap)
 {
     hk_lock(&heap->lock);
     struct hk_slab *strays = hk_heap_collect_locked(heap);
-    if (HK_SLAB_LISTS)
-        hk_heap_reclaim_locked(heap);
+    hk_heap_reclaim_locked(heap);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_slab *active = heap->cls[cls].active;
         if (active != NULL && active->used == 0) {

@@ -39,8 +39,7 @@ void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab);
  * class of any thread may need it), but the active one starts again from its first block. */
 static inline void hk_heap_settle(struct hk_heap *heap, struct hk_slab *slab)
 {
-    if (HK_SLAB_LISTS)
-        hk_private_reclaim(slab);
+    hk_private_reclaim(hk_private_of(slab), &slab->used);
     if (slab->used == 0) {
         hk_slab_reset(slab);
         if (slab->state == HK_SLAB_ACTIVE)

@@ -25,8 +25,7 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
         ss->slab[i].base = base + i * HK_SLAB_SIZE;
         ss->slab[i].cls = 0;
         ss->slab[i].block_size = 0;
-        if (HK_SLAB_LISTS)
-            hk_private_close(&ss->lists[i]);
+        hk_private_close(&ss->lists[i]);
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "slab_lists.h"
 #include "superslab/registry.h"
 
 struct hk_owner;
@@ -50,20 +51,6 @@ struct hk_slab {
     struct hk_slab *wake_next;                         /* in a wake stack; owned by whoever pushed or took that */
 };
 
-/* Beside each slab's record where the front is the slabs' own lists (-Dfront=slab): blocks that the slab's thread freed
- * and that are not back in the slab yet. They count as used. While `thread` names it, a list is that thread's alone,
- * and it is opened and closed under the owner's lock. Who holds that lock may take the list when every block outside
- * the slab is on it: its thread has none left to push. */
-struct hk_private {
-    void *first;                /* linked through their first words */
-    uint32_t opened;            /* `used` when the list was opened */
-    _Atomic uint32_t left;      /* of these, blocks not pushed yet; opened - left are on the list */
-    const void *_Atomic thread; /* who may push; relaxed: a thread only looks for itself */
-} HK_ALIGNED(HK_CACHE_LINE);
-
-/* `thread` of a closed list: empty, opened and left are 0. No thread, and not NULL. */
-#define HK_NOBODY ((const void *)2)
-
 struct hk_superslab {
     char *base;               /* constant while registered */
     uint32_t empty_mask;      /* EMPTY slabs: touched, nothing lives in them. Pool's lock */
@@ -78,7 +65,7 @@ struct hk_superslab {
      * lock, or the pool's while the slab is there. */
     uint16_t handed[HK_TELEMETRY * HK_SLABS];
     struct hk_slab slab[HK_SLABS];
-    struct hk_private lists[HK_SLAB_LISTS * HK_SLABS];
+    struct hk_private lists[HK_SLABS]; /* no byte without -Dfront=slab (superslab/lists_<choice>/slab_lists.h) */
 };
 
 /* Per class, above what a start times hk_class_inverse is: of the starts that were ever handed out, in any slab. What
@@ -114,6 +101,11 @@ static inline struct hk_slab *hk_slab_of(const void *ptr)
 static inline struct hk_superslab *hk_slab_superslab(const struct hk_slab *slab)
 {
     return HK_CONTAINER(slab - slab->index, struct hk_superslab, slab);
+}
+
+static inline struct hk_private *hk_private_of(const struct hk_slab *slab)
+{
+    return &hk_slab_superslab(slab)->lists[slab->index];
 }
 
 static inline char *hk_slab_base(const struct hk_slab *slab)
@@ -220,55 +212,6 @@ static inline void hk_slab_put(struct hk_slab *slab, void *block)
 /* Puts a chain of `n` linked blocks back and counts it. Walks the chain only when both lists are in use; a corrupted
  * one is then noted and its blocks count as used for ever. Owner's lock. */
 void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n);
-
-/* ---- private lists (-Dfront=slab) ---- */
-
-static inline struct hk_private *hk_private_of(const struct hk_slab *slab)
-{
-    return &hk_slab_superslab(slab)->lists[slab->index];
-}
-
-/* Blocks on the list; exact for its thread, and when no block of the slab is with the program. */
-static inline unsigned hk_private_count(const struct hk_private *list)
-{
-    return list->opened - hk_load_acquire(&list->left); /* pairs with hk_private_push */
-}
-
-/* Forgets the list, whose blocks the caller has taken. Owner's lock. */
-static inline void hk_private_close(struct hk_private *list)
-{
-    list->first = NULL;
-    list->opened = 0;
-    hk_store_relaxed(&list->left, 0);
-    hk_store_relaxed(&list->thread, HK_NOBODY);
-}
-
-/* Lets a thread push up to `used` blocks, the last of them not without the lock. The list is closed. Owner's lock. */
-static inline void hk_private_open(struct hk_private *list, const void *thread, uint32_t used)
-{
-    list->opened = used;
-    hk_store_relaxed(&list->left, used);
-    hk_store_relaxed(&list->thread, thread);
-}
-
-/* Its thread; `left` is what the list says. */
-static HK_ALWAYS_INLINE void hk_private_push(struct hk_private *list, uint32_t left, void *block)
-{
-    *(void **)block = list->first;
-    list->first = block;
-    hk_store_release(&list->left, left - 1); /* pairs with hk_private_count: who counts the block finds it linked */
-}
-
-/* No block of the slab is with the program, nor in chains: then those of the list are all that is outside, and from now
- * on nothing is. Owner's lock. */
-static inline void hk_private_reclaim(struct hk_slab *slab)
-{
-    struct hk_private *list = hk_private_of(slab);
-    if (slab->used != 0 && slab->used == hk_private_count(list)) {
-        hk_poke(&slab->used, 0);
-        hk_private_close(list);
-    }
-}
 
 /* ---- the mark of a free block: in its second word while it is free, cleared when it is handed out ---- */
 

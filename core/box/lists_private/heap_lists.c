@@ -2,6 +2,7 @@
 #include "box/heap_lists.h"
 
 #include "box/heap_priv.h"
+#include "heap_lists_inner.h"
 
 /* Takes up to n blocks one by one, virgin ones too, and links them: the first is the first. */
 static unsigned take_linked(struct hk_slab *slab, unsigned n, void **first)
