@@ -70,6 +70,8 @@ struct hk_front_own {
 
 /* ---- for room.c ---- */
 
+#define HK_BIN_LENT 1u /* see front/bin.h */
+
 /* Everything at the first miss. */
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 {

@@ -2,7 +2,7 @@
  *
  * The stacks of two, as room.c sees them.
  */
-#include "front/front.h"
+#include "front/bin.h"
 
 #include <string.h>
 
@@ -23,19 +23,33 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
     thread->front->bin[cls].cap = thread->own.room.cap[cls].now;
 }
 
-/* n is what hk_bin_batch says: one, which does not come to lie in the bin. */
-void *hk_bin_fill(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
+/* Neither is called: a refill is one block (hk_bin_batch), and that does not come to lie in the bin. */
+void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
 {
-    void *block = NULL;
-    *got = hk_back_take(thread, cls, &block, n);
-    return block;
+    (void)thread;
+    (void)cls;
+    return lent + n - 1;
 }
 
-unsigned hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
+void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
+{
+    (void)thread;
+    (void)cls;
+    (void)n;
+    (void)got;
+    return *top;
+}
+
+void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
+{
+    (void)n;
+    (void)lent;
+    return thread->front->bin[cls].slots;
+}
+
+void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     struct hk_bin *bin = &thread->front->bin[cls];
-    unsigned slabs = hk_back_give(thread, cls, bin->slots, n);
     bin->count = (uint16_t)(bin->count - n);
     memmove(bin->slots, bin->slots + n, bin->count * sizeof(void *));
-    return slabs;
 }
