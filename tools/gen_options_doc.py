@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes docs/options.md from the tables in core/base/options.h.
+"""Writes docs/options.md from the rows that the boxes bring (core/base/options.h says what is in one).
 
 usage: gen_options_doc.py [--check]
 
@@ -11,12 +11,14 @@ import re
 import sys
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-TABLE = os.path.join(ROOT, 'core', 'base', 'options.h')
+CORE = os.path.join(ROOT, 'core')
 PAGE = os.path.join(ROOT, 'docs', 'options.md')
 
-ROW = re.compile(r'X\((\w+), ([^,()]+), ([^,()]+), ([^,()]+), "([^"]*)", (\w+), "([^"]*)"\)')
-TEXT_ROW = re.compile(r'X\((\w+), (\w+), "([^"]*)"\)')
-BOX_ROW = re.compile(r'X\((\w+), \w+, "([^"]*)", (?:"[^"]*"|\w+)\)')
+ROWS = {
+    'NUMBER': re.compile(r'NUMBER\((\w+), ([^,()]+), ([^,()]+), ([^,()]+), "([^"]*)", (\w+), "([^"]*)"\)'),
+    'TEXT': re.compile(r'TEXT\((\w+), (\w+), "([^"]*)"\)'),
+    'CHOICE': re.compile(r'CHOICE\((\w+), \w+, "([^"]*)", (?:"[^"]*"|\w+)\)'),
+}
 
 # What the table's one sentence has no room for.
 NOTES = {
@@ -61,13 +63,13 @@ NOTES = {
 
 HEAD = """# Run-time options
 
-Made from the tables in `core/base/options.h` by `python3 tools/gen_options_doc.py`; do not edit it by hand.
-`python3 tools/gen_options_doc.py --check` tells whether it is up to date.
+Made from the rows that the boxes bring (`core/base/options.h`) by `python3 tools/gen_options_doc.py`; do not edit it by
+hand. `python3 tools/gen_options_doc.py --check` tells whether it is up to date.
 
 An option is an environment variable `HAKMEM_<NAME>`, read once, by a constructor of the library, before `main`. Malloc
 works before that, with the defaults. A number may end in `K`, `M` or `G` (powers of 1024). One line on stderr says that
 a value is wrong or out of bounds (the default stays), that a `HAKMEM_` name is unknown (with the nearest name that is
-known), or that an option has no effect because the box that it is for is not built in (last column: what puts it in).
+known), or that an option has no effect because what it is for is not built in (last column: what puts it in).
 `HAKMEM_OPTIONS=help` prints the table to stderr, and the program goes on. Set-uid and set-gid programs, and those with
 file capabilities, read no option.
 
@@ -84,29 +86,34 @@ def number(text):
     return '2^63 - 1' if text == 'INT64_MAX' else text
 
 
-def read(macro, row):
-    """The rows of one table: what `row` understands between its #define and the next empty line."""
-    with open(TABLE, encoding='utf-8') as file:
-        text = file.read()
-    start = text.index('\n#define %s(X)' % macro) + len(macro) + 12
-    body = re.sub(r'\s*\\\n\s*', ' ', text[start:]).split('\n')[0]
-    found = row.findall(body)
-    if not found or len(found) != len(re.findall(r'\bX\(', body)):
-        sys.exit('gen_options_doc.py: %d rows of %s understood in %r' % (len(found), macro, body))
+def read(kind):
+    """The rows of one kind, in the order of the list of headers in core/meson.build."""
+    with open(os.path.join(CORE, 'meson.build'), encoding='utf-8') as file:
+        headers = re.search(r'^hk_option_rows = \[(.*?)^\]', file.read(), re.M | re.S)[1]
+    found = []
+    for header in re.findall(r"'([^']+)'", headers):
+        with open(os.path.join(CORE, header), encoding='utf-8') as file:
+            text = file.read()
+        body = re.sub(r'\s*\\\n\s*', ' ', text[text.index('#define HK_%s(' %
+                      os.path.basename(header)[:-2].upper()):]).split('\n')[0].split(') ', 1)[1]
+        rows_here = ROWS[kind].findall(body)
+        if len(rows_here) != len(re.findall(r'\b%s\(' % kind, body)):
+            sys.exit('gen_options_doc.py: %d rows %s of %s understood in %r' % (len(rows_here), kind, header, body))
+        found += rows_here
     return found
 
 
 def rows():
     """(name, default, least, most, unit, box, sentence) of each option; the texts last."""
     table = [(name, number(default), number(least), number(most), unit, box, text)
-             for name, default, least, most, unit, box, text in read('HK_OPTIONS', ROW)]
+             for name, default, least, most, unit, box, text in read('NUMBER')]
     return table + [(name, 'none', '', '255', 'bytes', box, text)
-                    for name, box, text in read('HK_TEXT_OPTIONS', TEXT_ROW)]
+                    for name, box, text in read('TEXT')]
 
 
 def page():
     table = rows()
-    needs = dict(read('HK_OPTION_BOXES', BOX_ROW))
+    needs = dict(read('CHOICE'))
     unknown = set(NOTES) - {row[0] for row in table}
     if unknown:
         sys.exit('gen_options_doc.py: notes on options that are not there: %s' % ', '.join(sorted(unknown)))

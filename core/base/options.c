@@ -6,20 +6,20 @@
 #include <limits.h>
 #include <string.h>
 
-enum box {
-#define X(name, built, needs, has) BOX_##name,
-    HK_OPTION_BOXES(X)
+enum choice {
+#define X(name, built, needs, has) CHOICE_##name,
+    HK_OPTION_CHOICES(X)
 #undef X
 };
 
-struct box_row {
+struct choice_row {
     bool built;
     const char *has; /* the build option that keeps it out */
 };
 
-static const struct box_row boxes[] = {
+static const struct choice_row choices[] = {
 #define X(name, built, needs, has) {built, has},
-    HK_OPTION_BOXES(X)
+    HK_OPTION_CHOICES(X)
 #undef X
 };
 
@@ -27,38 +27,62 @@ struct entry {
     const char *name;
     int64_t def, least, most;
     const char *unit;
-    enum box box;
+    enum choice choice;
     const char *text;
 };
 
 static const struct entry table[HK_OPTION_COUNT] = {
-#define X(name, def, least, most, unit, box, text) {#name, def, least, most, unit, BOX_##box, text},
+#define X(name, def, least, most, unit, choice, text) {#name, def, least, most, unit, CHOICE_##choice, text},
     HK_OPTIONS(X)
 #undef X
 };
 
 struct text_entry {
     const char *name;
-    enum box box;
+    enum choice choice;
     const char *text;
 };
 
 static const struct text_entry texts[HK_TEXT_COUNT] = {
-#define X(name, box, text) {#name, BOX_##box, text},
+#define X(name, choice, text) {#name, CHOICE_##choice, text},
     HK_TEXT_OPTIONS(X)
+#undef X
+};
+
+/* What may stand for a number. */
+static const struct {
+    enum hk_option option;
+    const char *word;
+    int64_t value;
+} words[] = {
+#define X(option, word, value) {HK_OPT_##option, word, value},
+    HK_OPTION_WORDS(X)
+#undef X
+};
+
+/* And what may stand in its place. */
+static const struct {
+    enum hk_option option;
+    const char *start;
+    char *path;
+} paths[] = {
+#define X(option, start, path) {HK_OPT_##option, start, path},
+    HK_OPTION_PATHS(X)
 #undef X
 };
 
 #define NAME_BYTES 40u /* room for a name; a longer one is nobody's */
 
 _Atomic int64_t hk_option_values[HK_OPTION_COUNT] = {
-#define X(name, def, least, most, unit, box, text) def,
+#define X(name, def, least, most, unit, choice, text) def,
     HK_OPTIONS(X)
 #undef X
 };
 
 char hk_option_texts[HK_TEXT_COUNT][HK_TEXT_BYTES];
-char hk_stats_path[HK_TEXT_BYTES];
+#define X(option, start, path) char path[HK_TEXT_BYTES];
+HK_OPTION_PATHS(X)
+#undef X
 
 bool hk_option_find(const char *name, enum hk_option *option)
 {
@@ -73,7 +97,7 @@ bool hk_option_find(const char *name, enum hk_option *option)
 
 bool hk_option_is_built(enum hk_option option)
 {
-    return boxes[table[option].box].built;
+    return choices[table[option].choice].built;
 }
 
 bool hk_option_store(enum hk_option option, int64_t value)
@@ -110,11 +134,11 @@ static void say_wrong(enum hk_option option, const char *text)
     hk_fmt_end(&f);
 }
 
-static void say_not_built(const char *name, enum box box)
+static void say_not_built(const char *name, enum choice choice)
 {
     struct hk_fmt f;
     hk_fmt_start(&f, 2);
-    hk_fmt(&f, "hakmem: HAKMEM_%s has no effect: built with -D%s\n", name, boxes[box].has);
+    hk_fmt(&f, "hakmem: HAKMEM_%s has no effect: built with -D%s\n", name, choices[choice].has);
     hk_fmt_end(&f);
 }
 
@@ -138,10 +162,10 @@ static void say_unknown(const char *name, const char *near)
     hk_fmt_end(&f);
 }
 
-static void print_box(struct hk_fmt *f, enum box box)
+static void print_choice(struct hk_fmt *f, enum choice choice)
 {
-    if (!boxes[box].built)
-        hk_fmt(f, " [no effect: built with -D%s]", boxes[box].has);
+    if (!choices[choice].built)
+        hk_fmt(f, " [no effect: built with -D%s]", choices[choice].has);
     hk_fmt(f, "\n");
 }
 
@@ -154,11 +178,11 @@ static void print_help(void)
         hk_fmt(&f, "  HAKMEM_%-23s %lld  (%lld..%lld%s%s) %s", table[i].name, (long long)table[i].def,
                (long long)table[i].least, (long long)table[i].most, table[i].unit[0] ? " " : "", table[i].unit,
                table[i].text);
-        print_box(&f, table[i].box);
+        print_choice(&f, table[i].choice);
     }
     for (unsigned i = 0; i < HK_TEXT_COUNT; i++) {
         hk_fmt(&f, "  HAKMEM_%-23s none  (at most %u bytes) %s", texts[i].name, HK_TEXT_BYTES - 1, texts[i].text);
-        print_box(&f, texts[i].box);
+        print_choice(&f, texts[i].choice);
     }
     hk_fmt_end(&f);
 }
@@ -233,39 +257,51 @@ static bool parse_number(const char *s, int64_t *value)
     return true;
 }
 
-/* The words that stand for numbers. */
 static bool parse_word(enum hk_option option, const char *s, int64_t *value)
 {
-    if (option == HK_OPT_MISUSE && (strcmp(s, "abort") == 0 || strcmp(s, "warn") == 0)) {
-        *value = s[0] == 'a';
-        return true;
+    for (size_t i = 0; i < HK_COUNT(words); i++) {
+        if (words[i].option == option && strcmp(s, words[i].word) == 0) {
+            *value = words[i].value;
+            return true;
+        }
     }
-    if (option == HK_OPT_MEMORY_LIMIT && strcmp(s, "auto") == 0) {
-        *value = INT64_MAX; /* lifecycle replaces it by the cgroup's limit */
-        return true;
-    }
-    if (option == HK_OPT_STATS && strncmp(s, "json:", 5) == 0 && s[5] != 0 && strlen(s + 5) < HK_TEXT_BYTES) {
-        strcpy(hk_stats_path, s + 5);
+    return false;
+}
+
+static bool parse_path(enum hk_option option, const char *s, int64_t *value)
+{
+    for (size_t i = 0; i < HK_COUNT(paths); i++) {
+        size_t n = strlen(paths[i].start);
+        if (paths[i].option != option || strncmp(s, paths[i].start, n) != 0)
+            continue;
+        if (s[n] == 0 || strlen(s + n) >= HK_TEXT_BYTES)
+            return false;
+        strcpy(paths[i].path, s + n);
         *value = 0;
         return true;
     }
     return false;
 }
 
+static bool parse(enum hk_option option, const char *s, int64_t *value)
+{
+    return parse_word(option, s, value) || parse_path(option, s, value) || parse_number(s, value);
+}
+
 static void read_number(enum hk_option option, const char *text)
 {
     int64_t value;
     if (!hk_option_is_built(option))
-        say_not_built(table[option].name, table[option].box);
-    else if (!(parse_word(option, text, &value) || parse_number(text, &value)) || !hk_option_store(option, value))
+        say_not_built(table[option].name, table[option].choice);
+    else if (!parse(option, text, &value) || !hk_option_store(option, value))
         say_wrong(option, text);
 }
 
 static void read_text(unsigned option, const char *text)
 {
     size_t length = strlen(text);
-    if (!boxes[texts[option].box].built)
-        say_not_built(texts[option].name, texts[option].box);
+    if (!choices[texts[option].choice].built)
+        say_not_built(texts[option].name, texts[option].choice);
     else if (length >= HK_TEXT_BYTES)
         say_too_long(texts[option].name, length);
     else

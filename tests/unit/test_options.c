@@ -166,9 +166,9 @@ static const char *built_line(const char *name, bool built, const char *has)
     return built ? "" : line;
 }
 
-enum { /* the boxes of this build by name */
+enum { /* the choices of this build by name */
 #define X(name, built, needs, has) BUILT_##name = built,
-       HK_OPTION_BOXES(X)
+       HK_OPTION_CHOICES(X)
 #undef X
 };
 
@@ -185,7 +185,6 @@ static const struct {
 #define HAS_FRONT_UNIFIED HK_FRONT_CHOICE
 #define HAS_FRONT_RING HK_FRONT_CHOICE
 #define HAS_HOT_COLD "hot_cold=disabled"
-#define HAS_HOT_SPAN "hot_span=disabled"
 #define HAS_EMPTY_REUSE "empty_reuse=disabled"
 #define HAS_NUMA "numa=disabled"
 #define HAS_STATS "stats=disabled"

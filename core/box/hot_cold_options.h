@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * hot_cold_options: the options of the classifier. Rows of the table of base/options.h, which says what is in a row,
+ * and sees nothing else of the box.
+ */
+#ifndef HK_BOX_HOT_COLD_OPTIONS_H
+#define HK_BOX_HOT_COLD_OPTIONS_H
+
+#define HK_HOT_COLD_OPTIONS(CHOICE, NUMBER, TEXT, WORD, PATH)              \
+    CHOICE(HOT_COLD, HK_HOT_COLD, "hot_cold=enabled", "hot_cold=disabled") \
+    NUMBER(SS_EMPTY_SCAN_LIMIT, 4, 1, 64, "slabs", HOT_COLD,               \
+           "slabs compared when a class needs another one; the fullest is taken")
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool_options: the options of the pool. Rows of the table of base/options.h, which says what is in a row, and sees
+ * nothing else of the box.
+ */
+#ifndef HK_BOX_POOL_OPTIONS_H
+#define HK_BOX_POOL_OPTIONS_H
+
+#define HK_POOL_OPTIONS(CHOICE, NUMBER, TEXT, WORD, PATH)                              \
+    CHOICE(EMPTY_REUSE, HK_EMPTY_REUSE, "empty_reuse=enabled", "empty_reuse=disabled") \
+    NUMBER(SS_EMPTY_REUSE, 1, 0, 1, "", EMPTY_REUSE, "take EMPTY slabs of any class before untouched ones")
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ss_arena_options: the options of the SSArena. Rows of the table of base/options.h, which says what is in a row, and
+ * sees nothing else of the box.
+ */
+#ifndef HK_PAGES_SS_ARENA_OPTIONS_H
+#define HK_PAGES_SS_ARENA_OPTIONS_H
+
+#define HK_SS_ARENA_OPTIONS(CHOICE, NUMBER, TEXT, WORD, PATH)                    \
+    NUMBER(MEMORY_LIMIT, 0, 0, INT64_MAX, "bytes", ANY,                          \
+           "allocations beyond it fail; 0 is no limit, auto takes the cgroup's") \
+    WORD(MEMORY_LIMIT, "auto", INT64_MAX)                                        \
+    NUMBER(THP, 0, 0, 1, "", ANY, "1 lets the kernel use huge pages in the first 64 MiB too")
+
+#endif
