@@ -115,7 +115,7 @@ void hk_heap_visit(void (*visit)(void *ctx, struct hk_heap *heap), void *ctx);
 /* In the child of a fork: makes `mine` the only living heap; NULL: none is. */
 void hk_heap_fork_child(struct hk_heap *mine);
 
-/* The heap's slabs against their states; the heap's lock is taken. Tests and -Dcheck=full. */
+/* The heap's slabs against their states; the heap's lock is taken. (heap_check.c: tests and -Dcheck) */
 bool hk_heap_check(struct hk_heap *heap);
 
 #endif

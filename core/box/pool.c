@@ -123,19 +123,11 @@ void hk_pool_unindex(struct hk_superslab *ss)
 
 /* ---- EMPTY slabs; their counts are hints that change under the lock ---- */
 
-static size_t count_mid(const struct hk_superslab *ss, uint32_t mask)
-{
-    size_t n = 0;
-    for (; mask != 0; mask &= mask - 1)
-        n += ss->slab[hk_lowest(mask)].cls > HK_TINY_LAST;
-    return n;
-}
-
 void hk_pool_enter_empty(struct hk_superslab *ss, uint32_t mask)
 {
     ss->empty_mask |= mask;
     hk_add_relaxed(&hk_pool_empty_slabs, hk_count64(mask));
-    hk_add_relaxed(&hk_pool_empty_mid, count_mid(ss, mask));
+    hk_add_relaxed(&hk_pool_empty_mid, hk_pool_count_mid(ss, mask));
 }
 
 void hk_pool_leave_empty(struct hk_superslab *ss, uint32_t mask)
@@ -147,7 +139,7 @@ void hk_pool_leave_empty(struct hk_superslab *ss, uint32_t mask)
     ss->empty_mask &= ~mask;
     ss->refused_mask &= ~mask;
     hk_sub_relaxed(&hk_pool_empty_slabs, hk_count64(mask));
-    hk_sub_relaxed(&hk_pool_empty_mid, count_mid(ss, mask));
+    hk_sub_relaxed(&hk_pool_empty_mid, hk_pool_count_mid(ss, mask));
 }
 
 /* ---- acquire ---- */
@@ -322,42 +314,4 @@ HK_SLOW_PATH void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next)
         visit(ctx, of_node(node));
     hk_unlock(&hk_pool.lock);
-}
-
-static bool check_superslab(struct hk_superslab *ss)
-{
-    uint32_t any = ss->empty_mask | ss->unused_mask;
-    if ((ss->empty_mask & ss->unused_mask) != 0 || (ss->purged_mask & ~ss->unused_mask) != 0)
-        return false;
-    for (unsigned i = 0; i < HK_SLABS;) {
-        struct hk_slab *slab = &ss->slab[i];
-        bool listed_free = (any >> i & 1) != 0;
-        bool purging = slab->state == HK_SLAB_FREE && !listed_free;
-        if (!purging && listed_free != (slab->state == HK_SLAB_FREE))
-            return false;
-        if (listed_free != (hk_registry_code(ss->base + i * HK_SLAB_SIZE) == 0) && !purging)
-            return false;
-        i += listed_free || purging ? 1 : slab->slabs;
-    }
-    return true;
-}
-
-bool hk_pool_check(void)
-{
-    bool ok = true;
-    size_t empty = 0, mid = 0, held = 0;
-    unsigned idle = 0;
-    hk_lock(&hk_pool.lock);
-    for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
-        ok = check_superslab(of_node(node)) && ok;
-        empty += hk_count64(of_node(node)->empty_mask);
-        mid += count_mid(of_node(node), of_node(node)->empty_mask);
-        idle += is_idle(of_node(node));
-        held += HK_SLABS - hk_count64(of_node(node)->empty_mask | of_node(node)->unused_mask); /* by heaps or purges */
-    }
-    ok = ok && held >= hk_load_relaxed(&hk_pool_owned);
-    ok = ok && empty == hk_load_relaxed(&hk_pool_empty_slabs) && mid == hk_load_relaxed(&hk_pool_empty_mid);
-    ok = ok && idle == hk_pool.idle;
-    hk_unlock(&hk_pool.lock);
-    return ok;
 }

@@ -65,7 +65,7 @@ void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss), void *ctx)
 
 struct hk_lock *hk_pool_lock(void);
 
-/* Masks against slab states and bitmaps; tests and -Dcheck=full. */
+/* Masks against slab states and counts. (pool_check.c: tests and -Dcheck) */
 bool hk_pool_check(void);
 
 #endif

@@ -84,6 +84,15 @@ void hk_pool_remember(struct hk_slab *slab);
 /* Takes every span that the slabs of `mask` are part of out of its class's list. (-Dempty_reuse=enabled) */
 void hk_pool_forget(struct hk_superslab *ss, uint32_t mask);
 
+/* Slabs of `mask`, EMPTY ones, that held a Mid class. */
+static inline size_t hk_pool_count_mid(const struct hk_superslab *ss, uint32_t mask)
+{
+    size_t n = 0;
+    for (; mask != 0; mask &= mask - 1)
+        n += ss->slab[hk_lowest(mask)].cls > HK_TINY_LAST;
+    return n;
+}
+
 static inline bool is_idle(const struct hk_superslab *ss)
 {
     return (ss->empty_mask | ss->unused_mask) == UINT32_MAX;

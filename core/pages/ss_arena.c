@@ -248,7 +248,7 @@ void *hk_arena_take(size_t pages, size_t align, bool *zero)
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
 
-uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind kind)
+HK_SLOW_PATH uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind kind)
 {
     return take_locked(node, UNIT_PAGES, HK_UNIT_SIZE, kind);
 }

@@ -120,7 +120,7 @@ HK_SLOW_PATH void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t si
 
 struct hk_lock *hk_arena_lock(void);
 
-/* Walks every record and bin; tests and -Dcheck=full. */
+/* Walks every record. (ss_arena_check.c: tests and -Dcheck) */
 bool hk_arena_check(void);
 
 #endif

@@ -9,7 +9,7 @@
 
 #define SLAB_PAGES (HK_SLAB_SIZE / HK_PAGE)
 
-void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
+HK_SLOW_PATH void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
 {
     *clean = 0;
     if (!hk_arena_within_limit(HK_SUPERSLAB_SIZE))
@@ -22,7 +22,7 @@ void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
     return ref == NO_PAGE ? NULL : address_of(ref);
 }
 
-size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
+HK_SLOW_PATH size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
 {
     bool ok = hk_arena_give_run(ptr, PAGE_SUPERSLAB, clean);
     HK_ASSERT(ok);
@@ -32,20 +32,20 @@ size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
 
 /* ---- all of them lie in runs ---- */
 
-struct hk_run hk_arena_find_superslab_locked(const void *ptr)
+HK_SLOW_PATH struct hk_run hk_arena_find_superslab_locked(const void *ptr)
 {
     (void)ptr;
     return (struct hk_run){HK_RUN_NONE, NULL, 0};
 }
 
-void hk_arena_visit_superslabs_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind),
-                                      void *ctx)
+HK_SLOW_PATH void
+hk_arena_visit_superslabs_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
 {
     (void)visit;
     (void)ctx;
 }
 
-size_t hk_arena_superslab_bytes_locked(void)
+HK_SLOW_PATH size_t hk_arena_superslab_bytes_locked(void)
 {
     return 0;
 }

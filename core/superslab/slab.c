@@ -223,20 +223,3 @@ void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n)
     }
     hk_poke_sub(&slab->used, n);
 }
-
-static unsigned list_length(const struct hk_slab *slab, const void *block)
-{
-    unsigned n = 0;
-    for (; block != NULL && n <= slab->capacity; block = *(void *const *)block, n++) {
-        if (!hk_slab_is_block(slab, block))
-            return UINT32_MAX / 4;
-    }
-    return n;
-}
-
-bool hk_slab_check(const struct hk_slab *slab)
-{
-    unsigned listed = list_length(slab, slab->free) + list_length(slab, slab->spare);
-    return slab->carved <= slab->capacity && slab->used + listed == slab->carved && slab->head == 0 &&
-           slab->capacity == hk_class_capacity(slab->cls);
-}

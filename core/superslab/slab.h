@@ -249,7 +249,7 @@ static inline bool hk_slab_is_block(const struct hk_slab *slab, const void *ptr)
     return hk_class_divides(slab->cls, offset) && offset < (size_t)slab->capacity * slab->block_size;
 }
 
-/* Checks every invariant of a slab that the header states; owner's lock. For HK_EXPENSIVE and tests. */
+/* Checks every invariant of a slab that the header states; owner's lock. (slab_check.c: tests and HK_EXPENSIVE) */
 bool hk_slab_check(const struct hk_slab *slab);
 
 #endif

@@ -19,6 +19,7 @@ SYMBOLS = [
     ('tls_sll', ('enabled', 'auto'), r'hk_sll_'),  # auto: with front=none only, see check_options
     ('transfer', ('enabled', 'auto'), r'hk_transfer_'),
     ('telemetry', ('enabled',), r'hk_telemetry_'),
+    ('check', ('fast', 'full'), r'(hk_\w+_check|hk_held_\w+)$'),
     ('override', ('true',), r'((malloc|free|calloc|realloc)$|_Zn[wa]|_Zd[la])'),
 ]
 
@@ -121,7 +122,8 @@ def self_test():
             ({'tls_sll': 'auto', 'front': 'v2'}, 'hk_sll_put', 1),
             ({'tls_sll': 'auto', 'front': 'none'}, 'hk_sll_put', 0),
             ({'override': 'false'}, 'malloc', 1), ({'override': 'true'}, 'malloc', 0),
-            ({'telemetry': 'disabled'}, 'hk_telemetry_hit', 1)):
+            ({'telemetry': 'disabled'}, 'hk_telemetry_hit', 1),
+            ({'check': 'off'}, 'hk_arena_check', 1), ({'check': 'full'}, 'hk_arena_check', 0)):
         if len(check_options(options, {symbol, 'hk_malloc'})) != wrong:
             faults.append('%s with %s' % (options, symbol))
     return faults
