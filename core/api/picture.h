@@ -10,6 +10,7 @@
 #ifndef HK_API_PICTURE_H
 #define HK_API_PICTURE_H
 
+#include "api/statistics.h"
 #include "api/usage.h"
 #include "base/fmt.h"
 
@@ -97,9 +98,6 @@ void hk_picture_head(struct hk_fmt *f, const char *moment);
 void hk_picture_totals(struct hk_fmt *f, const struct hk_usage *u, const struct hk_slab_sums *sums);
 void hk_picture_legend(struct hk_fmt *f, const struct hk_usage *u, const struct hk_slab_sums *sums);
 void hk_picture_tail(struct hk_fmt *f);
-
-/* 1.5 MiB */
-void hk_picture_bytes(struct hk_fmt *f, size_t bytes);
 
 /* ---- when it is drawn ---- */
 

@@ -154,15 +154,15 @@ static void draw_strip(struct hk_fmt *f, const struct hk_strip *s)
            "<div class=\"row\"><code>%p</code><svg class=\"strip\" viewBox=\"0 0 %u %u\" preserveAspectRatio=\"none\" "
            "role=\"img\"><title>arena ",
            s->base, s->parts * 4, STRIP_HEIGHT);
-    hk_picture_bytes(f, s->size);
+    hk_stats_put_bytes(f, s->size);
     hk_fmt(f, ": SuperSlabs ");
-    hk_picture_bytes(f, s->superslabs);
+    hk_stats_put_bytes(f, s->superslabs);
     hk_fmt(f, ", live page runs ");
-    hk_picture_bytes(f, s->runs);
+    hk_stats_put_bytes(f, s->runs);
     hk_fmt(f, ", free ");
-    hk_picture_bytes(f, s->free);
+    hk_stats_put_bytes(f, s->free);
     hk_fmt(f, " of which resident ");
-    hk_picture_bytes(f, s->resident);
+    hk_stats_put_bytes(f, s->resident);
     hk_fmt(f, "</title>\n<rect class=\"u\" width=\"%u\" height=\"%u\"/>\n", s->parts * 4, STRIP_HEIGHT);
     for (unsigned a = 0, b; a < s->parts; a = b) {
         for (b = a + 1; b < s->parts && same_part(s, a, b);)
@@ -170,7 +170,7 @@ static void draw_strip(struct hk_fmt *f, const struct hk_strip *s)
         draw_parts(f, s, a, b);
     }
     hk_fmt(f, "</svg><b>");
-    hk_picture_bytes(f, s->size);
+    hk_stats_put_bytes(f, s->size);
     hk_fmt(f, "</b></div>\n");
 }
 
@@ -217,9 +217,9 @@ static void draw_large(struct hk_fmt *f)
         if (large.count[i] == 0)
             continue;
         hk_fmt(f, "<tr><td>");
-        hk_picture_bytes(f, i + 1 < HK_LARGE_KINDS ? (64 * HK_KIB) << i : SIZE_MAX);
+        hk_stats_put_bytes(f, i + 1 < HK_LARGE_KINDS ? (64 * HK_KIB) << i : SIZE_MAX);
         hk_fmt(f, "</td><td>%zu</td><td>", large.count[i]);
-        hk_picture_bytes(f, large.bytes[i]);
+        hk_stats_put_bytes(f, large.bytes[i]);
         hk_fmt(f,
                "</td><td><svg viewBox=\"0 0 400 12\"><rect class=\"run\" width=\"%zu\" height=\"12\"/></svg></td>"
                "</tr>\n",

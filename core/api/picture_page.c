@@ -4,11 +4,11 @@
  */
 #include "api/picture.h"
 
-#include "box/purge.h"
 #include "hakmem/hakmem.h"
 #include "os/os.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Colours are named once for light and once for dark. Groups go round the colour wheel from small blocks to large ones;
  * what is free is grey. */
@@ -72,28 +72,6 @@ static void put_patterns(struct hk_fmt *f)
               "<circle cx=\"9\" cy=\"9\" r=\"3\" fill=\"var(--grey)\"/></pattern></defs></svg>\n");
 }
 
-void hk_picture_bytes(struct hk_fmt *f, size_t bytes)
-{
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
-    unsigned unit = 0;
-    if (bytes == SIZE_MAX) {
-        hk_fmt(f, "more");
-        return;
-    }
-    if (bytes < HK_KIB) {
-        hk_fmt(f, "%zu bytes", bytes);
-        return;
-    }
-    while (unit + 1 < HK_COUNT(units) && bytes >= HK_MIB) {
-        bytes /= HK_KIB;
-        unit++;
-    }
-    if (bytes % HK_KIB * 10 / HK_KIB == 0)
-        hk_fmt(f, "%zu %s", bytes / HK_KIB, units[unit]);
-    else
-        hk_fmt(f, "%zu.%zu %s", bytes / HK_KIB, bytes % HK_KIB * 10 / HK_KIB, units[unit]);
-}
-
 /* ---- heading ---- */
 
 /* A text from outside, in a page that must stay well-formed. */
@@ -150,11 +128,22 @@ static void put_share(struct hk_fmt *f, size_t part, size_t whole, const char *b
         hk_fmt(f, "%s%zu.%zu %%%s", before, tenths / 10, tenths % 10, after);
 }
 
-/* A part of the resident bytes. */
+/* A figure, and how it is filled in the bar, if it is a part of the resident bytes. */
 struct part {
-    const char *id, *name, *fill, *text;
+    const struct hk_statistic *what;
+    const char *fill;
     size_t bytes;
 };
+
+#define PART(name, fill) ((struct part){&hk_statistics[HK_STAT_##name], fill, s.name})
+
+/* live_resident_bytes: live resident */
+static void put_name(struct hk_fmt *f, const struct hk_statistic *what)
+{
+    size_t n = strlen(what->name) - strlen("_bytes");
+    for (size_t i = 0; i < n; i++)
+        hk_fmt(f, "%c", what->name[i] == '_' ? ' ' : what->name[i]);
+}
 
 static void put_bar(struct hk_fmt *f, const struct part *part, unsigned n, size_t resident)
 {
@@ -162,9 +151,11 @@ static void put_bar(struct hk_fmt *f, const struct part *part, unsigned n, size_
     hk_fmt(f, "<svg class=\"bar\" role=\"img\"><title>resident memory</title>\n");
     for (unsigned i = 0; i < n; i++) {
         size_t width = part[i].bytes * 1000 / hk_max(resident, 1); /* tenths of a percent */
-        hk_fmt(f, "<rect style=\"fill:%s\" x=\"%zu.%zu%%\" width=\"%zu.%zu%%\" height=\"34\"><title>%s: ", part[i].fill,
-               x / 10, x % 10, width / 10, width % 10, part[i].name);
-        hk_picture_bytes(f, part[i].bytes);
+        hk_fmt(f, "<rect style=\"fill:%s\" x=\"%zu.%zu%%\" width=\"%zu.%zu%%\" height=\"34\"><title>", part[i].fill,
+               x / 10, x % 10, width / 10, width % 10);
+        put_name(f, part[i].what);
+        hk_fmt(f, ": ");
+        hk_stats_put_bytes(f, part[i].bytes);
         hk_fmt(f, "</title></rect>\n");
         x += width;
     }
@@ -173,47 +164,45 @@ static void put_bar(struct hk_fmt *f, const struct part *part, unsigned n, size_
 
 static void put_part(struct hk_fmt *f, const struct part *p, size_t resident)
 {
-    hk_fmt(f, "<div title=\"%s\"><dt>", p->text);
+    hk_fmt(f, "<div title=\"%s\"><dt>", p->what->sentence);
     if (p->fill != NULL)
         hk_fmt(f,
                "<i class=\"k\"><svg viewBox=\"0 0 20 20\" style=\"margin:0 6px 0 0\"><rect style=\"fill:%s\" "
                "width=\"20\" height=\"20\"/></svg></i>",
                p->fill);
-    hk_fmt(f, "%s</dt><dd id=\"%s\" data-bytes=\"%zu\">", p->name, p->id, p->bytes);
-    hk_picture_bytes(f, p->bytes);
+    put_name(f, p->what);
+    hk_fmt(f, "</dt><dd id=\"%s\" data-bytes=\"%zu\">", p->what->name, p->bytes);
+    hk_stats_put_bytes(f, p->bytes);
     if (p->fill != NULL)
         put_share(f, p->bytes, resident, " <small>", "</small>");
     hk_fmt(f, "</dd></div>\n");
 }
 
+/* Slabs are no statistic of the process; a picture shows them one by one. */
+static const struct hk_statistic unused_bytes = {
+    "unused_bytes", "address space of SuperSlabs without pages", HK_IN_BYTES, false, 0, sizeof(size_t)};
+
 void hk_picture_totals(struct hk_fmt *f, const struct hk_usage *u, const struct hk_slab_sums *sums)
 {
+    struct hak_stats s = {0};
+    hk_stats_fill(&s, u);
+    size_t unused = (sums->slabs[HK_CELL_UNUSED] + sums->slabs[HK_CELL_PURGED]) * HK_SLAB_SIZE;
     const struct part parts[] = {
-        {"live", "live", "var(--live)", "in the program's hands and touched", u->live_resident},
-        {"front", "front caches", "var(--front)", "free, ready for their thread, or on the way to their owner",
-         u->front},
-        {"slab_free", "free in slabs", "var(--slack)", "free beside live blocks of the same class", u->slab_free},
-        {"empty", "EMPTY slabs", "url(#hatch)", "free for any class", u->empty},
-        {"run_free", "free page runs", "url(#cross)", "free for blocks above 32 KiB", u->run_free},
-        {"metadata", "metadata", "var(--dim)", "the allocator's own records", u->metadata},
+        PART(live_resident_bytes, "var(--live)"), PART(front_bytes, "var(--front)"),
+        PART(slab_free_bytes, "var(--slack)"),    PART(empty_bytes, "url(#hatch)"),
+        PART(run_free_bytes, "url(#cross)"),      PART(metadata_bytes, "var(--dim)"),
     };
     const struct part others[] = {
-        {"resident", "resident", NULL, "the parts above together: pages of our mappings", u->resident},
-        {"blocks", "live, touched or not", NULL, "bytes of all blocks in the program's hands", u->live},
-        {"runs", "in page runs", NULL, "blocks above 32 KiB", u->runs},
-        {"huge", "in their own mappings", NULL, "blocks above 32 MiB", u->huge},
-        {"unused", "UNUSED slabs", NULL, "address space of SuperSlabs without pages",
-         (sums->slabs[HK_CELL_UNUSED] + sums->slabs[HK_CELL_PURGED]) * HK_SLAB_SIZE},
-        {"purged", "purged so far", NULL, "given back to the system since the start", (size_t)hk_purge_total()},
-        {"mapped", "address space", NULL, "all our mappings, most of it untouched", u->mapped},
+        PART(resident_bytes, NULL),    PART(live_bytes, NULL),   PART(run_bytes, NULL),    PART(huge_bytes, NULL),
+        {&unused_bytes, NULL, unused}, PART(purged_bytes, NULL), PART(mapped_bytes, NULL),
     };
-    put_bar(f, parts, HK_COUNT(parts), u->resident);
+    put_bar(f, parts, HK_COUNT(parts), s.resident_bytes);
     hk_fmt(f, "<dl>\n");
     for (unsigned i = 0; i < HK_COUNT(parts); i++)
-        put_part(f, &parts[i], u->resident);
+        put_part(f, &parts[i], s.resident_bytes);
     hk_fmt(f, "</dl>\n<dl class=\"more\">\n");
     for (unsigned i = 0; i < HK_COUNT(others); i++)
-        put_part(f, &others[i], u->resident);
+        put_part(f, &others[i], s.resident_bytes);
     hk_fmt(f, "</dl>\n");
 }
 
@@ -253,7 +242,7 @@ static void put_group(struct hk_fmt *f, const struct hk_usage *u, unsigned group
         hk_fmt(f, "none");
     } else {
         hk_fmt(f, "%zu slabs, ", slabs);
-        hk_picture_bytes(f, live);
+        hk_stats_put_bytes(f, live);
         put_share(f, hk_min(live, resident), resident, " live (", ")");
     }
     hk_fmt(f, "</small></span></li>\n");

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * stats: the figures of include/hakmem/hakmem.h out of those of usage.h, and what is printed at exit.
+ * stats: what is printed of the figures of api/statistics.h, on request and at exit.
  *
  * Any thread that holds no lock. Allocates nothing. Left out with -Dstats=disabled.
  */
 #ifndef HK_API_STATS_H
 #define HK_API_STATS_H
 
-#include "api/usage.h"
-#include "base/fmt.h"
-#include "hakmem/hakmem.h"
-
-void hk_stats_fill(struct hak_stats *s, const struct hk_usage *u);
-
-/* Of one class; `cls` is not 0. */
-void hk_stats_fill_class(struct hak_class_stats *s, const struct hk_usage *u, unsigned cls);
+#include "api/statistics.h"
 
 /* Was there ever anything of this class? */
 bool hk_stats_has(const struct hak_class_stats *s);

@@ -82,7 +82,7 @@ def at_exit(library, program, folder):
     assert done.stderr == b'', done.stderr
     assert os.listdir(folder) == ['e-%s-1.html' % pid], os.listdir(folder)
     root = read('%s/e-%s-1.html' % (folder, pid))
-    assert total(root, 'blocks') >= 40 << 20
+    assert total(root, 'live_bytes') >= 40 << 20
     assert 'process ' + pid in text_of(root) and 'at its end' in text_of(root), text_of(root)[:300]
     assert 'Heap of ' + os.path.basename(program)[:15] in text_of(root)
 
