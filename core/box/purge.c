@@ -2,7 +2,7 @@
 #include "box/purge.h"
 
 #include "base/assert.h"
-#include "box/gate.h"
+#include "box/purge_priv.h"
 #include "box/transfer.h"
 #include "os/os.h"
 #include "os/thread.h"
@@ -23,17 +23,7 @@
 /* So many refusals one after the other say that the system refuses all. */
 #define REFUSALS 4u
 
-/* The thread rests after so many rounds in which nothing could be given back. */
-#define IDLE_ROUNDS 20
-
-enum thread_state {
-    THREAD_NONE = 0,
-    THREAD_AT_WORK, /* or asleep for a moment */
-    THREAD_RESTS,   /* asleep until it is woken */
-    THREAD_ENDS,    /* told to end */
-};
-
-static _Atomic uint32_t thread_state; /* the thread sleeps on it */
+_Atomic uint32_t hk_purge_thread_state; /* the thread sleeps on it */
 
 static _Atomic uint64_t total; /* relaxed: a statistic */
 
@@ -133,7 +123,7 @@ static size_t give_piece(uint32_t now, uint32_t delay_ms, size_t most, bool *ref
 
 /* Pieces, until about `keep` bytes are left, or none has been free for delay_ms. One that the system refuses is not
  * asked for again: they are all judged by one moment. */
-static size_t give_all(uint32_t now, uint32_t delay_ms, size_t keep)
+size_t hk_purge_give_all(uint32_t now, uint32_t delay_ms, size_t keep)
 {
     size_t given = 0, piece, bytes, most = hk_purge_free_bytes(); /* what others free meanwhile is theirs to give */
     for (unsigned in_vain = 0; (bytes = hk_purge_free_bytes()) > keep && given < most && in_vain < 64;) {
@@ -156,7 +146,7 @@ static void sweep(struct hk_heap *heap)
     hk_heap_sweep_one(heap);
 }
 
-static void sweep_all(void)
+void hk_purge_sweep_all(void)
 {
     for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
         sweep(heap);
@@ -238,15 +228,16 @@ static void give_old(uint32_t now, size_t bytes)
 /* The thread gives back in our place. */
 static bool leave_to_thread(size_t bytes)
 {
-    uint32_t state = hk_load_relaxed(&thread_state);
-    if (state == THREAD_NONE || state == THREAD_ENDS || hk_hot_span_at_once())
+    uint32_t state = hk_load_relaxed(&hk_purge_thread_state);
+    if (state == HK_PURGER_NONE || state == HK_PURGER_ENDS || hk_hot_span_at_once())
         return false;
     if (bytes <= min_keep())
         return true;
     hk_fence_full(); /* pairs with the fence in rest: it sees what is free, or I see that it rests */
-    state = THREAD_RESTS;
-    if (hk_load_relaxed(&thread_state) == THREAD_RESTS && hk_cas_acquire(&thread_state, &state, THREAD_AT_WORK))
-        hk_thread_wake(&thread_state);
+    state = HK_PURGER_RESTS;
+    if (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_RESTS &&
+        hk_cas_acquire(&hk_purge_thread_state, &state, HK_PURGER_AT_WORK))
+        hk_thread_wake(&hk_purge_thread_state);
     return true;
 }
 
@@ -298,7 +289,7 @@ void hk_purge_end_thread(void)
     if (!leave_to_thread(hk_purge_free_bytes())) {
         sweep_some();
         if (hk_purge_free_bytes() > hk_purge_allowance())
-            give_all(hk_os_now_ms(), 0, hk_purge_allowance() - (SMALL_HEAP - AFTER_END));
+            hk_purge_give_all(hk_os_now_ms(), 0, hk_purge_allowance() - (SMALL_HEAP - AFTER_END));
         else
             give_some(hk_os_now_ms());
     }
@@ -307,93 +298,21 @@ void hk_purge_end_thread(void)
 
 size_t hk_purge_now(size_t keep)
 {
-    sweep_all();
+    hk_purge_sweep_all();
     size_t given = hk_pool_trim();
     hk_add_relaxed(&total, given);
-    given += give_all(hk_os_now_ms(), 0, keep);
+    given += hk_purge_give_all(hk_os_now_ms(), 0, keep);
     hk_arena_unmap_clean();
     return given;
 }
 
-/* ---- the thread ---- */
-
-/* Sleeps until it is woken, unless there is something to do that it is not tired of. */
-static void rest(bool tired)
-{
-    uint32_t state = THREAD_AT_WORK;
-    if (!hk_cas_acquire(&thread_state, &state, THREAD_RESTS))
-        return;      /* it is to end */
-    hk_fence_full(); /* pairs with the fence in leave_to_thread */
-    state = THREAD_RESTS;
-    if (!tired && hk_purge_free_bytes() > min_keep())
-        hk_cas_acquire(&thread_state, &state, THREAD_AT_WORK);
-    while (hk_load_relaxed(&thread_state) == THREAD_RESTS)
-        hk_thread_sleep(&thread_state, THREAD_RESTS, HK_FOREVER);
-}
-
-static struct hk_pass pass; /* the thread's */
-
-/* False: there was nothing to give back. */
-static bool round_of_work(void)
-{
-    if (!hk_gate_wait(&pass))
-        return false;
-    sweep_all();
-    bool any = give_all(hk_os_now_ms(), delay(), min_keep()) != 0;
-    hk_gate_leave(&pass);
-    hk_corrupt_report();
-    return any;
-}
-
-static void *work(void *arg)
-{
-    (void)arg;
-    unsigned idle = 0;
-    while (hk_load_relaxed(&thread_state) != THREAD_ENDS) {
-        if (idle >= IDLE_ROUNDS || hk_purge_free_bytes() <= min_keep()) {
-            rest(idle >= IDLE_ROUNDS);
-            idle = 0;
-        }
-        hk_thread_sleep(&thread_state, THREAD_AT_WORK, (unsigned)hk_min(hk_max(delay() / 2, 20), 500));
-        if (hk_load_relaxed(&thread_state) == THREAD_ENDS)
-            break;
-        idle = round_of_work() ? 0 : idle + 1;
-    }
-    hk_store_relaxed(&thread_state, THREAD_NONE);
-    hk_thread_wake(&thread_state);
-    return NULL;
-}
-
-/* Where it is refused, slow paths go on giving back. */
-void hk_purge_start(void)
-{
-    static bool joined; /* the pass stays in the list; a child of a fork has it, too */
-    if (hk_opt(HK_OPT_PURGE_THREAD) == 0)
-        return;
-    if (!joined)
-        hk_gate_join(&pass);
-    joined = true;
-    hk_store_relaxed(&thread_state, THREAD_AT_WORK); /* seen by the thread: it is made after this */
-    if (!hk_thread_start(work))
-        hk_store_relaxed(&thread_state, THREAD_NONE);
-}
-
-/* The code may be about to be unmapped (dlclose of what links us); at exit the wait is as short as the thread's work.
- */
-void hk_purge_stop(void)
-{
-    if (hk_load_relaxed(&thread_state) == THREAD_NONE)
-        return;
-    hk_store_relaxed(&thread_state, THREAD_ENDS);
-    hk_thread_wake(&thread_state);
-    hk_thread_sleep(&thread_state, THREAD_ENDS, 20);
-}
+/* ---- fork ---- */
 
 void hk_purge_fork_child(bool may_start)
 {
-    uint32_t state = hk_load_relaxed(&thread_state);
+    uint32_t state = hk_load_relaxed(&hk_purge_thread_state);
     hk_lock_reset(&learning); /* held only where a parked fork did not wait for its holder */
-    hk_store_relaxed(&thread_state, THREAD_NONE);
-    if (may_start && (state == THREAD_AT_WORK || state == THREAD_RESTS))
+    hk_store_relaxed(&hk_purge_thread_state, HK_PURGER_NONE);
+    if (may_start && (state == HK_PURGER_AT_WORK || state == HK_PURGER_RESTS))
         hk_purge_start();
 }

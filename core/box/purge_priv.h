@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * purge_priv: what purge.c and purge_thread.c share; included by purge*.c only.
+ */
+#ifndef HK_BOX_PURGE_PRIV_H
+#define HK_BOX_PURGE_PRIV_H
+
+#include "box/purge.h"
+
+enum hk_purge_thread_state {
+    HK_PURGER_NONE = 0,
+    HK_PURGER_AT_WORK, /* or asleep for a moment */
+    HK_PURGER_RESTS,   /* asleep until it is woken */
+    HK_PURGER_ENDS,    /* told to end */
+};
+
+extern HK_HIDDEN _Atomic uint32_t hk_purge_thread_state; /* the thread sleeps on it */
+
+/* Pieces, until about `keep` bytes are left, or none has been free for delay_ms. One that the system refuses is not
+ * asked for again: they are all judged by one moment. */
+size_t hk_purge_give_all(uint32_t now, uint32_t delay_ms, size_t keep);
+
+/* On behalf of every heap. */
+void hk_purge_sweep_all(void);
+
+#endif

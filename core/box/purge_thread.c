@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The thread of HAKMEM_PURGE_THREAD. Most processes have none: its code lies apart.
+ */
+#include "box/purge_priv.h"
+
+#include "base/assert.h"
+#include "box/gate.h"
+#include "os/os.h"
+#include "os/thread.h"
+
+/* The thread rests after so many rounds in which nothing could be given back. */
+#define IDLE_ROUNDS 20
+
+static uint32_t delay(void)
+{
+    return (uint32_t)hk_opt(HK_OPT_PURGE_DELAY_MS);
+}
+
+static size_t min_keep(void)
+{
+    return (size_t)hk_opt(HK_OPT_MIN_KEEP);
+}
+
+/* Sleeps until it is woken, unless there is something to do that it is not tired of. */
+static void rest(bool tired)
+{
+    uint32_t state = HK_PURGER_AT_WORK;
+    if (!hk_cas_acquire(&hk_purge_thread_state, &state, HK_PURGER_RESTS))
+        return;      /* it is to end */
+    hk_fence_full(); /* pairs with the fence in leave_to_thread */
+    state = HK_PURGER_RESTS;
+    if (!tired && hk_purge_free_bytes() > min_keep())
+        hk_cas_acquire(&hk_purge_thread_state, &state, HK_PURGER_AT_WORK);
+    while (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_RESTS)
+        hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_RESTS, HK_FOREVER);
+}
+
+static struct hk_pass pass; /* the thread's */
+
+/* False: there was nothing to give back. */
+static bool round_of_work(void)
+{
+    if (!hk_gate_wait(&pass))
+        return false;
+    hk_purge_sweep_all();
+    bool any = hk_purge_give_all(hk_os_now_ms(), delay(), min_keep()) != 0;
+    hk_gate_leave(&pass);
+    hk_corrupt_report();
+    return any;
+}
+
+static void *work(void *arg)
+{
+    (void)arg;
+    unsigned idle = 0;
+    while (hk_load_relaxed(&hk_purge_thread_state) != HK_PURGER_ENDS) {
+        if (idle >= IDLE_ROUNDS || hk_purge_free_bytes() <= min_keep()) {
+            rest(idle >= IDLE_ROUNDS);
+            idle = 0;
+        }
+        hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_AT_WORK, (unsigned)hk_min(hk_max(delay() / 2, 20), 500));
+        if (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_ENDS)
+            break;
+        idle = round_of_work() ? 0 : idle + 1;
+    }
+    hk_store_relaxed(&hk_purge_thread_state, HK_PURGER_NONE);
+    hk_thread_wake(&hk_purge_thread_state);
+    return NULL;
+}
+
+/* Where it is refused, slow paths go on giving back. */
+HK_ONCE void hk_purge_start(void)
+{
+    static bool joined; /* the pass stays in the list; a child of a fork has it, too */
+    if (hk_opt(HK_OPT_PURGE_THREAD) == 0)
+        return;
+    if (!joined)
+        hk_gate_join(&pass);
+    joined = true;
+    hk_store_relaxed(&hk_purge_thread_state, HK_PURGER_AT_WORK); /* seen by the thread: it is made after this */
+    if (!hk_thread_start(work))
+        hk_store_relaxed(&hk_purge_thread_state, HK_PURGER_NONE);
+}
+
+/* The code may be about to be unmapped (dlclose of what links us); at exit the wait is as short as the thread's work.
+ */
+HK_ONCE void hk_purge_stop(void)
+{
+    if (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_NONE)
+        return;
+    hk_store_relaxed(&hk_purge_thread_state, HK_PURGER_ENDS);
+    hk_thread_wake(&hk_purge_thread_state);
+    hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_ENDS, 20);
+}
