@@ -112,38 +112,22 @@ static void print_stats(int fd)
         hk_stats_print_fronts(fd);
 }
 
-/* The program ends in a signal handler that interrupted malloc: what would be counted is half changed, and this thread
- * holds its lock. */
-static HK_SLOW_PATH void excuse(void)
-{
-    struct hk_fmt f;
-    if (!wants_stats() && hk_stats_path[0] == 0)
-        return;
-    hk_fmt_start(&f, stats_fd >= 0 ? stats_fd : 2);
-    hk_fmt(&f, "hakmem: no statistics: the program ended in a signal handler that interrupted malloc\n");
-    hk_fmt_end(&f);
-}
-
 __attribute__((destructor(101))) static void finish(void)
 {
     hk_purge_stop();
     hk_thread_exit_fini();
+    int fd = stats_fd >= 0 ? stats_fd : 2;
+    bool wants_json = hk_stats_path[0] != 0;
+    /* In a signal handler that interrupted malloc what would be counted is half changed, and this thread holds its
+     * lock. */
     if (hk_gate_is_inside(hk_front_pass(hk_front_thread()))) {
-        excuse();
+        if (wants_stats() || wants_json)
+            hk_report_none(fd);
         return;
     }
     if (wants_stats())
-        print_stats(stats_fd >= 0 ? stats_fd : 2);
+        print_stats(fd);
     hk_picture_finish();
-    if (hk_stats_path[0] == 0)
-        return;
-    int fd = hk_report_open(hk_stats_path, 1);
-    if (fd < 0 || hak_stats_json(fd) != 0) {
-        struct hk_fmt f;
-        hk_fmt_start(&f, 2);
-        hk_fmt(&f, "hakmem: HAKMEM_STATS=json: the file cannot be written\n");
-        hk_fmt_end(&f);
-    }
-    if (fd >= 0)
-        hk_file_close(fd);
+    if (wants_json)
+        hk_report_json(hk_stats_path);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/report_file.h"
 
+#include "base/fmt.h"
 #include "base/options.h"
+#include "hakmem/hakmem.h"
 #include "os/file.h"
 #include "os/os.h"
 
@@ -31,4 +33,26 @@ int hk_report_open(const char *path, unsigned number)
     char expanded[HK_TEXT_BYTES + 64];
     expand(expanded, sizeof expanded, path, number);
     return hk_file_create(expanded);
+}
+
+static void say(int fd, const char *what)
+{
+    struct hk_fmt f;
+    hk_fmt_start(&f, fd);
+    hk_fmt(&f, "hakmem: %s\n", what);
+    hk_fmt_end(&f);
+}
+
+void hk_report_json(const char *path)
+{
+    int fd = hk_report_open(path, 1);
+    if (fd < 0 || hak_stats_json(fd) != 0)
+        say(2, "HAKMEM_STATS=json: the file cannot be written");
+    if (fd >= 0)
+        hk_file_close(fd);
+}
+
+void hk_report_none(int fd)
+{
+    say(fd, "no statistics: the program ended in a signal handler that interrupted malloc");
 }
