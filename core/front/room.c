@@ -145,7 +145,7 @@ static void fit_to_budget(struct hk_thread *thread)
 }
 
 /* Every few flushes: does the front hold more than it may? Then each bin gives half of what it holds. */
-static HK_SLOW_PATH void bound_what_is_held(struct hk_thread *thread)
+static void bound_what_is_held(struct hk_thread *thread)
 {
     size_t limit = hk_front_limit(thread), held = 0;
     if (++thread->own.room.flushes % BOUND_FLUSHES != 0 || thread->own.room.bytes <= limit)
@@ -227,10 +227,9 @@ static bool make_room(struct hk_thread *thread, unsigned cls)
     struct hk_room *room = &thread->own.room;
     if (room->cap[cls].max == 0 && !set_up_bin(thread, cls))
         return false;
-    if (hk_bin_count(thread, cls) < room->cap[cls].now)
-        return !hk_front_is_bypassed(thread, cls);
-    ask_for_room(thread, cls);
     unsigned count = hk_bin_count(thread, cls);
+    if (count >= room->cap[cls].now)
+        ask_for_room(thread, cls);
     if (count < room->cap[cls].now)
         return !hk_front_is_bypassed(thread, cls);
     if (count != 0)
