@@ -4,8 +4,6 @@
  */
 #include "front/bin.h"
 
-#include <string.h>
-
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 {
     void **base = hk_peek(&thread->own.base[cls]), **cur = hk_peek(&thread->front->bin[cls].cur);
@@ -31,34 +29,4 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
 {
     void **full = thread->own.base[cls] + thread->own.room.cap[cls].now;
     thread->front->bin[cls].full16 = (uint16_t)(uintptr_t)full;
-}
-
-void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
-{
-    (void)lent;
-    return thread->own.base[cls] + n;
-}
-
-void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
-{
-    void **base = top - n;
-    if (got < n)
-        memmove(base + 1, base + 1 + n - got, got * sizeof(void *));
-    hk_poke(&thread->front->bin[cls].cur, base + got - 1);
-    return base[got];
-}
-
-void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
-{
-    (void)n;
-    (void)lent;
-    return thread->own.base[cls] + 1;
-}
-
-void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
-{
-    void **base = thread->own.base[cls];
-    unsigned left = hk_bin_count(thread, cls) - n;
-    memmove(base + 1, base + 1 + n, left * sizeof(void *));
-    hk_poke(&thread->front->bin[cls].cur, base + left);
 }

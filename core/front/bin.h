@@ -4,7 +4,7 @@
  * room.c alone uses it. A bin hands arrays of blocks out and takes them in: where they come from and where they go it
  * does not know.
  *
- * The thread's own; nobody synchronises (statistics count, see hk_bin_count). In front_box.h, where they cost nothing:
+ * The thread's own; nobody synchronises (statistics count, see hk_bin_count). What each front has in its bin_box.h:
  *
  *   unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
  *       The room that a miss asks for: at most cap->max; no more than cap->now: none.
@@ -13,7 +13,16 @@
  *   unsigned hk_bin_batch(unsigned cap, unsigned cls)
  *       The blocks that a refill asks for, at least one.
  *   HK_BIN_LENT
- *       The most blocks that it wants an array lent for; 1: it has arrays of its own.
+ *       Places of the array that it wants lent; 1: it has arrays of its own.
+ *   void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
+ *       Where n blocks for an empty bin are to be put: the first to top[0], the next to top[-1], downwards.
+ *   void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
+ *       `got` of these n are there. Returns one; the others are in the bin.
+ *   void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
+ *       The oldest n blocks, in a row from the address that is returned; *n is how many there are where a list is found
+ *       corrupted.
+ *   void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
+ *       These n have left.
  */
 #ifndef HK_FRONT_BIN_H
 #define HK_FRONT_BIN_H
@@ -30,18 +39,7 @@ unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls);
 /* Makes the bin's own idea of "full" agree with its cap, which is at least what it holds. */
 void hk_bin_set_cap(struct hk_thread *thread, unsigned cls);
 
-/* Where n blocks for an empty bin are to be put: the first to top[0], the next to top[-1], downwards. `lent` has
- * HK_BIN_LENT places. */
-void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent);
-
-/* `got` of these n are there. Returns one; the others are in the bin. */
-void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got);
-
-/* The oldest n blocks, in a row from the address that is returned; *n is how many there are where a list is found
- * corrupted. `lent` as above. */
-void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent);
-
-/* These n have left. */
-void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n);
+/* With inline functions where they are worth it. */
+#include "bin_box.h"
 
 #endif

@@ -122,9 +122,11 @@ static void ask_for_room(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
     struct hk_cap *cap = &room->cap[cls];
-    unsigned wanted = hk_bin_wanted(cap, cls);
     cap->misses = cap->misses < UINT16_MAX ? (uint16_t)(cap->misses + 1) : UINT16_MAX / 2;
-    if (room->draining || wanted <= cap->now)
+    if (HK_LIKELY(cap->now == cap->max || room->draining))
+        return;
+    unsigned wanted = hk_bin_wanted(cap, cls);
+    if (wanted <= cap->now)
         return;
     if (room->bytes + (wanted - cap->now) * hk_class_size(cls) <= 2 * hk_front_limit(thread))
         set_cap(thread, cls, wanted);
@@ -194,6 +196,15 @@ static HK_NOINLINE void *take_past_bin(struct hk_thread *thread, unsigned cls)
     return block;
 }
 
+/* Out of line, or a refill of one block, the common one of large classes, has its frame. */
+static HK_NOINLINE void *fill_bin(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
+{
+    void *lent[HK_BIN_LENT];
+    void **top = hk_bin_top(thread, cls, n, lent);
+    *got = hk_back_take(thread, cls, top, n);
+    return *got != 0 ? hk_bin_fill(thread, cls, top, n, *got) : NULL;
+}
+
 void *hk_front_refill(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;
@@ -203,12 +214,12 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     room->scattered -= (unsigned)hk_min(room->scattered, REFILL_WEIGHT);
     room->draining = false;
     ask_for_room(thread, cls);
-    unsigned n = hk_bin_batch(room->cap[cls].now, cls);
-    void *block = NULL, *lent[HK_BIN_LENT];
-    void **top = n == 1 ? &block : hk_bin_top(thread, cls, n, lent);
-    unsigned got = hk_back_take(thread, cls, top, n);
-    if (n != 1 && got != 0)
-        block = hk_bin_fill(thread, cls, top, n, got);
+    unsigned n = hk_bin_batch(room->cap[cls].now, cls), got;
+    void *block = NULL;
+    if (n == 1)
+        got = hk_back_take(thread, cls, &block, 1);
+    else
+        block = fill_bin(thread, cls, n, &got);
     if (block == NULL)
         return NULL;
     hk_front_count_refill(thread, cls, got);
@@ -241,7 +252,7 @@ static bool make_room(struct hk_thread *thread, unsigned cls)
 }
 
 /* In a drain, for a block of another heap: its thread takes what comes back, so batches are worth it again. */
-static HK_SLOW_PATH bool ends_drain(const struct hk_thread *thread, const struct hk_slab *slab)
+static bool ends_drain(const struct hk_thread *thread, const struct hk_slab *slab)
 {
     struct hk_owner *owner = hk_slab_owner(slab);
     return HK_TRANSFER && owner != &thread->inbox.heap.owner && hk_transfer_is_wanted(hk_heap_of(owner), slab->cls);

@@ -30,29 +30,6 @@ struct hk_front_own {
 /* Bytes of it that are zero for a new thread. */
 #define HK_FRONT_FRESH sizeof(struct hk_front_own)
 
-/* ---- for room.c ---- */
-
-#define HK_BIN_LENT HK_NONE_MOST /* see front/bin.h */
-
-static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
-{
-    return hk_room_half_more(cap->now, cls, cap->max);
-}
-
-/* It grows step by step: where there is no room for a step, none of it is worth having. */
-static inline bool hk_bin_takes_rest(unsigned cls)
-{
-    (void)cls;
-    return false;
-}
-
-static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
-{
-    return hk_room_half(cap, cls);
-}
-
-/* ---- the two ways of a block ---- */
-
 /* Where the next block goes: to the front of the list. */
 struct hk_spot {
     char unused;

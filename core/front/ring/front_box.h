@@ -5,7 +5,7 @@
  *
  * A bin has 16 bytes, four to a cache line. Rings grow where they miss, as the arrays of v2 do; HAKMEM_TINY_HOT_RING_C0
  * ...C7 say how far, for the classes of each group. Included by front.h only. The thread's own; nobody synchronises.
- * Must not know how the thread's budget is shared out: room.c asks here what a bin would like, and decides.
+ * Must not know how the thread's budget is shared out.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H
@@ -73,25 +73,5 @@ struct hk_front_own {
 
 /* Bytes of it that are zero for a new thread; the arrays behind them need not be. */
 #define HK_FRONT_FRESH offsetof(struct hk_front_own, slots)
-
-/* ---- for room.c ---- */
-
-#define HK_BIN_LENT HK_RING_SLOTS /* see front/bin.h */
-
-static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
-{
-    return hk_room_half_more(cap->now, cls, cap->max);
-}
-
-/* It grows step by step: where there is no room for a step, none of it is worth having. */
-static inline bool hk_bin_takes_rest(unsigned cls)
-{
-    return false;
-}
-
-static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
-{
-    return hk_room_half(cap, cls);
-}
 
 #endif

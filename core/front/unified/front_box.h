@@ -30,24 +30,4 @@ struct hk_front_own {
 /* Bytes of it that are zero for a new thread; the arrays behind them need not be. */
 #define HK_FRONT_FRESH offsetof(struct hk_front_own, slots)
 
-/* ---- for room.c ---- */
-
-#define HK_BIN_LENT 1u /* see front/bin.h */
-
-static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
-{
-    return cls <= HK_TINY_LAST ? cap->max : hk_room_half_more(cap->now, cls, cap->max);
-}
-
-/* A tiny class asks for everything at once: where that is too much, it takes what there is. */
-static inline bool hk_bin_takes_rest(unsigned cls)
-{
-    return cls <= HK_TINY_LAST;
-}
-
-static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
-{
-    return cls <= HK_TINY_LAST ? (unsigned)hk_max(cap / 2, 1) : hk_room_half(cap, cls);
-}
-
 #endif

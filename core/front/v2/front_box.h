@@ -40,24 +40,4 @@ struct hk_front_own {
 /* The most blocks of a class that a bin may ever hold. */
 unsigned hk_v2_most(unsigned cls);
 
-/* ---- for room.c ---- */
-
-#define HK_BIN_LENT 1u /* see front/bin.h */
-
-static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
-{
-    return hk_room_half_more(cap->now, cls, (unsigned)hk_min(cap->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP)));
-}
-
-/* It grows step by step: where there is no room for a step, none of it is worth having. */
-static inline bool hk_bin_takes_rest(unsigned cls)
-{
-    return false;
-}
-
-static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
-{
-    return hk_room_half(cap, cls);
-}
-
 #endif

@@ -4,7 +4,7 @@
  * its slab, one by one, and an empty bin gets one block from the slabs, for the program at once.
  *
  * A bin has 16 bytes, four to a cache line. Included by front.h only. The thread's own; nobody synchronises. Must not
- * know how the thread's budget is shared out: room.c asks here what a bin would like, and decides.
+ * know how the thread's budget is shared out.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H
@@ -67,31 +67,5 @@ struct hk_front_own {
 
 /* Bytes of it that are zero for a new thread. */
 #define HK_FRONT_FRESH sizeof(struct hk_front_own)
-
-/* ---- for room.c ---- */
-
-#define HK_BIN_LENT 1u /* see front/bin.h */
-
-/* Everything at the first miss. */
-static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
-{
-    (void)cls;
-    return cap->max;
-}
-
-/* Room for one is none: the class would be bypassed. */
-static inline bool hk_bin_takes_rest(unsigned cls)
-{
-    (void)cls;
-    return false;
-}
-
-/* The one that the program waits for. */
-static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
-{
-    (void)cap;
-    (void)cls;
-    return 1;
-}
 
 #endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bin_box, v2: how arrays that grow step by step ask for room.
+ *
+ * Included by front/bin.h only. Who synchronises: as there.
+ */
+#ifndef HK_BIN_BOX_H
+#define HK_BIN_BOX_H
+
+#include "front/array_bin.h"
+
+static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
+{
+    return hk_room_half_more(cap->now, cls, (unsigned)hk_min(cap->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP)));
+}
+
+/* It grows step by step: where there is no room for a step, none of it is worth having. */
+static inline bool hk_bin_takes_rest(unsigned cls)
+{
+    return false;
+}
+
+static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
+{
+    return hk_room_half(cap, cls);
+}
+
+#endif
