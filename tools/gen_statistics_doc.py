@@ -36,6 +36,13 @@ NOTES = {
     'front_bytes': '`HAKMEM_FRONT_BYTES` bounds it, for each thread.',
     'first_pages': 'By what the page was for: class groups `C0` to `C7`, `MID`, `L25`, `HUGE`, and `SSM`, the '
                    'allocator\'s records. In C an array with the indices `HAK_PAGES_...`.',
+    'peak_live_bytes': 'Never less than any `live_bytes` that was asked for. Nothing is counted for it when memory is taken: '
+                       'free memory that is about to go back, and address space that is not held any more, tell what '
+                       'was live. Of page runs and huge blocks it is right to 2 MiB, or `HAKMEM_MIN_KEEP` if that is more: '
+                       'so much that is free may be taken for what was live a moment ago. Blocks up to 32 KiB count as '
+                       'the slabs of 64 KiB that they are in (of those that it has when somebody asks, what was touched '
+                       'of them, so that a small program has a small peak): `slab_free_bytes` and `front_bytes` of that moment are in it, so of a program whose slabs are sparse then it is above the peak. Where threads take and '
+                       'free huge blocks at the same moment it may miss one of them.',
     'refills': 'Of the process all batches that heaps gave, of a class those that fronts asked for: with `-Dtransfer` some '
                'come from other threads and not from slabs.',
 }
@@ -58,7 +65,7 @@ EXAMPLE = {
     'metadata_bytes': 122880, 'resident_bytes': 42070016, 'mapped_bytes': 44453888, 'peak_mapped_bytes': 44457984,
     'acquired_partial': 0, 'acquired_empty': 0, 'acquired_unused': 310, 'acquired_new': 11, 'refills': 3848,
     'flushes': 0, 'remote_chains': 0, 'purged_bytes': 0, 'os_calls': 57, 'huge_bytes': 0, 'run_bytes': 20971520,
-    'refilled': 166401, 'flushed': 0, 'hot_slabs': 320, 'cold_slabs': 1, 'transfers': 0,
+    'refilled': 166401, 'flushed': 0, 'hot_slabs': 320, 'cold_slabs': 1, 'transfers': 0, 'peak_live_bytes': 42008576,
     'process_resident_bytes': 43868160, 'classes': [],
 }
 EXAMPLE_CLASS = {

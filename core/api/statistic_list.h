@@ -63,7 +63,9 @@
     X(hk_page_counts, first_pages, PAGES, TELEMETRY, "slab, ss_arena, huge",                                           \
       "pages handed out for the first time since they came from the system, by what for", count_pages)                 \
     X(uint64_t, transfers, BATCHES, ALWAYS, "transfer",                                                                \
-      "batches of other threads' blocks that went from front to front", u->transfers)
+      "batches of other threads' blocks that went from front to front", u->transfers)                                  \
+    X(size_t, peak_live_bytes, BYTES, ALWAYS, "peak",                                                                  \
+      "the most that live_bytes was so far; slabs of small blocks count whole", peak_live(u))
 
 /* Of one class, from struct hak_class_stats's first field on; the value is made of `c`, what the reading says of class
  * `cls`. */

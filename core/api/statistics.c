@@ -2,6 +2,7 @@
 #include "api/statistics.h"
 
 #include "base/telemetry.h"
+#include "box/peak.h"
 #include "box/pool.h"
 #include "box/purge.h"
 #include "os/os.h"
@@ -90,6 +91,16 @@ static void count_pages(uint64_t *pages, const struct hk_usage *u)
         pages[i] = hk_load_relaxed(&hk_telemetry_pages[i]);
     if (HK_TELEMETRY)
         pages[HAK_PAGES_SSM] = u->metadata / HK_PAGE;
+}
+
+/* Of slabs that heaps own counts what was handed out or touched, and not the rest of 64 KiB: beside a small program's
+ * blocks that would be much. */
+static size_t peak_live(const struct hk_usage *u)
+{
+    size_t small = 0;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        small += hk_max(u->cls[cls].carved * hk_class_size(cls), u->cls[cls].resident);
+    return hk_peak_live(u->live, small, u->empty + u->run_free);
 }
 
 #define FILL_uint32_t(name, built, value) s->name = (built) ? (value) : 0

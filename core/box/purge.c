@@ -2,6 +2,7 @@
 #include "box/purge.h"
 
 #include "base/assert.h"
+#include "box/peak.h"
 #include "box/purge_priv.h"
 #include "box/transfer.h"
 #include "os/os.h"
@@ -258,6 +259,7 @@ static void give_some(uint32_t now)
 void hk_purge_tick_slow(void)
 {
     int saved = errno;
+    hk_peak_look(0);
     uint32_t now = hk_os_now_ms();
     bool same = now == hk_load_relaxed(&ticked) &&
                 hk_purge_free_bytes() <= hk_load_relaxed(&hk_purge_allowed); /* as a moment ago */
@@ -277,6 +279,7 @@ void hk_purge_took_slow(void)
 
 void hk_purge_tick_long(size_t bytes)
 {
+    hk_peak_look(bytes);
     hk_purge_tick();
     for (size_t given = HK_PURGE_MOST; given < 2 * bytes && hk_purge_free_bytes() > hk_purge_allowance();
          given += HK_PURGE_MOST)
@@ -286,6 +289,7 @@ void hk_purge_tick_long(size_t bytes)
 void hk_purge_end_thread(void)
 {
     int saved = errno;
+    hk_peak_look(0);
     if (!leave_to_thread(hk_purge_free_bytes())) {
         sweep_some();
         if (hk_purge_free_bytes() > hk_purge_allowance())
@@ -298,6 +302,7 @@ void hk_purge_end_thread(void)
 
 size_t hk_purge_now(size_t keep)
 {
+    hk_peak_look(0);
     hk_purge_sweep_all();
     size_t given = hk_pool_trim();
     hk_add_relaxed(&total, given);

@@ -75,6 +75,9 @@ int hk_os_pid(void);
 uint64_t hk_os_calls(void);
 void hk_os_count_call(void);
 
+/* Address space that is held, in bytes. */
+size_t hk_os_held(void);
+
 /* The most address space that was held at once, in bytes; what was mapped for a moment, and what the system refused to
  * unmap, included. */
 size_t hk_os_held_most(void);

@@ -110,6 +110,11 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
     return (void *)p;
 }
 
+size_t hk_os_held(void)
+{
+    return hk_load_relaxed(&held);
+}
+
 size_t hk_os_held_most(void)
 {
     return hk_load_relaxed(&held_most);

@@ -103,7 +103,13 @@ enum {
 };
 
 /* Where the memory is. The parts from live_resident_bytes to metadata_bytes are disjoint and add up to resident_bytes
- * while the program is quiet. Callers set `size` to sizeof(struct hak_stats); fields are only ever added at the end. */
+ * while the program is quiet. Callers set `size` to sizeof(struct hak_stats); fields are only ever added at the end.
+ * docs/statistics.md has a sentence for each, and says who counts it. In C++, where the function has the same name:
+ *
+ *     struct hak_stats s{};
+ *     s.size = sizeof s;
+ *     if (hak_stats(&s) == 0) ...
+ */
 struct hak_stats {
     size_t size;                /* set by the caller: how much of this structure it knows */
     uint32_t version;           /* 1 */
@@ -141,7 +147,12 @@ struct hak_stats {
     uint64_t free_misses;
     uint64_t first_pages[HAK_PAGE_BUCKETS]; /* pages of 4 KiB that were handed out for the first time since they came
                                              * from the system, so that the first touch faults; by HAK_PAGES_ index */
-    uint64_t transfers; /* always counted: batches of other threads' blocks that went from front to front */
+    /* Always counted again. */
+    uint64_t transfers;     /* batches of other threads' blocks that went from front to front */
+    size_t peak_live_bytes; /* the most that live_bytes was so far: at least what any of these calls has seen, and of
+                             * page runs and mappings right to 2 MiB; blocks up to 32 KiB count as the slabs of 64 KiB
+                             * that they were in, with what was free there and in front caches. More of it is in
+                             * docs/statistics.md */
 };
 
 /* Of one size class. Fields are only ever added at the end. */

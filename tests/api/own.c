@@ -182,6 +182,7 @@ static void assert_parts_add_up(void)
                  stats.run_free_bytes, stats.metadata_bytes);
     assert_true(stats.mapped_bytes >= resident);
     assert_true(stats.peak_mapped_bytes >= stats.mapped_bytes);
+    assert_true(stats.peak_live_bytes >= stats.live_bytes);
     assert_true(stats.huge_bytes + stats.run_bytes <= stats.live_bytes);
 }
 

@@ -243,6 +243,16 @@ static void note_unmap(char *start, size_t size)
     }
 }
 
+/* As the os box counts it. */
+static _Atomic size_t held, held_most;
+
+static void hold(size_t more)
+{
+    size_t now = atomic_fetch_add(&held, more) + more, most = atomic_load(&held_most);
+    while (now > most && !atomic_compare_exchange_weak(&held_most, &most, now)) {
+    }
+}
+
 /* ---- the box ---- */
 
 /* The real calls set errno when they fail and may do so when they do not. */
@@ -310,6 +320,7 @@ static void *map_at(void *where, size_t size, int protection)
     if (p == -1)
         return NULL;
     note_map((void *)p, size);
+    hold(size);
     return (void *)p;
 }
 
@@ -318,6 +329,7 @@ static bool unmap(void *ptr, size_t size)
     if (munmap(ptr, size) != 0)
         return false;
     note_unmap(ptr, size);
+    hold(-size);
     return true;
 }
 
@@ -411,6 +423,7 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
         return spoiled_pointer(NULL);
     note_unmap(ptr, old_size);
     note_map(p, new_size);
+    hold(new_size - old_size);
     return spoiled_pointer(p);
 }
 
@@ -447,6 +460,16 @@ size_t hk_os_address_limit(void)
 size_t hk_os_cgroup_limit(void)
 {
     return spoiled_number(cgroup_limit);
+}
+
+size_t hk_os_held(void)
+{
+    return held;
+}
+
+size_t hk_os_held_most(void)
+{
+    return held_most;
 }
 
 void hk_os_count_call(void)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * peak_live_bytes of a program that takes 1 GiB and frees it before it asks; a process for each kind of block, because
+ * a peak stays.
+ *
+ * usage: peak small|mid|runs|huge|grown
+ */
+#include "config.h"
+#include <hakmem/hakmem.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB ((size_t)1 << 20)
+#define MOST (1024 * MIB / 1000)
+
+/* As docs/statistics.md says: of small blocks a slab here and there is not full, and what the front holds counts. */
+#define ERROR (1024 * MIB / 64 + 4 * MIB)
+
+static struct hak_stats now(void)
+{
+    struct hak_stats stats = {.size = sizeof(stats)};
+    if (hak_stats(&stats) != 0)
+        exit(1);
+    return stats;
+}
+
+/* `total` bytes of blocks of a size; nobody asks in between. Returns their usable bytes. */
+static size_t take_and_free(size_t total, size_t size)
+{
+    static void *blocks[MOST];
+    size_t count = total / size, bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = hak_malloc(size);
+        if (!blocks[i])
+            exit(77); /* so much there is not */
+        bytes += hak_malloc_usable_size(blocks[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        hak_free(blocks[i]);
+    return bytes;
+}
+
+/* One block that grows where it is. */
+static size_t grow_and_free(void)
+{
+    void *block = hak_malloc(40 * MIB);
+    for (size_t size = 40 * MIB; block && size < 1024 * MIB; size += 41 * MIB)
+        block = hak_realloc(block, size);
+    block = block ? hak_realloc(block, 1024 * MIB) : NULL;
+    if (!block)
+        exit(77);
+    size_t bytes = hak_malloc_usable_size(block);
+    hak_free(block);
+    return bytes;
+}
+
+static int fails(const char *what, size_t bytes, size_t have)
+{
+    fprintf(stderr, "%s: peak_live_bytes is %zu, %zu were live\n", what, have, bytes);
+    return 1;
+}
+
+static size_t exercise(const char *kind)
+{
+    if (!strcmp(kind, "small"))
+        return take_and_free(1024 * MIB, 1000);
+    if (!strcmp(kind, "mid"))
+        return take_and_free(1024 * MIB, 32768);
+    if (!strcmp(kind, "runs"))
+        return take_and_free(1024 * MIB, 3 * MIB);
+    if (!strcmp(kind, "huge"))
+        return take_and_free(1024 * MIB, 256 * MIB);
+    return grow_and_free();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 2;
+    size_t bytes = exercise(argv[1]);
+    struct hak_stats stats = now();
+    if (stats.peak_live_bytes < bytes || stats.peak_live_bytes > bytes + ERROR)
+        return fails(argv[1], bytes, stats.peak_live_bytes);
+    if (stats.live_bytes > bytes / 100 || stats.peak_live_bytes > stats.peak_mapped_bytes)
+        return fails("afterwards", bytes, stats.peak_live_bytes);
+    void *block = hak_malloc(2048 * MIB);
+    if (!block)
+        return 77;
+    size_t more = now().peak_live_bytes;
+    if (more < now().live_bytes || more > 2048 * MIB + ERROR)
+        return fails("while it is live", 2048 * MIB, more);
+    hak_free(block);
+    return now().peak_live_bytes == more ? 0 : fails("and not less later", 2048 * MIB, now().peak_live_bytes);
+}
