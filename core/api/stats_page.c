@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The page of HAKMEM_STATS=1, and its tables on their own.
+ * The page of HAKMEM_STATS=1: sentences first, then every figure under its name, then the classes; and its tables on
+ * their own.
  */
 #include "api/stats.h"
 #include "os/file.h"
 #include "os/os.h"
 
 #include <string.h>
-
-static void row(struct hk_fmt *f, const char *name, size_t bytes, const char *what)
-{
-    hk_fmt(f, "  %-22s %8zu.%zu MiB  %s\n", name, bytes >> 20, ((bytes & (HK_MIB - 1)) * 10) >> 20, what);
-}
 
 /* Resident pages of the whole process, or 0 without /proc. */
 size_t hk_stats_process_resident(void)
@@ -21,30 +17,91 @@ size_t hk_stats_process_resident(void)
     return second != NULL ? hk_file_number(second + 1) * hk_os_page_size() : 0;
 }
 
-static void print_memory(struct hk_fmt *f, const struct hak_stats *s)
+/* ---- sentences ---- */
+
+/* An amount, and what is said of it. */
+static void put_bytes(struct hk_fmt *f, const char *before, size_t bytes, const char *after)
 {
-    size_t process = hk_stats_process_resident();
-    hk_fmt(f, " memory\n");
-    row(f, "live", s->live_resident_bytes, "in the program's hands and touched");
-    row(f, "front caches", s->front_bytes, "free, ready for their thread (HAKMEM_FRONT_BYTES bounds it)");
-    row(f, "free in owned slabs", s->slab_free_bytes, "free beside live blocks of the same class");
-    row(f, "EMPTY slabs", s->empty_bytes, "free for any class (HAKMEM_PURGE_DELAY_MS, HAKMEM_MIN_KEEP)");
-    row(f, "free page runs", s->run_free_bytes, "free for blocks above 32 KiB (the same options)");
-    row(f, "metadata", s->metadata_bytes, "the allocator's own records");
-    row(f, "= our mappings", s->resident_bytes, "resident pages");
-    row(f, "rest of the process", process - hk_min(process, s->resident_bytes), "code, stacks, files, other mappings");
-    row(f, "purged so far", s->purged_bytes, "given back to the system since the start");
-    hk_fmt(f, " blocks\n  live %zu blocks, %zu bytes, of which %zu in page runs and %zu in mappings of their own\n",
-           s->live_blocks, s->live_bytes, s->run_bytes, s->huge_bytes);
+    hk_fmt(f, "%s", before);
+    if (bytes != 0)
+        hk_stats_put_bytes(f, bytes);
+    else
+        hk_fmt(f, "nothing");
+    hk_fmt(f, "%s", after);
 }
 
-static void print_counts(struct hk_fmt *f, const struct hak_stats *s)
+static void put_number(struct hk_fmt *f, size_t n, const char *what)
 {
-    hk_fmt(f,
-           " fronts: %zu refills, %zu flushes, %zu remote chains, %zu transfers; %u threads; %zu system calls for "
-           "memory\n",
-           (size_t)s->refills, (size_t)s->flushes, (size_t)s->remote_chains, (size_t)s->transfers, s->threads,
-           (size_t)s->os_calls);
+    hk_fmt(f, "%zu %s%s", n, what, n == 1 ? "" : "s");
+}
+
+/* What a user asks first: what there is, what of it is of no use, and what was. */
+static void print_sentences(struct hk_fmt *f, const struct hak_stats *s)
+{
+    size_t all = s->resident_bytes, process = hk_stats_process_resident();
+    if (s->mapped_bytes == 0) {
+        hk_fmt(f, " The program took no memory.\n");
+        return;
+    }
+    put_bytes(f, " The program has ", s->live_bytes, " in ");
+    put_number(f, s->live_blocks, "block");
+    put_bytes(f, ", for which ", all, " is resident");
+    if (process != 0)
+        put_bytes(f, "; the whole process has ", process, "");
+    hk_fmt(f, ".\n %zu %% of ", (s->slab_free_bytes * 100 + all / 2) / hk_max(all, 1));
+    put_bytes(f, "", all, " is free beside live blocks: fragmentation.\n The front caches of ");
+    put_number(f, s->threads, "thread");
+    put_bytes(f, " hold ", s->front_bytes, "");
+    put_bytes(f, ", ", s->empty_bytes + s->run_free_bytes, " is free for any block");
+    put_bytes(f, ", and the allocator's own records take ", s->metadata_bytes, ".\n");
+    put_bytes(f, " So far ", (size_t)s->purged_bytes, " went back to the system.\n");
+    put_bytes(f, " At the peak ", s->peak_live_bytes, " was live");
+    put_bytes(f, ", and ", s->peak_mapped_bytes, " of address space was held.\n");
+}
+
+/* ---- figures ---- */
+
+static void pad(struct hk_fmt *f, size_t used, size_t width)
+{
+    for (; used < width; used++)
+        hk_fmt(f, " ");
+}
+
+static size_t digits(size_t value)
+{
+    size_t n = 1;
+    while ((value /= 10) != 0)
+        n++;
+    return n;
+}
+
+static void print_figure(struct hk_fmt *f, const struct hk_statistic *what, size_t value)
+{
+    static const char units[5][4] = {"", "KiB", "MiB", "GiB", "TiB"};
+    unsigned unit = 0;
+    size_t rest = 0;
+    for (; what->unit == HK_IN_BYTES && value >= HK_KIB && unit + 1 < HK_COUNT(units); unit++) {
+        rest = value % HK_KIB;
+        value /= HK_KIB;
+    }
+    hk_fmt(f, "  %-24s", what->name);
+    if (unit == 0)
+        hk_fmt(f, "%10zu", value);
+    else
+        hk_fmt(f, "%8zu.%zu", value, rest * 10 / HK_KIB);
+    hk_fmt(f, " %-5s %s\n", what->unit == HK_IN_BYTES && unit == 0 && value != 0 ? "bytes" : units[unit],
+           what->sentence);
+}
+
+static void print_figures(struct hk_fmt *f, const struct hak_stats *s)
+{
+    hk_fmt(f, " figures (docs/statistics.md has more of each)\n");
+    for (unsigned i = 0; i < HK_STAT_COUNT; i++) {
+        const struct hk_statistic *what = &hk_statistics[i];
+        if (hk_statistic_is_built(what) && !hk_statistic_is_array(what))
+            print_figure(f, what, hk_statistic_value(what, s));
+    }
+    print_figure(f, &hk_json_only[HK_JSON_process_resident_bytes], hk_stats_process_resident());
 }
 
 /* ---- tables with a line for each class ---- */
@@ -54,95 +111,147 @@ bool hk_stats_has(const struct hak_class_stats *s)
     return s->slabs + s->refills + s->acquired_partial + s->acquired_empty + s->acquired_unused + s->acquired_new != 0;
 }
 
-/* "  1234 ( 99.9 %)"; a part of nothing is 0 %. */
-static void put_share(struct hk_fmt *f, uint64_t part, uint64_t all)
+/* What a table has of one class, or of all; by HK_CLASS_STAT_ numbers. */
+struct line {
+    size_t of[HK_CLASS_STAT_COUNT];
+};
+
+/* False: there was never anything of that class. */
+static bool line_of(struct line *line, struct line *all, const struct hk_usage *u, unsigned cls)
 {
-    size_t tenths = (size_t)(part * 1000 / (all + (all == 0)));
-    hk_fmt(f, " %9zu (%3zu.%zu %%)", (size_t)part, tenths / 10, tenths % 10);
+    struct hak_class_stats s = {0};
+    hk_stats_fill_class(&s, u, cls);
+    for (unsigned i = 0; i < HK_CLASS_STAT_COUNT; i++) {
+        line->of[i] = hk_statistic_value(&hk_class_statistics[i], &s);
+        all->of[i] += line->of[i];
+    }
+    return hk_stats_has(&s);
+}
+
+static const char *name_of(unsigned number)
+{
+    return hk_class_statistics[number].name;
+}
+
+/* A column is as wide as its name, and has room for ten digits. */
+static void put_name(struct hk_fmt *f, unsigned number)
+{
+    pad(f, strlen(name_of(number)), 10);
+    hk_fmt(f, "  %s", name_of(number));
+}
+
+static void put_value(struct hk_fmt *f, const struct line *line, unsigned number)
+{
+    hk_fmt(f, "  ");
+    pad(f, digits(line->of[number]), hk_max(strlen(name_of(number)), 10));
+    hk_fmt(f, "%zu", line->of[number]);
+}
+
+/* "      1234 ( 99.9 %)"; a part of nothing is 0 %. */
+static void put_share(struct hk_fmt *f, size_t part, size_t all)
+{
+    size_t tenths = (size_t)((uint64_t)part * 1000 / (all + (all == 0)));
+    hk_fmt(f, " %10zu (%3zu.%zu %%)", part, tenths / 10, tenths % 10);
+}
+
+static void put_share_name(struct hk_fmt *f, unsigned number)
+{
+    hk_fmt(f, "  ");
+    pad(f, strlen(name_of(number)), 19);
+    hk_fmt(f, "%s", name_of(number));
 }
 
 static void print_classes(struct hk_fmt *f, const struct hk_usage *u)
 {
-    hk_fmt(f, " classes: slabs (hot ones are used above three quarters), blocks\n");
-    hk_fmt(f, "   bytes      hot     cold       live   cached  free in slabs  resident KiB\n");
+    struct line line, all = {{0}};
+    hk_fmt(f, " classes\n");
+    for (unsigned i = 0; i <= HK_CLASS_STAT_resident_bytes; i++)
+        put_name(f, i);
+    hk_fmt(f, "\n");
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        struct hak_class_stats s = {0};
-        hk_stats_fill_class(&s, u, cls);
-        if (!hk_stats_has(&s))
+        if (!line_of(&line, &all, u, cls))
             continue;
-        hk_fmt(f, "  %6zu %8zu %8zu %10zu %8zu %14zu %13zu\n", s.block_bytes, s.hot_slabs, s.slabs - s.hot_slabs,
-               s.live_blocks, s.cached_blocks, s.free_blocks, s.resident_bytes / 1024);
+        for (unsigned i = 0; i <= HK_CLASS_STAT_resident_bytes; i++)
+            put_value(f, &line, i);
+        hk_fmt(f, "\n");
     }
 }
 
-static void print_acquired(struct hk_fmt *f, const struct hak_class_stats *s)
+/* Each table begins a line with the class, or the word. */
+static void put_class(struct hk_fmt *f, const struct line *line)
 {
-    uint64_t all = s->acquired_partial + s->acquired_empty + s->acquired_unused + s->acquired_new;
-    hk_fmt(f, " %9zu", (size_t)all);
-    put_share(f, s->acquired_partial, all);
-    put_share(f, s->acquired_empty, all);
-    put_share(f, s->acquired_unused, all);
-    put_share(f, s->acquired_new, all);
+    if (line != NULL)
+        put_value(f, line, HK_CLASS_STAT_block_bytes);
+    else
+        hk_fmt(f, "          all");
+}
+
+static size_t acquired(const struct line *line)
+{
+    size_t sum = 0;
+    for (unsigned i = HK_CLASS_STAT_acquired_partial; i <= HK_CLASS_STAT_acquired_new; i++)
+        sum += line->of[i];
+    return sum;
+}
+
+static void print_acquired(struct hk_fmt *f, const struct line *line)
+{
+    hk_fmt(f, " %10zu", acquired(line));
+    for (unsigned i = HK_CLASS_STAT_acquired_partial; i <= HK_CLASS_STAT_acquired_new; i++)
+        put_share(f, line->of[i], acquired(line));
     hk_fmt(f, "\n");
 }
 
 static void print_stages(struct hk_fmt *f, const struct hk_usage *u)
 {
-    struct hak_class_stats total = {0};
+    struct line line, all = {{0}};
     hk_fmt(f, " slabs taken from the shared pool, by the stage that served them\n");
-    hk_fmt(f, "   bytes     taken             partial               EMPTY              UNUSED      new SuperSlab\n");
+    put_name(f, HK_CLASS_STAT_block_bytes);
+    hk_fmt(f, "      taken");
+    for (unsigned i = HK_CLASS_STAT_acquired_partial; i <= HK_CLASS_STAT_acquired_new; i++)
+        put_share_name(f, i);
+    hk_fmt(f, "\n");
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        struct hak_class_stats s = {0};
-        hk_stats_fill_class(&s, u, cls);
-        total.acquired_partial += s.acquired_partial;
-        total.acquired_empty += s.acquired_empty;
-        total.acquired_unused += s.acquired_unused;
-        total.acquired_new += s.acquired_new;
-        if (s.acquired_partial + s.acquired_empty + s.acquired_unused + s.acquired_new == 0)
+        if (!line_of(&line, &all, u, cls) || acquired(&line) == 0)
             continue;
-        hk_fmt(f, "  %6zu", s.block_bytes);
-        print_acquired(f, &s);
+        put_class(f, &line);
+        print_acquired(f, &line);
     }
-    hk_fmt(f, "     all");
-    print_acquired(f, &total);
+    put_class(f, NULL);
+    print_acquired(f, &all);
 }
 
-static void print_moved(struct hk_fmt *f, const struct hak_class_stats *s)
+static void print_moved(struct hk_fmt *f, const struct line *line)
 {
-    hk_fmt(f, " %9zu %11zu %9zu %11zu", (size_t)s->refills, (size_t)s->refilled, (size_t)s->flushes,
-           (size_t)s->flushed);
-    if (HK_TELEMETRY) {
-        put_share(f, s->malloc_hits, s->malloc_hits + s->malloc_misses);
-        put_share(f, s->free_hits, s->free_hits + s->free_misses);
-    }
+    for (unsigned i = HK_CLASS_STAT_refills; i <= HK_CLASS_STAT_flushed; i++)
+        put_value(f, line, i);
+    for (unsigned i = HK_CLASS_STAT_malloc_hits; HK_TELEMETRY && i <= HK_CLASS_STAT_free_misses; i += 2)
+        put_share(f, line->of[i], line->of[i] + line->of[i + 1]); /* behind the hits stand the misses */
     hk_fmt(f, "\n");
 }
 
 static void print_fronts(struct hk_fmt *f, const struct hk_usage *u)
 {
-    struct hak_class_stats total = {0};
+    struct line line, all = {{0}};
     hk_fmt(f, " front caches (" HK_FRONT_CHOICE "%s)\n",
            HK_TELEMETRY ? "" : "; hits and misses are counted with -Dtelemetry=enabled");
-    hk_fmt(f, "   bytes   refills      blocks   flushes      blocks%s\n",
-           HK_TELEMETRY ? "         malloc hits           free hits" : "");
+    put_name(f, HK_CLASS_STAT_block_bytes);
+    for (unsigned i = HK_CLASS_STAT_refills; i <= HK_CLASS_STAT_flushed; i++)
+        put_name(f, i);
+    for (unsigned i = HK_CLASS_STAT_malloc_hits; HK_TELEMETRY && i <= HK_CLASS_STAT_free_misses; i += 2)
+        put_share_name(f, i);
+    hk_fmt(f, "\n");
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        struct hak_class_stats s = {0};
-        hk_stats_fill_class(&s, u, cls);
-        total.refills += s.refills;
-        total.refilled += s.refilled;
-        total.flushes += s.flushes;
-        total.flushed += s.flushed;
-        total.malloc_hits += s.malloc_hits;
-        total.malloc_misses += s.malloc_misses;
-        total.free_hits += s.free_hits;
-        total.free_misses += s.free_misses;
-        if (s.refills + s.flushes + s.malloc_misses + s.free_misses == 0)
+        line_of(&line, &all, u, cls);
+        if (line.of[HK_CLASS_STAT_refills] + line.of[HK_CLASS_STAT_flushes] + line.of[HK_CLASS_STAT_malloc_misses] +
+                line.of[HK_CLASS_STAT_free_misses] ==
+            0)
             continue;
-        hk_fmt(f, "  %6zu", s.block_bytes);
-        print_moved(f, &s);
+        put_class(f, &line);
+        print_moved(f, &line);
     }
-    hk_fmt(f, "     all");
-    print_moved(f, &total);
+    put_class(f, NULL);
+    print_moved(f, &all);
 }
 
 static void print_table(int fd, void (*print)(struct hk_fmt *f, const struct hk_usage *u))
@@ -192,8 +301,8 @@ int hak_stats_print(int fd)
     hk_stats_fill(&s, &u);
     hk_fmt_start(&f, fd);
     hk_fmt(&f, "hakmem %s statistics of process %d\n", hak_version(), hk_os_pid());
-    print_memory(&f, &s);
-    print_counts(&f, &s);
+    print_sentences(&f, &s);
+    print_figures(&f, &s);
     print_classes(&f, &u);
     print_stages(&f, &u);
     print_fronts(&f, &u);

@@ -102,8 +102,8 @@ def fronts(library, program, tree, telemetry):
     assert len(total) == (8 if telemetry else 4), done.stderr
     assert lines and total == [sum(line[i] for line in lines.values()) if i not in (5, 7) else total[i]
                                for i in range(len(total))], done.stderr
-    assert total[:4:2] == [sum(row[name] for row in tree['classes']) for name in ('refills', 'flushes')], total
-    assert total[1:4:2] == [tree['refilled'], tree['flushed']], total
+    assert total[:2] == [sum(row[name] for row in tree['classes']) for name in ('refills', 'flushes')], total
+    assert total[2:4] == [tree['refilled'], tree['flushed']], total
     if telemetry:
         assert total[4] == tree['malloc_hits'] and total[6] == tree['free_hits'], (total, tree)
         calls = tree['malloc_hits'] + tree['malloc_misses']
@@ -113,6 +113,48 @@ def fronts(library, program, tree, telemetry):
 def both_tables(library, program):
     done = run(library, program, HAKMEM_TINY_FRONT_METRICS='1', HAKMEM_SHARED_POOL_STAGE_STATS='1')
     assert len(re.findall('^hakmem .* statistics of process', done.stderr.decode(), re.M)) == 2, done.stderr
+
+
+UNITS = {'bytes': 1, 'KiB': 1 << 10, 'MiB': 1 << 20, 'GiB': 1 << 30}
+
+
+def amounts(line):
+    """The amounts of memory in a line, in bytes."""
+    return [float(number) * UNITS[unit] for number, unit in re.findall(r'([\d.]+) (bytes|KiB|MiB|GiB)', line)]
+
+
+def near(one, other):
+    """Is one the other as the page rounds it?"""
+    return abs(one - other) <= max(0.1 * one, 200 << 10)
+
+
+def page_text(lines, tree):
+    """Sentences come first, then every figure under its name, and only then the classes."""
+    assert lines[1].startswith(' The program has '), lines[1]
+    assert near(amounts(lines[1])[0], tree['live_bytes']), lines[1]
+    assert '%d blocks' % tree['live_blocks'] in lines[1], lines[1]
+    share = re.fullmatch(r' (\d+) % of .* is free beside live blocks: fragmentation\.', lines[2])
+    assert abs(int(share.group(1)) - 100 * tree['slab_free_bytes'] / tree['resident_bytes']) <= 1, lines[2]
+    assert near(amounts(lines[2])[0], tree['resident_bytes']), lines[2]
+    peak = amounts(lines[5])
+    assert near(peak[0], tree['peak_live_bytes']) and near(peak[1], tree['peak_mapped_bytes']), lines[5]
+    assert all(line.endswith('.') for line in lines[1:6]), lines[:6]
+    named = [key for key in tree if key not in ('version', 'hakmem', 'pid', 'classes', 'first_pages')]
+    found = [line.split()[0] for line in lines[7:lines.index(' classes')]]
+    assert sorted(found) == sorted(named), (found, named)
+    for line in lines[7:lines.index(' classes')]:
+        name, value = line.split()[:2]
+        shown = amounts(line)[0] if name.endswith('_bytes') and value != '0' else float(value)
+        exact = tree[name]
+        assert near(shown, exact) if name.endswith('_bytes') else abs(shown - exact) <= 0.1 * exact, (line, exact)
+
+
+def small(library):
+    """A small program's page speaks of KiB."""
+    lines = run(library, '/bin/echo', HAKMEM_STATS='1').stderr.decode().splitlines()
+    text = '\n'.join(lines)
+    assert '0.0 ' not in text.split(' classes')[0], text
+    assert lines[1] == ' The program took no memory.' or 0 < amounts(lines[1])[0] < 1 << 20, text
 
 
 def without(library, program):
@@ -161,6 +203,8 @@ def main():
         pages = tree['first_pages']
         assert list(pages) == ['C%d' % i for i in range(8)] + ['MID', 'L25', 'HUGE', 'SSM'], pages
         assert pages['C0'] >= 2560 and pages['MID'] >= 2560 and pages['L25'] >= 5120 and pages['SSM'] > 0, pages
+    page_text(text.splitlines(), tree)
+    small(library)
     names(tree, telemetry)
     sums(tree)
     stages(library, program, tree)
