@@ -48,8 +48,10 @@ NOTES = {
                     'nine tenths of the cgroup\'s limit, or no limit where there is none.',
     'MISUSE': 'The words `abort` and `warn`, or the numbers. A corrupted free list ends the process with either.',
     'SS_EMPTY_REUSE': 'With 0 an EMPTY slab is not taken again before it was purged, as UNUSED.',
-    'SS_EMPTY_SCAN_LIMIT': 'Slabs with free blocks, of the own heap or of threads that ended. A slab that no heap owns '
-                           'is found without looking at others.',
+    'HOT_COLD_SCAN': 'Slabs with free blocks, of the own heap or of threads that ended.',
+    'SS_EMPTY_SCAN_LIMIT': 'Only those count in which the class has room. With 1 it is the one at the lowest address, '
+                           'which is found without looking at others. In a heap above 6 MiB a Mid class first takes the '
+                           'slab that it held last, wherever that is.',
     'THP': 'Read when units of 2 MiB are added: set it in the environment, not by `hak_option_set`. What comes after the '
            'first 64 MiB of a node leaves huge pages to the system\'s setting always.',
     'NUMA': 'Set in the environment, 0 also keeps the library from looking which nodes there are; see '

@@ -8,7 +8,7 @@
 
 #define HK_HOT_COLD_OPTIONS(CHOICE, NUMBER, TEXT, WORD, PATH)              \
     CHOICE(HOT_COLD, HK_HOT_COLD, "hot_cold=enabled", "hot_cold=disabled") \
-    NUMBER(SS_EMPTY_SCAN_LIMIT, 4, 1, 64, "slabs", HOT_COLD,               \
+    NUMBER(HOT_COLD_SCAN, 4, 1, 64, "slabs", HOT_COLD,                     \
            "slabs compared when a class needs another one; the fullest is taken")
 
 #endif

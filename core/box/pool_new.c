@@ -21,6 +21,7 @@ static unsigned node_with_sets(unsigned node)
     return hk_pool_node(node) != NULL ? node : 0;
 }
 
+/* Once per 2 MiB: small rather than fast. */
 HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index)
 {
     uint32_t clean;

@@ -252,9 +252,9 @@ static void check_boxes(void)
 static void set_option(uint8_t which, uint64_t value)
 {
     static const enum hk_option options[] = {
-        HK_OPT_PURGE_DELAY_MS, HK_OPT_FRONT_BYTES,         HK_OPT_FRONT_V2_CAP, HK_OPT_FRONT_V2_OFF,
-        HK_OPT_MIN_KEEP,       HK_OPT_MEMORY_LIMIT,        HK_OPT_THP,          HK_OPT_SS_EMPTY_REUSE,
-        HK_OPT_NUMA,           HK_OPT_SS_EMPTY_SCAN_LIMIT,
+        HK_OPT_PURGE_DELAY_MS, HK_OPT_FRONT_BYTES,         HK_OPT_FRONT_V2_CAP,  HK_OPT_FRONT_V2_OFF,
+        HK_OPT_MIN_KEEP,       HK_OPT_MEMORY_LIMIT,        HK_OPT_THP,           HK_OPT_SS_EMPTY_REUSE,
+        HK_OPT_NUMA,           HK_OPT_SS_EMPTY_SCAN_LIMIT, HK_OPT_HOT_COLD_SCAN,
     };
     hk_option_store(options[which % HK_COUNT(options)], (int64_t)value);
 }

@@ -63,14 +63,14 @@ static void no_more_than_the_limit_are_looked_at(void **state)
 {
     (void)state;
     const uint32_t used[] = {1, 2, 3, 4, 100, 200};
-    assert_int_equal(hk_opt(HK_OPT_SS_EMPTY_SCAN_LIMIT), 4);
+    assert_int_equal(hk_opt(HK_OPT_HOT_COLD_SCAN), 4);
     assert_ptr_equal(choose(used, 6), &slabs[HK_HOT_COLD ? 3 : 0]);
     for (unsigned limit = 1; limit <= 6; limit++) {
-        assert_true(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, limit));
+        assert_true(hk_option_store(HK_OPT_HOT_COLD_SCAN, limit));
         assert_ptr_equal(choose(used, 6), &slabs[HK_HOT_COLD ? limit - 1 : 0]);
     }
-    assert_false(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, 0)); /* one is always looked at */
-    assert_true(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, 4));
+    assert_false(hk_option_store(HK_OPT_HOT_COLD_SCAN, 0)); /* one is always looked at */
+    assert_true(hk_option_store(HK_OPT_HOT_COLD_SCAN, 4));
 }
 
 static void follows_the_model(void **state)
@@ -82,12 +82,12 @@ static void follows_the_model(void **state)
         unsigned n = 1 + (unsigned)unit_random(&seed, 16), limit = 1 + (unsigned)unit_random(&seed, 8), best = 0;
         for (unsigned j = 0; j < n; j++)
             used[j] = (uint32_t)unit_random(&seed, 6);
-        assert_true(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, limit));
+        assert_true(hk_option_store(HK_OPT_HOT_COLD_SCAN, limit));
         for (unsigned j = 1; HK_HOT_COLD && j < n && j < limit; j++)
             best = used[j] > used[best] ? j : best;
         assert_ptr_equal(choose(used, n), &slabs[best]);
     }
-    assert_true(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, 4));
+    assert_true(hk_option_store(HK_OPT_HOT_COLD_SCAN, 4));
 }
 
 int main(void)

@@ -75,6 +75,41 @@ static void empty_slabs_come_first_and_the_lowest_of_them(void **state)
     unit_passes(lowest_first, NULL);
 }
 
+/* Of the SuperSlabs with EMPTY slabs the fourth is the fullest, of the first three the second. */
+static void compare_superslabs(void *arg)
+{
+    enum { ALL = 70 }; /* more than a word has bits */
+    static struct hk_slab *slab[ALL * HK_SLABS];
+    unsigned limit = *(unsigned *)arg;
+    EXPECT(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, limit));
+    for (unsigned i = 0; i < HK_COUNT(slab); i++)
+        slab[i] = acquire(SINGLE);
+    const unsigned room[] = {9, 7, 8, 3, 8}, at[] = {0, 1, 2, 66, 69};
+    for (unsigned i = 0; i < HK_COUNT(at); i++) {
+        for (unsigned j = 0; j < room[i]; j++)
+            release(slab[at[i] * HK_SLABS + j]);
+    }
+    unsigned chosen = at[limit == 1 ? 0 : limit < 4 ? 1 : 3];
+    EXPECT(acquire(SINGLE) == slab[chosen * HK_SLABS]);
+    EXPECT(acquire(SINGLE) == slab[chosen * HK_SLABS + 1]); /* fuller still */
+    unsigned pair = class_of_span(2);
+    char *base = hk_slab_base(acquire(pair));
+    EXPECT(base >= slab[0]->base && hk_pool_stage_count(HK_STAGE_EMPTY, pair) == 1);
+    for (unsigned left = 9 + 7 + 8 + 3 + 8 - 2 - 2; left > 0; left--)
+        acquire(SINGLE);
+    EXPECT(look().empty == 0 && look().unused == 0 && look().superslabs == ALL);
+}
+
+static void so_many_superslabs_are_compared(void **state)
+{
+    (void)state;
+    if (!HK_EMPTY_REUSE)
+        skip();
+    for (unsigned limit = 1; limit <= 6; limit++)
+        unit_passes(compare_superslabs, &limit);
+    assert_false(hk_option_store(HK_OPT_SS_EMPTY_SCAN_LIMIT, 0));
+}
+
 /* In a heap of some size. Blocks of a Mid class then start where they did, and touch no page that was not touched
  * before. */
 static void same_class_again(void *arg)
@@ -349,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_stage_has_its_counter),
         cmocka_unit_test(empty_slabs_come_first_and_the_lowest_of_them),
+        cmocka_unit_test(so_many_superslabs_are_compared),
         cmocka_unit_test(a_mid_class_gets_its_own_slabs_again),
         cmocka_unit_test(reuse_can_be_switched_off),
         cmocka_unit_test(a_span_is_made_of_neighbours),
