@@ -7,8 +7,6 @@
 #ifndef HK_BOX_HOT_COLD_H
 #define HK_BOX_HOT_COLD_H
 
-#include "base/options.h"
-#include "config.h"
 #include "superslab/slab.h"
 
 enum hk_temperature { HK_TEMP_COLD, HK_TEMP_HOT };
@@ -19,21 +17,9 @@ static inline enum hk_temperature hk_temperature(uint32_t used, uint32_t capacit
     return used * 4 > capacity * 3 ? HK_TEMP_HOT : HK_TEMP_COLD;
 }
 
-/* The fullest of the first HAKMEM_HOT_COLD_SCAN slabs of a list of one class (four are enough; more walk further
- * for little), or NULL when it is empty. Of Mid classes the first: a slab of few blocks is soon used up, and the one
- * that got blocks back last is the one whose pages are in use (decision 0011). The list's owner's lock. */
-static inline struct hk_slab *hk_hot_cold_choose(const struct hk_list *partial)
-{
-    struct hk_slab *best = NULL;
-    struct hk_node *node = partial->first;
-    bool mid = node != NULL && HK_CONTAINER(node, struct hk_slab, node)->cls > HK_TINY_LAST;
-    int64_t limit = HK_HOT_COLD && !mid ? hk_opt(HK_OPT_HOT_COLD_SCAN) : 1;
-    for (int64_t i = 0; i < limit && node != NULL; i++, node = node->next) {
-        struct hk_slab *slab = HK_CONTAINER(node, struct hk_slab, node);
-        if (best == NULL || slab->used > best->used)
-            best = slab;
-    }
-    return best;
-}
+/* The fullest of the first HAKMEM_HOT_COLD_SCAN slabs of a list of one class (four are enough; more walk further for
+ * little), or NULL when it is empty. Of Mid classes the first: a slab of few blocks is soon used up, and the one that
+ * got blocks back last is the one whose pages are in use (decision 0011). The list's owner's lock. */
+struct hk_slab *hk_hot_cold_choose(const struct hk_list *partial);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include "base/options.h"
 #include "box/hot_cold.h"
 
 static void hot_is_above_three_quarters(void **state)
