@@ -46,6 +46,7 @@ static HK_TLS struct {
     uint8_t how[MOST];
     unsigned count;
     int large_allowed, reports_allowed;
+    uint16_t taken[HK_RANKS]; /* how often so far; wraps */
 } held;
 
 void hk_held_forget(void)
@@ -56,6 +57,11 @@ void hk_held_forget(void)
 unsigned hk_held_count(void)
 {
     return held.count;
+}
+
+unsigned hk_held_taken(enum hk_rank rank)
+{
+    return held.taken[rank];
 }
 
 static _Noreturn HK_SLOW_PATH void stop_with(const char *what, uint32_t rank, const char *then, const char *other)
@@ -85,6 +91,7 @@ static void note(const uint32_t *rank, enum how how)
         stop_with("takes", *rank, " with too many others, the last of them", innermost());
     held.lock[held.count] = rank;
     held.how[held.count] = (uint8_t)how;
+    held.taken[*rank]++;
     hk_fence_signal();
     held.count++;
 }

@@ -51,6 +51,9 @@ HK_SLOW_PATH void hk_held_expect_none(const char *act);
 HK_SLOW_PATH void hk_held_expect_small(const char *call);
 unsigned hk_held_count(void);
 
+/* How often this thread has taken locks of a rank; the lowest 16 bits. tests/walks counts by it. */
+unsigned hk_held_taken(enum hk_rank rank);
+
 /* This thread's locks are forgotten: it ends here, and prints why. */
 void hk_held_forget(void);
 

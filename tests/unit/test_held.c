@@ -113,6 +113,28 @@ static void those_outside_have_rules_of_their_own(void **state)
     expect_refused(&lock[HK_RANK_LEARNING], &lock[HK_RANK_META], "takes the lock `meta` and holds `learning`");
 }
 
+/* ---- counts ---- */
+
+static void take_some(void *arg)
+{
+    (void)arg;
+    EXPECT(hk_held_taken(HK_RANK_HEAP) == 0);
+    for (unsigned i = 0; i < 2; i++) {
+        hk_lock(&lock[HK_RANK_HEAP]);
+        EXPECT(hk_try_lock(&lock[HK_RANK_POOL]));
+        EXPECT(!hk_try_lock(&lock[HK_RANK_POOL])); /* not taken */
+        hk_unlock(&lock[HK_RANK_POOL]);
+        hk_unlock(&lock[HK_RANK_HEAP]);
+    }
+    EXPECT(hk_held_taken(HK_RANK_HEAP) == 2 && hk_held_taken(HK_RANK_POOL) == 2 && hk_held_taken(HK_RANK_META) == 0);
+}
+
+static void what_is_taken_is_counted(void **state)
+{
+    (void)state;
+    unit_passes(take_some, NULL);
+}
+
 /* ---- giving back ---- */
 
 static void give_what_another_has(void *arg)
@@ -305,6 +327,7 @@ int main(void)
         cmocka_unit_test(the_outer_one_comes_first),
         cmocka_unit_test(two_of_a_rank_are_one_too_many),
         cmocka_unit_test(those_outside_have_rules_of_their_own),
+        cmocka_unit_test(what_is_taken_is_counted),
         cmocka_unit_test(who_has_not_gives_not),
         cmocka_unit_test(no_thread_is_made_under_a_lock),
         cmocka_unit_test(every_lock_has_a_rank),
