@@ -90,7 +90,7 @@ struct hk_thread {
     struct hk_pass pass;           /* of whoever has the record */
     uint32_t ticks;                /* hk_purge_tick_short; its thread's */
     int *error;                    /* its thread's errno, looked up once */
-    uint32_t refusals;             /* how many of all threads' the front has been emptied for (slow.c); its thread's */
+    uint32_t refusals;             /* how many of all threads' the front was emptied for (inside.h); its thread's */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;
