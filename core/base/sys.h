@@ -4,7 +4,7 @@
  * set errno, and some are cancellation points; these are seen by nobody but the kernel.
  *
  * hk_sys<N>(number, ...) takes N arguments and returns what the kernel does: a result, or -errno. Any thread, any time.
- * Knows nobody. Only core/base and core/os include it; what the rest needs has a name there (os/os.h, os/file.h).
+ * Knows nobody. Included by base/ANY.c and os/ANY.c only; what the rest needs has a name there (os/os.h, os/file.h).
  */
 #ifndef HK_BASE_SYS_H
 #define HK_BASE_SYS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The system calls of base/sys.h on aarch64. `svc` keeps every register but x0, where the first argument was; those
- * beyond a call's arguments are not looked at, so one form serves all.
+ * beyond a call's arguments are not looked at, so one form serves all. Included by base/sys.h only.
  */
 #ifndef HK_BASE_SYS_AARCH64_H
 #define HK_BASE_SYS_AARCH64_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The system calls of base/sys.h on x86-64. `syscall` overwrites rcx and r11; the number is in rax, where the result
- * will be.
+ * will be. Included by base/sys.h only.
  */
 #ifndef HK_BASE_SYS_X86_64_H
 #define HK_BASE_SYS_X86_64_H

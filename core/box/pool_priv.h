@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * pool_priv: what the files of the pool box share; included by pool*.c only. All of it is guarded by the pool's lock.
+ * pool_priv: what the files of the pool box share. Included by box/pool*.c only. All of it is guarded by the pool's
+ * lock.
  */
 #ifndef HK_BOX_POOL_PRIV_H
 #define HK_BOX_POOL_PRIV_H

@@ -3,7 +3,7 @@
  * array: a bin that is an array of ready blocks, last in first out: the bin of the fronts v2 and unified.
  *
  * A bin has 16 bytes, four to a cache line. The thread's own; nobody synchronises. Must not know how large a bin may
- * be: that is in the record, where each front has its own rules.
+ * be: that is in the record, where each front has its own rules. Included by front/ANY/front_box.h only.
  */
 #ifndef HK_FRONT_ARRAY_H
 #define HK_FRONT_ARRAY_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * back: what is behind the bins: the slabs and others' arrays, or (-Dtls_sll=enabled) a list per class and then these.
- * Used by room.c alone: bins do not know where blocks come from.
+ * Included by front/room.c and front/back.c only: bins do not know where blocks come from.
  *
  * The thread's own; what is behind synchronises. Must not know bins.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * bin: what a bin is to room.c, for the fronts that keep blocks by the piece. The chosen front's sources provide it;
- * room.c alone uses it. A bin hands arrays of blocks out and takes them in: where they come from and where they go it
- * does not know.
+ * bin: what a bin is to room.c, for the fronts that keep blocks by the piece. The chosen front's sources provide it,
+ * room.c asks. Included by front/room.c, front/array.c and front/ANY/ANY.c only. A bin hands arrays of blocks out and
+ * takes them in: where they come from and where they go it does not know.
  *
  * The thread's own; nobody synchronises (statistics count, see hk_bin_count). What each front has in its bin_box.h:
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * inside: how a slow path goes in through the gate and comes out again. Included by the sources of the front only.
+ * inside: how a slow path goes in through the gate and comes out again. Included by front/ANY.c only.
  *
  * Who is turned away takes no lock, and no block of a heap. Must not know what is done inside.
  */

@@ -5,7 +5,7 @@
  *
  * A bin that misses gets the room that its front wants for it, as long as the thread's budget lasts; a thread that only
  * frees scattered blocks is drained. The thread's own; nobody synchronises (statistics read counts and know that they
- * may be a moment old).
+ * may be a moment old). Included by front/ANY/front_box.h only.
  */
 #ifndef HK_FRONT_ROOM_H
 #define HK_FRONT_ROOM_H

@@ -4,7 +4,7 @@
  * (numa_sys.c; which nodes there are: numa_auto.c), by libnuma (which nodes there are: numa_libnuma.c), or in unit
  * tests by tests/support/fake_os.c.
  *
- * Any thread. Every call may fail. Knows base only.
+ * Any thread. Every call may fail. Knows base only. Included by os/numa*.c only.
  */
 #ifndef HK_OS_NUMA_SYS_H
 #define HK_OS_NUMA_SYS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * ss_arena_priv: what the files of the ss_arena box share; included by ss_arena*.c only. All of it is guarded by the
- * arena lock; the word of a page and `mapped` are read without it, too.
+ * ss_arena_priv: what the files of the ss_arena box share. Included by pages/ss_arena*.c only. All of it is guarded by
+ * the arena lock; the word of a page and `mapped` are read without it, too.
  */
 #ifndef HK_PAGES_SS_ARENA_PRIV_H
 #define HK_PAGES_SS_ARENA_PRIV_H

@@ -9,6 +9,7 @@
  * memory, of which a program touches a page.
  *
  * Root entries are written under the pool's lock and read by anybody. Part of the registry box.
+ * Included by superslab/registry_leaf.c and superslab/ANY/registry_lookup.h only.
  */
 #ifndef HK_SUPERSLAB_REGISTRY_LEAF_H
 #define HK_SUPERSLAB_REGISTRY_LEAF_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * remote_batch, -Dremote=cas: every block is sent at once, with a CAS of its own; a batch holds nothing back. A batch
- * is its thread's alone; what it sends follows the protocol in box/remote.h.
+ * is its thread's alone; what it sends follows the protocol in box/remote.h. Included by box/heap.c only.
  */
 #ifndef HK_BOX_REMOTE_BATCH_H
 #define HK_BOX_REMOTE_BATCH_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * remote_batch, -Dremote=chain: the blocks of a batch are gathered by slab, so that a slab of which a batch has many
- * costs one CAS. A batch is its thread's alone; what it sends follows the protocol in box/remote.h.
+ * costs one CAS. A batch is its thread's alone; what it sends follows the protocol in box/remote.h. Included by
+ * box/heap.c only.
  */
 #ifndef HK_BOX_REMOTE_BATCH_H
 #define HK_BOX_REMOTE_BATCH_H

@@ -4,8 +4,8 @@
  * box), last in first out. The slimmest front: a bin is all that a thread has. Each pop reads the block that it hands
  * out, and checks it: a link lies where the program can overwrite it.
  *
- * A bin has 16 bytes, four to a cache line. Included by front.h only. The thread's own; nobody synchronises. Must not
- * know how long a list may be: room.h decides that.
+ * A bin has 16 bytes, four to a cache line. Included by front/front.h only. The thread's own; nobody synchronises. Must
+ * not know how long a list may be: room.h decides that.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H

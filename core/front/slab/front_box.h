@@ -8,8 +8,8 @@
  *  - in another slab of this thread that has a private list open: onto that, which counts;
  *  - elsewhere: to the slow path (hk_front_put), which opens lists and gathers blocks of other threads' slabs.
  *
- * A bin has 16 bytes, four to a cache line. Included by front.h only. The thread's own; nobody synchronises. Must not
- * know pools.
+ * A bin has 16 bytes, four to a cache line. Included by front/front.h only. The thread's own; nobody synchronises. Must
+ * not know pools.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H

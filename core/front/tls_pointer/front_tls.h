@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * front_tls, pointer: a thread's bins lie in its record, and thread-local memory holds one pointer to them: 8 bytes,
- * so that the library can be dlopened late whatever else was. Each fast path has one load more. Included by front.h
- * only.
+ * so that the library can be dlopened late whatever else was. Each fast path has one load more. Included by
+ * front/front.h only.
  *
  * Before a thread's first use, and after its end, the pointer leads to a shared front of zeros. That is in read-only
  * memory: its bins are both empty and full, so every path leaves before it would write to them.

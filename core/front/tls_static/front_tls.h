@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * front_tls, static: a thread's bins lie in the library's static thread-local memory, which fast paths reach without a
- * load. Included by front.h only.
+ * load. Included by front/front.h only.
  */
 #ifndef HK_FRONT_TLS_H
 #define HK_FRONT_TLS_H

@@ -5,8 +5,8 @@
  *
  * A tiny class has its whole room from its first miss on, as many blocks as HAKMEM_TINY_UNIFIED_C0...C7 says for its
  * group, and nothing makes it larger; what the budget cannot give it does without. Mid classes are as in v2. Included
- * by front.h only. The thread's own; nobody synchronises. Must not know how the thread's budget is shared out: room.c
- * asks here what a bin would like, and decides.
+ * by front/front.h only. The thread's own; nobody synchronises. Must not know how the thread's budget is shared out:
+ * room.c asks here what a bin would like, and decides.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H

@@ -3,8 +3,8 @@
  * front_box, v2: an array magazine: per thread and class an array of ready blocks, last in first out, that grows where
  * it misses.
  *
- * Included by front.h only. The thread's own; nobody synchronises. Must not know how the thread's budget is shared out:
- * room.c asks here what a bin would like, and decides.
+ * Included by front/front.h only. The thread's own; nobody synchronises. Must not know how the thread's budget is
+ * shared out: room.c asks here what a bin would like, and decides.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H

@@ -2,6 +2,8 @@
  *
  * Tiny classes, coarse: steps of 16 bytes to 128, then four per doubling. 20 classes, two to four in each class group.
  * Mean waste for uniform sizes up to 1000 bytes: 8.6 %.
+ *
+ * Included by superslab/size_class.h only.
  */
 #ifndef HK_SUPERSLAB_SIZE_CLASS_LIST_H
 #define HK_SUPERSLAB_SIZE_CLASS_LIST_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * registry, flat: the inline part, six instructions. Included by registry.h only.
+ * registry, flat: the inline part, six instructions. Included by superslab/registry.h only.
  *
  * One byte per 64 KiB of the whole address space: 2 GiB of readable reservation (4 GiB where addresses have 48 bits),
  * of which only what covers an arena is made writable. SuperSlabs are found through leaves. Where the reservation is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * registry, two_level: the inline part, thirteen instructions. Included by registry.h only.
+ * registry, two_level: the inline part, thirteen instructions. Included by superslab/registry.h only.
  */
 #ifndef HK_SUPERSLAB_REGISTRY_LOOKUP_H
 #define HK_SUPERSLAB_REGISTRY_LOOKUP_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * registry, window: the inline part, seven instructions. Included by registry.h only.
+ * registry, window: the inline part, seven instructions. Included by superslab/registry.h only.
  *
  * One byte per slab and one pointer per unit describe the window of addresses from the first unit on to the last that
  * was covered; both are tables that grow where they are (pages/space.h). A non-canonical pointer lies outside, as
