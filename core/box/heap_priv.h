@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap_priv: what heap.c and heap_life.c share. Included by box/heap*.c only.
+ * heap_priv: what heap.c and heap_life.c share. Included by box/heap*.c and box/lists_private/heap_lists.c only.
  */
 #ifndef HK_BOX_HEAP_PRIV_H
 #define HK_BOX_HEAP_PRIV_H

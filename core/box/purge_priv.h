@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * purge_priv: what purge.c and purge_thread.c share; included by purge*.c only.
+ * purge_priv: what purge.c and purge_thread.c share. Included by box/purge*.c only.
  */
 #ifndef HK_BOX_PURGE_PRIV_H
 #define HK_BOX_PURGE_PRIV_H

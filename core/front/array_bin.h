@@ -3,7 +3,7 @@
  * array_bin: how bins that are arrays hand blocks over: in place, a refill where it will lie, a flush from where it
  * lay.
  *
- * Included by the bin_box.h of v2 and unified only. Who synchronises: as in front/bin.h.
+ * Included by front/ANY/bin_box.h only. Who synchronises: as in front/bin.h.
  */
 #ifndef HK_FRONT_ARRAY_BIN_H
 #define HK_FRONT_ARRAY_BIN_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * slab_lists, none: no front but that of the slabs' own lists (-Dfront=slab) has anything beside a slab's record.
- * Included by slab.h only; its functions are called where lists_private has something to do, and do nothing.
+ * Included by superslab/slab.h only; its functions are called where lists_private has something to do, and do nothing.
  */
 #ifndef HK_SUPERSLAB_SLAB_LISTS_H
 #define HK_SUPERSLAB_SLAB_LISTS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * slab_lists, private (-Dfront=slab): beside each slab's record a list of blocks that the slab's thread freed and that
- * are not back in the slab yet. They count as used. Included by slab.h only.
+ * are not back in the slab yet. They count as used. Included by superslab/slab.h only.
  *
  * While `thread` names it, a list is that thread's alone, and it is opened and closed under the owner's lock. Who holds
  * that lock may take the list when every block outside the slab is on it: its thread has none left to push. Must not
