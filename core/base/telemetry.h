@@ -4,7 +4,7 @@
  * touch is a page fault, so this tells who causes the faults. (Hits and misses of the fast paths: front/front.h.)
  *
  * Counters that any thread adds to, without order, on slow paths; nobody looks at two of them together. Stands on the
- * lowest floor because slabs and arenas count here. Knows nobody. Without -Dtelemetry=enabled nothing of it is built.
+ * lowest floor because slabs and arenas count here. Knows nobody. Without -Dtelemetry=enabled nothing of it is linked.
  */
 #ifndef HK_BASE_TELEMETRY_H
 #define HK_BASE_TELEMETRY_H

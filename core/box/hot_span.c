@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * -Dhot_span=enabled: there is nothing that must not stay.
+ * -Dhot_span=enabled: there is nothing that must not stay. One file of two, of which -Dhot_span picks one.
  */
 #include "box/hot_span.h"
 

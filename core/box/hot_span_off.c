@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * -Dhot_span=disabled: nothing stays, however much may be kept.
+ * -Dhot_span=disabled: nothing stays, however much may be kept. One file of two, of which -Dhot_span picks one.
  */
 #include "box/hot_span.h"
 

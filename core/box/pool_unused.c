@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Second stage: slabs that were never handed out or were purged. A span of several slabs may also mix UNUSED and EMPTY
- * ones here, where EMPTY ones are reused; it is then not known to be zero.
+ * Second stage: slabs that were never handed out or were purged. A span of several slabs may also mix UNUSED and
+ * EMPTY ones here, where EMPTY ones are reused; it is then not known to be zero. A library of its own, as the other
+ * two stages are.
  */
 #include "box/pool_priv.h"
 

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Where a lock calls the system: nothing else of it is out of line.
+ */
 #include "os/lock.h"
 
 #include "base/sys.h"

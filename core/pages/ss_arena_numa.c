@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * What the SSArena does when the nodes are learned; without -Dnuma=auto or enabled it is not built.
+ */
 #include "pages/ss_arena_priv.h"
 
 HK_SLOW_PATH void hk_arena_place(void)

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * registry, two_level: all of it is in the leaves, which the flat table has too (superslab/registry_leaf.c). Only the
+ * names that each registry has stand here; -Dregistry picks the file.
+ */
 #include "superslab/registry.h"
 
 bool hk_registry_cover(void *ptr, size_t size)
