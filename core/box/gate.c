@@ -78,7 +78,7 @@ static bool is_forking(struct hk_pass *pass)
 
 bool hk_gate_wait(struct hk_pass *pass)
 {
-    while (!hk_gate_enter(pass)) {
+    while (!(pass != NULL ? hk_gate_enter(pass) : hk_gate_enter_stranger())) {
         if (hk_gate_is_inside(pass) || is_forking(pass))
             return false;
         uint32_t forks = hk_load_relaxed(&hk_gate_forks);

@@ -111,7 +111,8 @@ unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, uns
         return n; /* it does not look like a batch of one owner */
     unsigned count = 0, kept = 0;
     for (unsigned i = 0; i < n; i++) {
-        if (owner_of(blocks[i], cls) == to && count < HK_TRANSFER_BLOCKS)
+        bool theirs = i == 0 || i == n - 1 || owner_of(blocks[i], cls) == to;
+        if (theirs && count < HK_TRANSFER_BLOCKS)
             batch[count++] = blocks[i];
         else
             blocks[kept++] = blocks[i];

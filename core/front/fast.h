@@ -46,22 +46,6 @@ static HK_ALWAYS_INLINE void *hk_malloc_fast(size_t size, hk_slow_malloc *slow)
     return block;
 }
 
-/* The same for 1025...32768 bytes; `slow` also gets every larger size. */
-static HK_ALWAYS_INLINE void *hk_malloc_mid(size_t size, hk_slow_malloc *slow)
-{
-    if (HK_UNLIKELY(size > HK_MID_MAX))
-        return slow(size);
-    struct hk_front HK_TLS_SPACE *front = hk_front_self();
-    unsigned code = hk_code_of_class(hk_class_of(size));
-    void *block;
-    if (HK_UNLIKELY(!hk_bin_pop(hk_front_bin(front, code), &block)))
-        return slow(size);
-    if (HK_TELEMETRY)
-        hk_front_hits(front, code)->malloc_hits++;
-    ((uintptr_t *)block)[1] = 0;
-    return block;
-}
-
 static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
 {
     struct hk_front HK_TLS_SPACE *front = hk_front_self();

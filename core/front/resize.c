@@ -51,7 +51,7 @@ static void *resize_large(const struct hk_block *block, size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     bool grows = size > block->size;
-    if (!hk_front_go_in(thread))
+    if ((grows && !hk_page_heap_may_grow(block, size)) || !hk_front_go_in(thread))
         return NULL;
     void *to = hk_page_heap_resize(block, size, grows ? with_headroom(size) : size);
     if (to != NULL && !grows)

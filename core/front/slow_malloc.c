@@ -162,14 +162,25 @@ static HK_NOINLINE void *malloc_mid_missed(size_t size)
     return HK_LIKELY(block != NULL) ? block : malloc_missed(size);
 }
 
-static void *malloc_not_tiny(size_t size)
+/* As hk_malloc_fast, for 1025...32768 bytes. */
+static HK_ALWAYS_INLINE void *malloc_mid(size_t size)
 {
-    return size <= HK_MID_MAX ? malloc_mid_missed(size) : malloc_missed(size);
+    struct hk_front HK_TLS_SPACE *front = hk_front_self();
+    unsigned code = hk_code_of_class(hk_class_of_mid(size));
+    void *block;
+    if (HK_UNLIKELY(!hk_bin_pop(hk_front_bin(front, code), &block)))
+        return malloc_mid_missed(size);
+    if (HK_TELEMETRY)
+        hk_front_hits(front, code)->malloc_hits++;
+    ((uintptr_t *)block)[1] = 0;
+    return block;
 }
 
 void *hk_malloc_slow(size_t size)
 {
-    return size <= HK_TINY_MAX ? malloc_missed(size) : hk_malloc_mid(size, malloc_not_tiny);
+    if (size <= HK_TINY_MAX)
+        return malloc_missed(size);
+    return size <= HK_MID_MAX ? malloc_mid(size) : take_sized(size);
 }
 
 /* Virgin memory is zero already and stays untouched. */

@@ -54,6 +54,13 @@ void *hk_page_heap_resize(const struct hk_block *block, size_t size, size_t room
     return hk_arena_resize(block->start, pages_for(size), pages_for(most)) ? block->start : NULL;
 }
 
+bool hk_page_heap_may_grow(const struct hk_block *block, size_t size)
+{
+    if (block->kind == HK_BLOCK_HUGE)
+        return true;
+    return size <= HK_RUN_MAX && hk_arena_may_grow(block->start, block->size / HK_PAGE, pages_for(size));
+}
+
 void *hk_page_heap_shrink(const struct hk_block *block, size_t size)
 {
     if (block->kind == HK_BLOCK_HUGE)

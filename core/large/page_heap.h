@@ -34,6 +34,9 @@ bool hk_page_heap_free(const struct hk_block *block);
  * to another box are refused too. */
 void *hk_page_heap_resize(const struct hk_block *block, size_t size, size_t roomy);
 
+/* Is it worth trying to make a run or huge block larger like that? No lock, and a hint. */
+bool hk_page_heap_may_grow(const struct hk_block *block, size_t size);
+
 /* Takes the pages behind `size` bytes away, whatever box such a size belongs to: where there is no memory for a copy.
  * NULL: refused. */
 void *hk_page_heap_shrink(const struct hk_block *block, size_t size);

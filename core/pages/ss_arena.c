@@ -255,12 +255,6 @@ HK_SLOW_PATH uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind ki
 
 /* ---- give ---- */
 
-uint32_t hk_arena_page(const void *ptr)
-{
-    size_t page = ((uintptr_t)ptr - hk_space_base) / HK_PAGE;
-    return page < hk_load_acquire(&hk_arenas.pages) ? (uint32_t)page : NO_PAGE; /* pairs with move_end */
-}
-
 static void set_dirty(uint32_t ref, uint32_t pages)
 {
     size_t before = hk_bits_set(hk_arenas.dirty, ref, pages);
@@ -329,11 +323,20 @@ static bool resize_locked(uint32_t ref, uint32_t pages, uint32_t roomy)
     return pages <= have || grow_locked(ref, have, roomy) || (roomy != pages && grow_locked(ref, have, pages));
 }
 
-/* Without the lock, about a live run: is there free memory behind it, or nothing yet? */
-static bool may_grow(uint32_t ref, size_t pages)
+size_t hk_arena_pages_of_live(const void *ptr)
+{
+    uint32_t ref = hk_arena_page(ptr);
+    if (ref == NO_PAGE || (uintptr_t)ptr % HK_PAGE != 0)
+        return 0;
+    struct page seen = {.word = hk_peek(&page_of(ref)->word)}; /* set_page may be at work there, if it is not live */
+    return kind_of(&seen) == PAGE_RUN ? pages_of(&seen) : 0;
+}
+
+/* Without the lock, so a hint. */
+bool hk_arena_may_grow(const void *ptr, size_t have, size_t pages)
 {
     uint32_t end = hk_load_acquire(&hk_arenas.pages); /* pairs with move_end */
-    uint32_t have = hk_peek(&page_of(ref)->word) >> 4, behind = ref + have;
+    uint32_t behind = hk_arena_page(ptr) + (uint32_t)have;
     if (behind >= end)
         return true;
     struct page seen = {.word = hk_peek(&page_of(behind)->word)};
@@ -342,11 +345,10 @@ static bool may_grow(uint32_t ref, size_t pages)
 
 HK_SLOW_PATH bool hk_arena_resize(void *ptr, size_t pages, size_t roomy)
 {
-    uint32_t ref = hk_arena_page(ptr);
-    if (ref == NO_PAGE || (pages > hk_arena_pages_of_live(ptr) && !may_grow(ref, pages)))
-        return false; /* the common case of realloc: no lock */
     hk_lock(&hk_arenas.lock);
-    bool ok = kind_of(page_of(ref)) == PAGE_RUN && resize_locked(ref, (uint32_t)pages, (uint32_t)roomy);
+    uint32_t ref = hk_arena_page(ptr);
+    bool ok =
+        ref != NO_PAGE && kind_of(page_of(ref)) == PAGE_RUN && resize_locked(ref, (uint32_t)pages, (uint32_t)roomy);
     hk_unlock(&hk_arenas.lock);
     return ok;
 }

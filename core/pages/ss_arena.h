@@ -65,6 +65,9 @@ static inline void hk_arena_learn(void)
  * when its neighbours do not allow that either. */
 bool hk_arena_resize(void *ptr, size_t pages, size_t roomy);
 
+/* Could a live run of `have` pages have `pages`? No lock, and a hint: whoever gets a yes tries. */
+bool hk_arena_may_grow(const void *ptr, size_t have, size_t pages);
+
 /* Pages of a live run that starts there, 0: none does. Takes no lock: nobody else changes the record of a live run. (Of
  * what is not live the answer is a hint: hk_arena_give looks again.) */
 size_t hk_arena_pages_of_live(const void *ptr);

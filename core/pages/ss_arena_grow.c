@@ -207,15 +207,6 @@ HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr)
     return run;
 }
 
-size_t hk_arena_pages_of_live(const void *ptr)
-{
-    uint32_t ref = hk_arena_page(ptr);
-    if (ref == NO_PAGE || (uintptr_t)ptr % HK_PAGE != 0)
-        return 0;
-    struct page seen = {.word = hk_peek(&page_of(ref)->word)}; /* set_page may be at work there, if it is not live */
-    return kind_of(&seen) == PAGE_RUN ? pages_of(&seen) : 0;
-}
-
 static enum hk_run_kind public_kind(enum page_kind kind)
 {
     return kind == PAGE_RUN ? HK_RUN_LIVE : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB : HK_RUN_FREED;

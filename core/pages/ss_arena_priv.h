@@ -141,7 +141,11 @@ static inline void count_live(enum page_kind kind, size_t pages)
 bool hk_arena_grow(uint32_t pages, unsigned node);
 
 /* The page that an address lies in, or NO_PAGE. */
-uint32_t hk_arena_page(const void *ptr);
+static inline uint32_t hk_arena_page(const void *ptr)
+{
+    size_t page = ((uintptr_t)ptr - hk_space_base) / HK_PAGE;
+    return page < hk_load_acquire(&hk_arenas.pages) ? (uint32_t)page : NO_PAGE; /* pairs with move_end */
+}
 
 /* The bins of a node that free runs of that kind are in. */
 static inline struct bins *bins_for(struct arena_node *n, enum page_kind kind)
