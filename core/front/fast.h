@@ -51,22 +51,22 @@ static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
     struct hk_front HK_TLS_SPACE *front = hk_front_self();
     unsigned code;
     if (HK_UNLIKELY(!hk_registry_lookup(ptr, &code))) {
-        hk_free_slow(ptr);
+        hk_free_outside(ptr);
         return;
     }
     struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(front, code);
     if (HK_UNLIKELY(hk_slab_is_beyond((uint16_t)(uintptr_t)ptr * bin->inverse, code))) {
-        hk_free_slow(ptr);
+        hk_free_slow(ptr, code);
         return;
     }
     struct hk_spot spot;
     if (HK_UNLIKELY(!hk_bin_has_room(bin, front->thread, ptr, &spot))) {
-        hk_free_slow(ptr);
+        hk_free_slow(ptr, code);
         return;
     }
     uintptr_t *block = ptr;
     if (HK_UNLIKELY(block[1] == hk_free_mark(block))) {
-        hk_free_slow(ptr);
+        hk_free_slow(ptr, code);
         return;
     }
     block[1] = hk_free_mark(block);

@@ -25,8 +25,11 @@ HK_NOINLINE void *hk_calloc_slow(size_t size);
 /* At a multiple of `align`, a power of two above 16. NULL and ENOMEM. */
 HK_NOINLINE void *hk_malloc_aligned(size_t align, size_t size);
 
-/* Everything but the common case of free; keeps errno. */
-HK_NOINLINE void hk_free_slow(void *ptr);
+/* Everything but the common case of free, for a pointer whose code was just looked up; keeps errno. */
+HK_NOINLINE void hk_free_slow(void *ptr, unsigned code);
+
+/* The same where the fast path's look-up finds no code; NULL, too. */
+HK_NOINLINE void hk_free_outside(void *ptr);
 
 /* After a fork: frees what threads put down that were turned away meanwhile. */
 void hk_front_free_deferred(void);

@@ -103,19 +103,14 @@ void hk_front_free_deferred(void)
         free_deferred();
 }
 
-/* Not NULL. */
-static inline void free_found(void *ptr)
+static inline void free_in_slab(void *ptr, unsigned code)
 {
-    if (hk_registry_code(ptr) == 0) {
-        find_and_free_large(ptr);
-        return;
-    }
     struct hk_slab *slab = hk_block_slab(ptr, "free");
     if (HK_UNLIKELY(slab == NULL))
         return;
     ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
     /* Spans of several slabs fail the fast path's test of block starts: their bin may well have room. */
-    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
+    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), code);
     struct hk_spot spot;
     if (bin->inverse == 0 && hk_bin_has_room(bin, hk_front_self()->thread, ptr, &spot)) {
         hk_bin_push(bin, spot, ptr);
@@ -126,12 +121,19 @@ static inline void free_found(void *ptr)
     put_in_front(slab, ptr);
 }
 
-void hk_free_slow(void *ptr)
+void hk_free_slow(void *ptr, unsigned code)
 {
-    if (ptr == NULL)
-        return;
-    free_found(ptr);
+    if (HK_LIKELY(code != 0))
+        free_in_slab(ptr, code);
+    else if (ptr != NULL)
+        find_and_free_large(ptr);
     hk_front_free_deferred();
+}
+
+void hk_free_outside(void *ptr)
+{
+    if (ptr != NULL)
+        hk_free_slow(ptr, hk_registry_code(ptr));
 }
 
 bool hk_trim(size_t keep)

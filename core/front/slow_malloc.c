@@ -226,7 +226,7 @@ void *hk_malloc_aligned(size_t align, size_t size)
         void *ptr = cls != 0 ? hk_malloc_fast(hk_class_size(cls), hk_malloc_slow) : NULL;
         if (cls != 0 && HK_LIKELY((uintptr_t)ptr % align == 0)) /* NULL, too */
             return ptr;
-        hk_free_slow(ptr); /* from the side box, whose blocks lie anywhere */
+        hk_free_outside(ptr); /* from the side box, whose blocks lie anywhere */
     }
     struct want w = {.size = size, .align = align};
     return take_through_gate(&w);
