@@ -36,7 +36,7 @@ HK_EXPORT struct mallinfo2 mallinfo2(void)
     return info;
 }
 
-static int clip(size_t n)
+static int clip_to_int(size_t n)
 {
     return n > INT_MAX ? INT_MAX : (int)n;
 }
@@ -46,14 +46,14 @@ HK_EXPORT struct mallinfo mallinfo(void)
 {
     struct mallinfo2 wide = mallinfo2();
     struct mallinfo info = {
-        .arena = clip(wide.arena),
-        .ordblks = clip(wide.ordblks),
-        .hblks = clip(wide.hblks),
-        .hblkhd = clip(wide.hblkhd),
-        .fsmblks = clip(wide.fsmblks),
-        .uordblks = clip(wide.uordblks),
-        .fordblks = clip(wide.fordblks),
-        .keepcost = clip(wide.keepcost),
+        .arena = clip_to_int(wide.arena),
+        .ordblks = clip_to_int(wide.ordblks),
+        .hblks = clip_to_int(wide.hblks),
+        .hblkhd = clip_to_int(wide.hblkhd),
+        .fsmblks = clip_to_int(wide.fsmblks),
+        .uordblks = clip_to_int(wide.uordblks),
+        .fordblks = clip_to_int(wide.fordblks),
+        .keepcost = clip_to_int(wide.keepcost),
     };
     return info;
 }

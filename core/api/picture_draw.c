@@ -20,7 +20,7 @@
 static const char *const state_names[] = {"", "active", "partial", "full"};
 
 /* How a used slab looks: a filled block where it is hot, a frame filled more or less where it is cold. */
-static const char *shade(const struct hk_cell *c)
+static const char *shade_of(const struct hk_cell *c)
 {
     if (hk_temperature(c->used, c->capacity) == HK_TEMP_HOT)
         return "h";
@@ -53,7 +53,7 @@ static void draw_cell(struct hk_fmt *f, const struct hk_row *row, unsigned index
     unsigned x = index * PITCH + 1, width = (c->slabs - 1u) * PITCH + WIDTH;
     hk_fmt(f, "<rect class=\"");
     if (c->kind >= HK_CELL_OWNED)
-        hk_fmt(f, "g%u %s", hk_class_group(c->cls), shade(c));
+        hk_fmt(f, "g%u %s", hk_class_group(c->cls), shade_of(c));
     else
         hk_fmt(f, "%s", classes[c->kind]);
     hk_fmt(f, "\" x=\"%u\" y=\"1\" width=\"%u\" height=\"%u\"", x, width, HEIGHT);

@@ -111,7 +111,7 @@ struct arena_search {
 };
 
 /* Adds a run to the parts of the strip that it reaches into. */
-static void spread(struct hk_strip *s, size_t from, size_t size, enum hk_run_kind kind)
+static void spread_over_strip(struct hk_strip *s, size_t from, size_t size, enum hk_run_kind kind)
 {
     size_t to = from + size;
     while (from < to) {
@@ -152,7 +152,7 @@ static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind
         return;
     size = hk_min(size, s->size - from);
     *(kind == HK_RUN_SUPERSLAB ? &s->superslabs : kind == HK_RUN_LIVE ? &s->runs : &s->free) += size;
-    spread(s, from, size, kind);
+    spread_over_strip(s, from, size, kind);
 }
 
 bool hk_picture_arena(unsigned number, struct hk_strip *strip)

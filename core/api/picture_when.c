@@ -25,7 +25,7 @@ static _Atomic uint32_t running; /* 1 while the helper lives */
 static struct sigaction before;  /* what the signal did; valid while `signal_number` is not 0 */
 static int signal_number;        /* that we have a handler for, or 0; written before main and at exit */
 
-static bool draw(int fd, const char *moment)
+static bool draw_to(int fd, const char *moment)
 {
     struct hk_fmt f;
     hk_fmt_start(&f, fd);
@@ -35,10 +35,10 @@ static bool draw(int fd, const char *moment)
 
 int hak_heap_picture(int fd)
 {
-    return draw(fd, "when it asked for this picture") ? 0 : -1;
+    return draw_to(fd, "when it asked for this picture") ? 0 : -1;
 }
 
-static void complain(const char *text)
+static void complain_once(const char *text)
 {
     struct hk_fmt f;
     hk_fmt_start(&f, 2);
@@ -50,8 +50,8 @@ static void write_file(const char *moment)
 {
     hk_lock(&file_lock);
     int fd = hk_report_open(hk_opt_text(HK_TEXT_HEAP_PICTURE), ++number);
-    if (fd < 0 || !draw(fd, moment))
-        complain(": the file cannot be written");
+    if (fd < 0 || !draw_to(fd, moment))
+        complain_once(": the file cannot be written");
     if (fd >= 0)
         hk_file_close(fd);
     hk_unlock(&file_lock);
@@ -59,14 +59,14 @@ static void write_file(const char *moment)
 
 /* ---- the signal ---- */
 
-static void ask(int signum)
+static void ask_for_picture(int signum)
 {
     (void)signum;
     hk_add_relaxed(&asked, 1); /* hands nothing over */
     hk_thread_wake(&asked);
 }
 
-static void *help(void *arg)
+static void *draw_when_asked(void *arg)
 {
     (void)arg;
     uint32_t seen = 0;
@@ -90,7 +90,7 @@ static bool start_helper(void)
 {
     hk_store_relaxed(&asked, 0);
     hk_store_relaxed(&running, 1); /* seen by the helper: it is made after this */
-    if (hk_thread_start(help))
+    if (hk_thread_start(draw_when_asked))
         return true;
     hk_store_relaxed(&running, 0);
     return false;
@@ -100,7 +100,7 @@ static bool start_helper(void)
 static void end_signal(void)
 {
     struct sigaction now;
-    if (signal_number != 0 && sigaction(signal_number, NULL, &now) == 0 && now.sa_handler == ask)
+    if (signal_number != 0 && sigaction(signal_number, NULL, &now) == 0 && now.sa_handler == ask_for_picture)
         sigaction(signal_number, &before, NULL);
     signal_number = 0;
     hk_store_relaxed(&stop, 1);
@@ -115,15 +115,15 @@ static void end_signal(void)
 void hk_picture_start(void)
 {
     int signum = (int)hk_opt(HK_OPT_HEAP_PICTURE_SIGNAL);
-    struct sigaction action = {.sa_handler = ask, .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct sigaction action = {.sa_handler = ask_for_picture, .sa_flags = SA_RESTART | SA_ONSTACK};
     if (signum == 0)
         return;
     if (hk_opt_text(HK_TEXT_HEAP_PICTURE)[0] == 0) {
-        complain("_SIGNAL: HAKMEM_HEAP_PICTURE says where to, and is not set");
+        complain_once("_SIGNAL: HAKMEM_HEAP_PICTURE says where to, and is not set");
         return;
     }
     if (!start_helper()) {
-        complain("_SIGNAL: no thread can be made, so the signal is left alone");
+        complain_once("_SIGNAL: no thread can be made, so the signal is left alone");
         return;
     }
     sigfillset(&action.sa_mask);
@@ -131,7 +131,7 @@ void hk_picture_start(void)
         signal_number = signum;
         return;
     }
-    complain("_SIGNAL: the system refuses a handler for that signal");
+    complain_once("_SIGNAL: the system refuses a handler for that signal");
     end_signal();
 }
 

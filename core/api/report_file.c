@@ -7,7 +7,7 @@
 #include "os/file.h"
 #include "os/os.h"
 
-static void expand(char *to, size_t size, const char *from, unsigned number)
+static void expand_name(char *to, size_t size, const char *from, unsigned number)
 {
     char digits[24];
     size_t used = 0;
@@ -31,7 +31,7 @@ static void expand(char *to, size_t size, const char *from, unsigned number)
 int hk_report_open(const char *path, unsigned number)
 {
     char expanded[HK_TEXT_BYTES + 64];
-    expand(expanded, sizeof expanded, path, number);
+    expand_name(expanded, sizeof expanded, path, number);
     return hk_file_create(expanded);
 }
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Bytes of a range that are resident; counted, those that are known to have been touched. */
-static size_t resident(const struct hk_usage *u, void *start, size_t size, size_t touched)
+static size_t resident_bytes_of(const struct hk_usage *u, void *start, size_t size, size_t touched)
 {
     return u->counted ? hk_min(touched, size) : hk_os_resident(start, size);
 }
@@ -26,7 +26,7 @@ static void visit_slab(struct hk_usage *u, struct hk_slab *slab)
     c->used += used;
     c->remote += hk_remote_count(slab);
     c->carved += hk_peek(&slab->carved);
-    c->resident += resident(u, hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE, hk_slab_length_out(slab));
+    c->resident += resident_bytes_of(u, hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE, hk_slab_length_out(slab));
 }
 
 static void visit_superslab(void *ctx, struct hk_superslab *ss)
@@ -39,8 +39,8 @@ static void visit_superslab(void *ctx, struct hk_superslab *ss)
         if (owned)
             visit_slab(u, slab);
         else
-            u->empty +=
-                resident(u, ss->base + i * HK_SLAB_SIZE, HK_SLAB_SIZE, (ss->empty_mask >> i & 1) * HK_SLAB_SIZE);
+            u->empty += resident_bytes_of(u, ss->base + i * HK_SLAB_SIZE, HK_SLAB_SIZE,
+                                          (ss->empty_mask >> i & 1) * HK_SLAB_SIZE);
         i += owned ? slab->slabs : 1;
     }
 }
@@ -87,7 +87,8 @@ static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind
     struct hk_usage *u = ctx;
     if (kind == HK_RUN_SUPERSLAB)
         return;
-    size_t touched = resident(u, start, size, kind == HK_RUN_LIVE ? size : 0); /* dirty pages are counted together */
+    size_t touched =
+        resident_bytes_of(u, start, size, kind == HK_RUN_LIVE ? size : 0); /* dirty pages are counted together */
     if (kind == HK_RUN_NONE) {
         u->metadata += touched;
     } else if (kind == HK_RUN_FREED) {
@@ -104,14 +105,14 @@ static void visit_huge(void *ctx, void *start, size_t size)
     struct hk_usage *u = ctx;
     u->huge += size;
     u->huge_blocks++;
-    u->live_resident += resident(u, start, size, size);
+    u->live_resident += resident_bytes_of(u, start, size, size);
 }
 
 static void visit_side(void *ctx, void *start, size_t size, size_t used)
 {
     struct hk_usage *u = ctx;
     u->mapped += size;
-    u->metadata += resident(u, start, size, used);
+    u->metadata += resident_bytes_of(u, start, size, used);
 }
 
 /* What the side box has resident and is not live counts as metadata. */
@@ -131,14 +132,14 @@ static void add_side(struct hk_usage *u)
 static void visit_registry(void *ctx, void *start, size_t size)
 {
     struct hk_usage *u = ctx;
-    u->metadata += resident(u, start, size, 0);
+    u->metadata += resident_bytes_of(u, start, size, 0);
     u->mapped += size;
 }
 
 static void visit_meta(void *ctx, void *start, size_t size)
 {
     struct hk_usage *u = ctx;
-    u->metadata += resident(u, start, size, 0);
+    u->metadata += resident_bytes_of(u, start, size, 0);
     u->mapped += size;
 }
 

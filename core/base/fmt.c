@@ -14,7 +14,7 @@ void hk_fmt_start(struct hk_fmt *f, int fd)
     f->used = 0;
 }
 
-static void flush(struct hk_fmt *f)
+static void write_out(struct hk_fmt *f)
 {
     size_t done = 0;
     hk_no_lock_held("writes a report");
@@ -28,10 +28,10 @@ static void flush(struct hk_fmt *f)
     f->used = 0;
 }
 
-static void put(struct hk_fmt *f, char c)
+static void put_char(struct hk_fmt *f, char c)
 {
     if (f->used == sizeof f->buf)
-        flush(f);
+        write_out(f);
     f->buf[f->used++] = c;
 }
 
@@ -44,13 +44,13 @@ struct spec {
 static void put_times(struct hk_fmt *f, char c, size_t n)
 {
     while (n-- > 0)
-        put(f, c);
+        put_char(f, c);
 }
 
 static void put_text(struct hk_fmt *f, const char *text, size_t n)
 {
     while (n-- > 0)
-        put(f, *text++);
+        put_char(f, *text++);
 }
 
 static void put_padded(struct hk_fmt *f, const struct spec *s, const char *text, size_t n)
@@ -84,7 +84,7 @@ static void put_number(struct hk_fmt *f, const struct spec *s, uint64_t v, unsig
     put_padded(f, s, text + at, n);
 }
 
-static const char *parse(const char *p, struct spec *s)
+static const char *parse_spec(const char *p, struct spec *s)
 {
     for (; *p == '-' || *p == '0'; p++)
         *(*p == '-' ? &s->left : &s->zero) = true;
@@ -126,7 +126,7 @@ static void put_one(struct hk_fmt *f, char kind, const struct spec *s, va_list *
         char c = (char)va_arg(*args, int);
         put_padded(f, s, &c, 1);
     } else {
-        put(f, kind); /* %% */
+        put_char(f, kind); /* %% */
     }
 }
 
@@ -137,10 +137,10 @@ void hk_fmt(struct hk_fmt *f, const char *format, ...)
     for (const char *p = format; *p != 0; p++) {
         struct spec s = {0};
         if (*p != '%') {
-            put(f, *p);
+            put_char(f, *p);
             continue;
         }
-        p = parse(p + 1, &s);
+        p = parse_spec(p + 1, &s);
         put_one(f, *p, &s, &args);
     }
     va_end(args);
@@ -148,6 +148,6 @@ void hk_fmt(struct hk_fmt *f, const char *format, ...)
 
 bool hk_fmt_end(struct hk_fmt *f)
 {
-    flush(f);
+    write_out(f);
     return !f->failed;
 }

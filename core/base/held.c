@@ -80,15 +80,15 @@ static _Noreturn HK_SLOW_PATH void stop_with(const char *what, uint32_t rank, co
     abort();
 }
 
-static const char *innermost(void)
+static const char *innermost_name(void)
 {
     return held.count != 0 ? ranks[*held.lock[held.count - 1]].name : NULL;
 }
 
-static void note(const uint32_t *rank, enum how how)
+static void note_taken(const uint32_t *rank, enum how how)
 {
     if (held.count == MOST)
-        stop_with("takes", *rank, " with too many others, the last of them", innermost());
+        stop_with("takes", *rank, " with too many others, the last of them", innermost_name());
     held.lock[held.count] = rank;
     held.how[held.count] = (uint8_t)how;
     held.taken[*rank]++;
@@ -109,13 +109,13 @@ static void check_order(const uint32_t *rank)
 void hk_held_take(const uint32_t *rank, bool alone)
 {
     check_order(rank);
-    note(rank, alone ? ALONE : WRITTEN);
+    note_taken(rank, alone ? ALONE : WRITTEN);
 }
 
 void hk_held_tried(const uint32_t *rank)
 {
     check_order(rank);
-    note(rank, WRITTEN);
+    note_taken(rank, WRITTEN);
 }
 
 /* Where it is among those that are held, from the last on; held.count: it is not. */
@@ -133,7 +133,7 @@ void hk_held_give(const uint32_t *rank, bool written, bool alone)
     unsigned at = place_of(rank);
     if (at == held.count)
         stop_with("gives back", *rank, held.count != 0 ? " without having it; it holds" : " and holds none",
-                  innermost());
+                  innermost_name());
     if (held.how[at] == ALONE && !alone)
         stop_with("gives back", *rank, ", taken while the process had one thread; now it has two", NULL);
     if (held.how[at] != FREED && (held.how[at] == WRITTEN) != written)

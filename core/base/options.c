@@ -115,7 +115,7 @@ struct shown {
     char text[NAME_BYTES];
 };
 
-static struct shown show(const char *text)
+static struct shown shown_value(const char *text)
 {
     struct shown s = {{0}};
     for (size_t i = 0; i + 1 < sizeof s.text && text[i] >= ' ' && text[i] <= '~'; i++)
@@ -126,7 +126,7 @@ static struct shown show(const char *text)
 static void say_wrong(enum hk_option option, const char *text)
 {
     const struct entry *e = &table[option];
-    struct shown value = show(text);
+    struct shown value = shown_value(text);
     struct hk_fmt f;
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: HAKMEM_%s=%s is not in %lld..%lld; kept at %lld\n", e->name, value.text, (long long)e->least,
@@ -153,7 +153,7 @@ static void say_too_long(const char *name, size_t length)
 
 static void say_unknown(const char *name, const char *near)
 {
-    struct shown unknown = show(name);
+    struct shown unknown = shown_value(name);
     struct hk_fmt f;
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: HAKMEM_%s is no option; ", unknown.text);
@@ -189,14 +189,14 @@ static void print_help(void)
 
 /* ---- the nearest name ---- */
 
-static char upper(char c)
+static char to_upper(char c)
 {
     return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
 /* The least number of letters to insert, remove or exchange that makes `to` of `from`, capitals or not; both are
  * shorter than NAME_BYTES. */
-static unsigned edits(const char *from, const char *to)
+static unsigned edit_distance(const char *from, const char *to)
 {
     unsigned char row[NAME_BYTES]; /* row[j]: edits from the letters of `from` so far to the first j of `to` */
     size_t n = strlen(to);
@@ -206,7 +206,7 @@ static unsigned edits(const char *from, const char *to)
         unsigned before = row[0]; /* without this letter, at j - 1 */
         row[0] = (unsigned char)(i + 1);
         for (size_t j = 1; j <= n; j++) {
-            unsigned exchanged = before + (upper(from[i]) != to[j - 1]);
+            unsigned exchanged = before + (to_upper(from[i]) != to[j - 1]);
             unsigned other = 1u + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
             before = row[j];
             row[j] = (unsigned char)(exchanged < other ? exchanged : other);
@@ -217,14 +217,14 @@ static unsigned edits(const char *from, const char *to)
 
 /* A name so near that it was probably meant: about one letter in four is wrong, or it is a large part of a longer name.
  * NULL: none. */
-static const char *nearest(const char *name)
+static const char *nearest_name(const char *name)
 {
     size_t n = strlen(name);
     unsigned least = 1 + (unsigned)n / 4;
     const char *found = NULL;
     for (unsigned i = 0; i < HK_OPTION_COUNT + HK_TEXT_COUNT; i++) {
         const char *known = i < HK_OPTION_COUNT ? table[i].name : texts[i - HK_OPTION_COUNT].name;
-        unsigned distance = edits(name, known);
+        unsigned distance = edit_distance(name, known);
         if (n >= 8 && strstr(known, name) != NULL)
             distance = 1;
         if (distance < least || (distance == least && found == NULL)) {
@@ -232,7 +232,7 @@ static const char *nearest(const char *name)
             found = known;
         }
     }
-    return edits(name, "OPTIONS") < least ? "OPTIONS" : found;
+    return edit_distance(name, "OPTIONS") < least ? "OPTIONS" : found;
 }
 
 /* ---- reading ---- */
@@ -322,12 +322,12 @@ static void read_one(const char *name, const char *text)
         }
     }
     if (strcmp(name, "OPTIONS") != 0) {
-        say_unknown(name, nearest(name));
+        say_unknown(name, nearest_name(name));
     } else if (strcmp(text, "help") == 0) {
         print_help();
     } else {
         struct hk_fmt f;
-        struct shown value = show(text);
+        struct shown value = shown_value(text);
         hk_fmt_start(&f, 2);
         hk_fmt(&f, "hakmem: HAKMEM_OPTIONS=%s is not help; ignored\n", value.text);
         hk_fmt_end(&f);

@@ -127,7 +127,7 @@ static void wait_for_stranger(void)
     }
 }
 
-static void park(struct hk_pass *mine)
+static void park_interrupted(struct hk_pass *mine)
 {
     if (mine != NULL && hk_load_relaxed(&mine->state) == HK_PASS_INSIDE)
         hk_store_relaxed(&mine->state, HK_PASS_PARKED); /* another fork finds it at its next look */
@@ -136,7 +136,7 @@ static void park(struct hk_pass *mine)
 }
 
 /* Goes on with what the handler interrupted; but another fork may have passed this thread by, and must end before. */
-static void unpark(struct hk_pass *mine)
+static void unpark_interrupted(struct hk_pass *mine)
 {
     bool parked = mine != NULL && hk_load_relaxed(&mine->state) == HK_PASS_PARKED, is_stranger = is_stranger_inside();
     while (parked || is_stranger) {
@@ -147,7 +147,7 @@ static void unpark(struct hk_pass *mine)
         uint32_t forks = hk_load_full(&hk_gate_forks);
         if (forks == 0)
             return;
-        park(mine);
+        park_interrupted(mine);
         hk_thread_sleep(&hk_gate_forks, forks, SLEEP_MS);
     }
 }
@@ -156,7 +156,7 @@ static void unpark(struct hk_pass *mine)
  */
 void hk_gate_close(struct hk_pass *mine)
 {
-    park(mine);
+    park_interrupted(mine);
     if (mine != NULL)
         hk_add_relaxed(&mine->forks, 1);
     else
@@ -180,7 +180,7 @@ bool hk_gate_open(struct hk_pass *mine)
     }
     hk_thread_wake(&hk_gate_forks);
     if (!is_forking(mine)) /* else a handler forked in the middle of this thread's fork */
-        unpark(mine);
+        unpark_interrupted(mine);
     return forks == 1;
 }
 
@@ -198,5 +198,5 @@ void hk_gate_reset(struct hk_pass *mine)
     for (unsigned i = 0; i < HK_COUNT(forking_strangers); i++)
         hk_store_relaxed(&forking_strangers[i], 0); /* beside the next one */
     hk_store_relaxed(&hk_gate_forks, 0);            /* this is the only thread */
-    unpark(mine);
+    unpark_interrupted(mine);
 }

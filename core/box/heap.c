@@ -101,7 +101,7 @@ static struct hk_slab *choose_orphan(const struct hk_list *partial, unsigned nod
 }
 
 /* Takes a partial slab of a thread that ended, of the heap's node or of any. */
-static struct hk_slab *adopt(struct hk_heap *heap, unsigned cls, bool any)
+static struct hk_slab *adopt_orphan_slab(struct hk_heap *heap, unsigned cls, bool any)
 {
     if (heap == &hk_orphan_heap || hk_peek(&hk_orphan_heap.cls[cls].partial.first) == NULL)
         return NULL; /* read without the lock: a miss only costs a slab of our own */
@@ -132,7 +132,7 @@ static struct hk_slab *find_partial(struct hk_heap *heap, unsigned cls, struct h
         hk_list_remove(&slab->node);
         return slab;
     }
-    return adopt(heap, cls, hk_numa_nodes() == 1);
+    return adopt_orphan_slab(heap, cls, hk_numa_nodes() == 1);
 }
 
 /* Gives back the slabs that classes only keep for their next block. */
@@ -149,13 +149,13 @@ static HK_NOINLINE void release_unused(struct hk_heap *heap)
 
 /* A slab from the pool, or where that has no memory one of a thread that ended, far away. Before it is an untouched one
  * those go to the pool that have no block out. */
-static struct hk_slab *grow(struct hk_heap *heap, unsigned cls)
+static struct hk_slab *take_from_pool(struct hk_heap *heap, unsigned cls)
 {
     if (HK_EMPTY_REUSE && hk_load_relaxed(&hk_pool_empty_slabs) == 0)
         release_unused(heap);
     struct hk_slab *slab = hk_pool_acquire(cls, &heap->owner);
     if (HK_UNLIKELY(slab == NULL))
-        return hk_numa_nodes() > 1 ? adopt(heap, cls, true) : NULL;
+        return hk_numa_nodes() > 1 ? adopt_orphan_slab(heap, cls, true) : NULL;
     hk_poke(&heap->slabs, heap->slabs + slab->slabs);
     return slab;
 }
@@ -174,7 +174,7 @@ static bool next_active(struct hk_heap *heap, unsigned cls, bool may_grow, struc
     if (slab == NULL && c->active != NULL && !hk_slab_is_exhausted(c->active))
         return true;
     if (slab == NULL && may_grow)
-        slab = grow(heap, cls);
+        slab = take_from_pool(heap, cls);
     if (slab == NULL)
         return false;
     if (c->active != NULL)

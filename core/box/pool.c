@@ -54,7 +54,7 @@ static struct hk_superslab *find_elsewhere(unsigned node, unsigned cls, unsigned
 }
 
 /* Moves a span out of the masks; true when all of it is known to be zero. */
-static bool claim(struct hk_superslab *ss, unsigned index, unsigned slabs)
+static bool claim_span(struct hk_superslab *ss, unsigned index, unsigned slabs)
 {
     uint32_t mask = hk_mask32(index, slabs);
     bool zero = (ss->unused_mask & mask) == mask;
@@ -80,7 +80,7 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
     if (HK_UNLIKELY(ss == NULL))
         ss = find_elsewhere(node, cls, &index, &stage);
     if (ss != NULL) {
-        bool zero = claim(ss, index, slabs);
+        bool zero = claim_span(ss, index, slabs);
         hk_poke_add(&hk_pool.served[stage][cls], 1);
         slab = hk_slab_open(ss, index, cls, zero);
         hk_slab_set_owner(slab, owner);
@@ -95,7 +95,7 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
 static const struct hk_leaving nobody = {NULL, 0};
 
 /* Takes a SuperSlab without an owned slab out of the pool. */
-static struct hk_leaving detach(struct hk_superslab *ss)
+static struct hk_leaving detach_superslab(struct hk_superslab *ss)
 {
     struct hk_leaving leaving = {ss->base, ss->unused_mask};
     hk_pool_unindex(ss);
@@ -110,7 +110,7 @@ static struct hk_leaving detach(struct hk_superslab *ss)
 struct hk_leaving hk_pool_settle(struct hk_superslab *ss)
 {
     if (is_idle(ss) && hk_pool.idle >= IDLE_KEEP)
-        return detach(ss);
+        return detach_superslab(ss);
     hk_pool.idle += is_idle(ss);
     hk_pool_index(ss);
     return nobody;
@@ -148,7 +148,7 @@ static struct hk_leaving detach_idle(void)
     for (struct hk_node *node = hk_pool.idle ? hk_pool.all.first : NULL; node != NULL; node = node->next) {
         if (is_idle(of_node(node))) {
             hk_pool.idle--;
-            return detach(of_node(node));
+            return detach_superslab(of_node(node));
         }
     }
     return nobody;

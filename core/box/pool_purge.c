@@ -26,7 +26,7 @@ struct piece {
 };
 
 /* EMPTY slabs of a SuperSlab that the aim is at. */
-static uint32_t due(const struct hk_superslab *ss, const struct aim *aim)
+static uint32_t due_slabs(const struct hk_superslab *ss, const struct aim *aim)
 {
     uint32_t mask = 0;
     for (uint32_t left = ss->empty_mask; left != 0; left &= left - 1) {
@@ -41,7 +41,7 @@ static uint32_t due(const struct hk_superslab *ss, const struct aim *aim)
 
 /* From bit `top` of `mask` downwards: the bits without a gap in `through`, which has all of `mask`, and at most `most`
  * of `mask`. */
-static uint32_t stretch(uint32_t mask, uint32_t through, unsigned top, unsigned most)
+static uint32_t stretch_down(uint32_t mask, uint32_t through, unsigned top, unsigned most)
 {
     unsigned low = top, n = 0;
     for (unsigned i = top + 1; i-- > 0 && n < most && (through >> i & 1) != 0;) {
@@ -55,9 +55,9 @@ static uint32_t stretch(uint32_t mask, uint32_t through, unsigned top, unsigned 
 static struct piece find_piece(struct hk_superslab *ss, const struct aim *aim)
 {
     struct piece best = {NULL, 0, 0, 0};
-    uint32_t mask = due(ss, aim), through = mask | ss->unused_mask;
+    uint32_t mask = due_slabs(ss, aim), through = mask | ss->unused_mask;
     for (uint32_t left = mask, part; left != 0; left &= ~part) {
-        part = stretch(left, through, hk_log2(left), aim->most);
+        part = stretch_down(left, through, hk_log2(left), aim->most);
         if (hk_count64(part & mask) > hk_count64(best.empty))
             best = (struct piece){ss, part, part & mask, part & ss->purged_mask};
     }
@@ -104,7 +104,7 @@ static struct hk_superslab *next_empty(struct walk *walk)
 
 /* The longest piece: it is in a SuperSlab of which little is owned. What stays is to stay where slabs are densely used,
  * for those SuperSlabs are full again first, and the others may become idle. */
-static struct piece choose(const struct aim *aim)
+static struct piece choose_piece(const struct aim *aim)
 {
     struct walk walk = {0, HK_UNITS_MAX, hk_pool.all.first};
     struct piece best = {NULL, 0, 0, 0};
@@ -122,7 +122,7 @@ static struct piece choose(const struct aim *aim)
 /* ---- the purge ---- */
 
 /* Takes the slabs out of the masks. Meanwhile they look owned, so nobody takes their SuperSlab away. */
-static void hold(const struct piece *piece)
+static void take_piece_out(const struct piece *piece)
 {
     struct hk_superslab *ss = piece->ss;
     hk_pool.idle -= is_idle(ss);
@@ -154,9 +154,9 @@ HK_SLOW_PATH size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t most, 
     struct aim aim = {now, delay_ms, part, (unsigned)((most + HK_SLAB_SIZE - 1) / HK_SLAB_SIZE)};
     HK_ASSERT(most > 0 && most <= HK_PURGE_MOST);
     hk_lock(&hk_pool.lock);
-    struct piece piece = choose(&aim);
+    struct piece piece = choose_piece(&aim);
     if (piece.ss != NULL)
-        hold(&piece);
+        take_piece_out(&piece);
     hk_unlock(&hk_pool.lock);
     if (piece.ss == NULL)
         return 0;

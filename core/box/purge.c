@@ -55,7 +55,7 @@ uint64_t hk_purge_total(void)
     return hk_load_relaxed(&total);
 }
 
-static uint32_t delay(void)
+static uint32_t delay_ms(void)
 {
     return (uint32_t)hk_opt(HK_OPT_PURGE_DELAY_MS);
 }
@@ -65,18 +65,18 @@ static size_t min_keep(void)
     return (size_t)hk_opt(HK_OPT_MIN_KEEP);
 }
 
-static size_t live(void)
+static size_t live_bytes(void)
 {
     return hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE + hk_load_relaxed(&hk_pool_owned) * HK_SLAB_SIZE;
 }
 
 size_t hk_purge_allowance(void)
 {
-    return min_keep() + hk_max(SMALL_HEAP, live() / 2) + hk_load_relaxed(&credit);
+    return min_keep() + hk_max(SMALL_HEAP, live_bytes() / 2) + hk_load_relaxed(&credit);
 }
 
 /* From now on slow paths that take memory say so, too. */
-static void watch(void)
+static void start_watching(void)
 {
     bool watched = (hk_load_relaxed(&early) | hk_load_relaxed(&credit)) != 0;
     if (hk_load_relaxed(&hk_purge_watches) != watched)
@@ -85,14 +85,14 @@ static void watch(void)
 
 /* Bursts that follow each other within the delay: what comes again was given back too early, so much more may be free
  * from now on. The first call after a longer pause knows nothing any more. */
-static void learn(uint32_t now)
+static void learn_from_burst(uint32_t now)
 {
     if (!hk_try_lock(&learning))
         return;
     size_t clean =
         hk_load_relaxed(&hk_arena_clean_taken) * HK_PAGE + hk_load_relaxed(&hk_pool_clean_taken) * HK_SLAB_SIZE;
     size_t wrong = hk_min(clean - hk_load_relaxed(&regained), hk_load_relaxed(&early));
-    bool pause = hk_ms_since(now, hk_load_relaxed(&ticked)) > delay();
+    bool pause = hk_ms_since(now, hk_load_relaxed(&ticked)) > delay_ms();
     hk_store_relaxed(&regained, clean);
     hk_store_relaxed(&ticked, now);
     if (pause) {
@@ -102,10 +102,10 @@ static void learn(uint32_t now)
     } else if (wrong != 0) {
         hk_add_relaxed(&credit, wrong);
         hk_sub_relaxed(&early, wrong);
-    } else if (hk_ms_since(now, hk_load_relaxed(&given_at)) > delay() && hk_load_relaxed(&early) != 0) {
+    } else if (hk_ms_since(now, hk_load_relaxed(&given_at)) > delay_ms() && hk_load_relaxed(&early) != 0) {
         hk_store_relaxed(&early, 0); /* nobody missed it */
     }
-    watch();
+    start_watching();
     hk_unlock(&learning);
 }
 
@@ -140,7 +140,7 @@ size_t hk_purge_give_all(uint32_t now, uint32_t delay_ms, size_t keep)
 
 /* ---- on behalf of others ---- */
 
-static void sweep(struct hk_heap *heap)
+static void sweep_heap(struct hk_heap *heap)
 {
     if (HK_TRANSFER)
         hk_transfer_sweep_one(heap);
@@ -150,14 +150,14 @@ static void sweep(struct hk_heap *heap)
 void hk_purge_sweep_all(void)
 {
     for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
-        sweep(heap);
+        sweep_heap(heap);
 }
 
 /* Blocks that wait for a thread, and slabs that its classes only keep for their next block, are little beside a live
  * heap, but not beside what is left of one. Whoever sees that much less is live now sweeps. */
 static inline bool has_to_sweep(void)
 {
-    size_t now = live(), most = hk_load_relaxed(&most_live);
+    size_t now = live_bytes(), most = hk_load_relaxed(&most_live);
     return hk_load_relaxed(&swept) != NULL || (now <= most / 2 && most - now >= SWEEP_BYTES);
 }
 
@@ -166,14 +166,14 @@ static void sweep_some(void)
 {
     struct hk_heap *heap = hk_load_acquire(&swept); /* pairs with the release below */
     bool must = has_to_sweep();
-    if (heap == NULL && (must || live() > hk_load_relaxed(&most_live)))
-        hk_store_relaxed(&most_live, live());
+    if (heap == NULL && (must || live_bytes() > hk_load_relaxed(&most_live)))
+        hk_store_relaxed(&most_live, live_bytes());
     if (!must)
         return;
     for (unsigned i = 0; i < SWEEP_HEAPS && (i == 0 || heap != NULL); i++) {
         heap = hk_heap_next(heap);
         if (heap != NULL)
-            sweep(heap);
+            sweep_heap(heap);
     }
     hk_store_release(&swept, heap); /* pairs with the acquire above: who goes on sees the record, and what is next */
 }
@@ -183,11 +183,11 @@ static void sweep_some(void)
 /* Nothing could be given back a moment ago, and there is not much more now. */
 static bool is_vain(uint32_t now, size_t bytes)
 {
-    return bytes < hk_load_relaxed(&worthwhile) && now - hk_load_relaxed(&failed) < hk_max(delay(), 1);
+    return bytes < hk_load_relaxed(&worthwhile) && now - hk_load_relaxed(&failed) < hk_max(delay_ms(), 1);
 }
 
 /* A refusal is no reason not to ask for other memory in the next call; several are. */
-static void note(uint32_t now, size_t bytes, bool given, bool refused)
+static void note_outcome(uint32_t now, size_t bytes, bool given, bool refused)
 {
     bool vain = !given && (!refused || hk_load_relaxed(&refusals) + 1 >= REFUSALS);
     if (hk_load_relaxed(&refusals) != 0 || refused)
@@ -208,22 +208,22 @@ static void give_at_once(uint32_t now, size_t bytes, bool over)
         bytes_given = give_piece(now, 0, HK_PURGE_MOST, &refused);
     hk_add_relaxed(&early, bytes_given);
     hk_store_relaxed(&given_at, now);
-    watch();
-    note(now, bytes, bytes_given != 0, refused);
+    start_watching();
+    note_outcome(now, bytes, bytes_given != 0, refused);
 }
 
 /* One that is old enough. */
 static void give_old(uint32_t now, size_t bytes)
 {
     bool refused = false;
-    if (now - hk_load_relaxed(&looked) < delay() / 4)
+    if (now - hk_load_relaxed(&looked) < delay_ms() / 4)
         return;
-    if (give_piece(now, delay(), bytes - min_keep(), &refused) == 0 && !refused)
+    if (give_piece(now, delay_ms(), bytes - min_keep(), &refused) == 0 && !refused)
         hk_store_relaxed(&looked, now);
     else
         hk_store_relaxed(&hk_purge_allowed, 0); /* there may be more: the next call looks again */
     if (refused)
-        note(now, bytes, false, true);
+        note_outcome(now, bytes, false, true);
 }
 
 /* The thread gives back in our place. */
@@ -245,7 +245,7 @@ static bool leave_to_thread(size_t bytes)
 static void give_some(uint32_t now)
 {
     size_t bytes = hk_purge_free_bytes();
-    learn(now);
+    learn_from_burst(now);
     hk_store_relaxed(&hk_purge_allowed, hk_hot_span_at_once() ? 0 : hk_purge_allowance());
     bool over = bytes > hk_purge_allowance();
     if (is_vain(now, bytes))
@@ -273,7 +273,7 @@ void hk_purge_tick_slow(void)
 void hk_purge_took_slow(void)
 {
     int saved = errno;
-    learn(hk_os_now_ms());
+    learn_from_burst(hk_os_now_ms());
     errno = saved;
 }
 

@@ -113,7 +113,7 @@ static struct hk_side_chunk *new_chunk(size_t size, size_t used)
     return chunk;
 }
 
-static struct hk_side_chunk *chunks(void)
+static struct hk_side_chunk *first_chunk(void)
 {
     return hk_load_acquire(&hk_side_chunks); /* pairs with new_chunk */
 }
@@ -129,10 +129,10 @@ static struct piece *cut_from(struct hk_side_chunk *chunk, size_t bytes)
     return NULL;
 }
 
-static struct piece *cut(size_t bytes)
+static struct piece *cut_piece(size_t bytes)
 {
     struct piece *piece = NULL;
-    for (struct hk_side_chunk *chunk = chunks(); chunk != NULL && piece == NULL; chunk = chunk->next)
+    for (struct hk_side_chunk *chunk = first_chunk(); chunk != NULL && piece == NULL; chunk = chunk->next)
         piece = cut_from(chunk, bytes);
     while (piece == NULL) { /* others may be faster */
         struct hk_side_chunk *chunk = new_chunk(CHUNK, 64);
@@ -158,7 +158,7 @@ static struct piece *take_piece(size_t bytes)
         push_piece(piece);
         return NULL;
     }
-    piece = bytes <= CUT_MOST ? cut(bytes) : map_piece(bytes);
+    piece = bytes <= CUT_MOST ? cut_piece(bytes) : map_piece(bytes);
     if (piece != NULL)
         piece->bytes = bytes;
     return piece;
@@ -203,7 +203,7 @@ void *hk_side_alloc(size_t align, size_t size)
 
 static struct hk_side_chunk *chunk_of(const void *ptr)
 {
-    struct hk_side_chunk *chunk = chunks();
+    struct hk_side_chunk *chunk = first_chunk();
     while (chunk != NULL && (uintptr_t)ptr - (uintptr_t)chunk >= chunk->size)
         chunk = chunk->next;
     return chunk;
@@ -269,6 +269,6 @@ void hk_side_live(size_t *blocks, size_t *bytes)
 
 void hk_side_visit(void (*visit)(void *ctx, void *start, size_t size, size_t used), void *ctx)
 {
-    for (struct hk_side_chunk *chunk = chunks(); chunk != NULL; chunk = chunk->next)
+    for (struct hk_side_chunk *chunk = first_chunk(); chunk != NULL; chunk = chunk->next)
         visit(ctx, chunk, chunk->size, hk_load_relaxed(&chunk->used)); /* a statistic */
 }

@@ -21,7 +21,7 @@ static struct hk_lock making = HK_LOCK_FREE(HK_RANK_MAKING); /* held while an ar
 /* Held by who empties arrays on behalf of others, and by who counts what is where. */
 static struct hk_lock sweeping = HK_LOCK_FREE(HK_RANK_SWEEPING);
 
-static unsigned most(unsigned cls)
+static unsigned most_of_class(unsigned cls)
 {
     return (unsigned)hk_min(HK_TRANSFER_BYTES / hk_class_size(cls), HK_TRANSFER_BLOCKS);
 }
@@ -39,13 +39,13 @@ static struct hk_transfer *array_of(const struct hk_heap *heap, unsigned cls)
 
 /* The first batch for a heap's class makes the array; heaps keep them, as records are kept. NULL: somebody else is just
  * making one, or no memory. */
-static struct hk_transfer *make(struct hk_heap *heap, unsigned cls)
+static struct hk_transfer *make_array(struct hk_heap *heap, unsigned cls)
 {
     if (!hk_try_lock(&making))
         return NULL;
     struct hk_transfer *t = array_of(heap, cls);
     if (t == NULL && is_alive(heap)) {
-        t = hk_meta_alloc(sizeof *t + most(cls) * sizeof t->block[0]);
+        t = hk_meta_alloc(sizeof *t + most_of_class(cls) * sizeof t->block[0]);
         if (t != NULL)
             hk_lock_init(&t->lock, HK_RANK_ARRAY);
         hk_store_release(&hk_inbox_of(heap)->array[cls], t); /* pairs with array_of */
@@ -71,7 +71,7 @@ static struct hk_owner *owner_of(const void *block, unsigned cls)
 }
 
 /* Blocks of the class that the heap may have beside what it has. */
-static size_t room(struct hk_heap *heap, unsigned cls)
+static size_t room_for_more(struct hk_heap *heap, unsigned cls)
 {
     size_t most = hk_max(hk_load_relaxed(&hk_inbox_of(heap)->most), (size_t)hk_opt(HK_OPT_FRONT_BYTES));
     size_t bytes = hk_load_relaxed(&hk_inbox_of(heap)->bytes);
@@ -81,16 +81,16 @@ static size_t room(struct hk_heap *heap, unsigned cls)
 static void empty_array(struct hk_heap *heap, unsigned cls);
 
 /* Puts as many of n blocks as there is room for into the owner's array; returns how many. */
-static unsigned put(struct hk_heap *heap, unsigned cls, void *const *blocks, unsigned n)
+static unsigned put_in_array(struct hk_heap *heap, unsigned cls, void *const *blocks, unsigned n)
 {
     struct hk_transfer *t = array_of(heap, cls);
-    if ((t == NULL && (t = make(heap, cls)) == NULL) || !hk_try_lock(&t->lock))
+    if ((t == NULL && (t = make_array(heap, cls)) == NULL) || !hk_try_lock(&t->lock))
         return 0;
-    unsigned before = hk_load_relaxed(&t->offered), enough = PATIENCE * most(cls);
+    unsigned before = hk_load_relaxed(&t->offered), enough = PATIENCE * most_of_class(cls);
     unsigned count = hk_load_relaxed(&t->count), put = 0;
     hk_store_relaxed(&t->offered, (uint32_t)hk_min(before + n, enough + 1));
     if (before <= enough && is_alive(heap))
-        put = (unsigned)hk_min(n, hk_min(most(cls) - count, room(heap, cls)));
+        put = (unsigned)hk_min(n, hk_min(most_of_class(cls) - count, room_for_more(heap, cls)));
     memcpy(t->block + count, blocks, put * sizeof *blocks);
     hk_store_relaxed(&t->count, count + put);
     hk_add_relaxed(&hk_inbox_of(heap)->bytes, put * hk_class_size(cls));
@@ -104,7 +104,7 @@ static unsigned put(struct hk_heap *heap, unsigned cls, void *const *blocks, uns
 unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n)
 {
     void *batch[HK_TRANSFER_BLOCKS];
-    if (n < BLOCKS_MIN || most(cls) < BLOCKS_MIN)
+    if (n < BLOCKS_MIN || most_of_class(cls) < BLOCKS_MIN)
         return n;
     struct hk_owner *to = owner_of(blocks[0], cls);
     if (to == &heap->owner || owner_of(blocks[n - 1], cls) != to || !is_alive(hk_heap_of(to)))
@@ -117,7 +117,7 @@ unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, uns
         else
             blocks[kept++] = blocks[i];
     }
-    unsigned gone = count < BLOCKS_MIN ? 0 : put(hk_heap_of(to), cls, batch, count);
+    unsigned gone = count < BLOCKS_MIN ? 0 : put_in_array(hk_heap_of(to), cls, batch, count);
     memcpy(blocks + kept, batch + gone, (count - gone) * sizeof *blocks);
     return n - gone;
 }
@@ -125,7 +125,7 @@ unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, uns
 /* ---- take ---- */
 
 /* The newest blocks, at most n; the lock. */
-static unsigned take_locked(struct hk_heap *heap, unsigned cls, void **to, unsigned n)
+static unsigned take_from_array(struct hk_heap *heap, unsigned cls, void **to, unsigned n)
 {
     struct hk_transfer *t = array_of(heap, cls);
     unsigned count = hk_load_relaxed(&t->count);
@@ -147,7 +147,7 @@ unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsign
     if (hk_load_relaxed(&t->count) == 0 || !hk_try_lock(&t->lock))
         return 0;
     n = (unsigned)hk_min(n, hk_load_relaxed(&t->count));
-    n = take_locked(heap, cls, top + 1 - n, n);
+    n = take_from_array(heap, cls, top + 1 - n, n);
     hk_unlock(&t->lock);
     hk_store_relaxed(&hk_inbox_of(heap)->most, hk_peek(&heap->slabs) * (HK_SLAB_SIZE / SHARE));
     return n;
@@ -163,7 +163,7 @@ static void empty_array(struct hk_heap *heap, unsigned cls)
     if (t == NULL)
         return;
     hk_lock(&t->lock);
-    unsigned n = take_locked(heap, cls, blocks, HK_TRANSFER_BLOCKS);
+    unsigned n = take_from_array(heap, cls, blocks, HK_TRANSFER_BLOCKS);
     hk_unlock(&t->lock);
     if (n != 0)
         hk_heap_give(&hk_orphan_heap, blocks, n);

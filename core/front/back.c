@@ -9,7 +9,7 @@
 #define LIST_BYTES ((size_t)65536)
 #define LIST_BLOCKS 256u
 
-static unsigned longest(unsigned cls)
+static unsigned longest_list(unsigned cls)
 {
     return (unsigned)hk_min(LIST_BYTES / hk_class_size(cls), LIST_BLOCKS);
 }
@@ -67,7 +67,7 @@ unsigned hk_back_list_give(struct hk_thread *thread, unsigned cls, void **blocks
     struct hk_back *back = thread->back;
     struct hk_sll *list = &back->list[cls];
     size_t bytes = n * hk_class_size(cls);
-    list->cap = (uint16_t)longest(cls);
+    list->cap = (uint16_t)longest_list(cls);
     if (thread->own.room.draining || n > list->cap || !find_room_in_lists(thread, bytes))
         return hk_transfer_or_give(&thread->inbox.heap, cls, blocks, n);
     if (list->count + n > list->cap)

@@ -178,9 +178,7 @@ static HK_ALWAYS_INLINE void *malloc_mid(size_t size)
 
 void *hk_malloc_slow(size_t size)
 {
-    if (size <= HK_TINY_MAX)
-        return malloc_missed(size);
-    return size <= HK_MID_MAX ? malloc_mid(size) : take_sized(size);
+    return size > HK_TINY_MAX && size <= HK_MID_MAX ? malloc_mid(size) : malloc_missed(size);
 }
 
 /* Virgin memory is zero already and stays untouched. */

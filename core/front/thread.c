@@ -44,7 +44,7 @@ static HK_SLOW_PATH void hide_from_handler(struct hk_thread *thread)
 }
 
 /* The next thread that gets the record uses its pass: so as a thread without one. */
-static void retire(struct hk_thread *thread)
+static void retire_record(struct hk_thread *thread)
 {
     if (!hk_gate_wait(NULL))
         return; /* the record is lost */
@@ -54,7 +54,7 @@ static void retire(struct hk_thread *thread)
 
 /* Runs as a destructor of the thread library, before or after those of the program: what comes later finds zeroed bins
  * and HK_THREAD_ENDED. */
-static void detach(void *arg)
+static void end_front(void *arg)
 {
     struct hk_thread *thread = arg;
     if (thread->front != hk_front_mine())
@@ -71,7 +71,7 @@ static void detach(void *arg)
     hk_front_leave(thread->front);
     thread->front = NULL;
     if (inside) /* else it ends in a signal handler that interrupted malloc: what it has stays behind */
-        retire(thread);
+        retire_record(thread);
     errno = saved;
     hk_corrupt_report();
 }
@@ -88,7 +88,7 @@ static bool start_process(void)
         return true;
     if (hk_cas_acquire(&starter, &seen, hk_thread_self())) {
         hk_os_start();
-        hk_thread_exit_init(detach);
+        hk_thread_exit_init(end_front);
         hk_store_release(&starter, STARTED); /* pairs with the load above */
         return true;
     }

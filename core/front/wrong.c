@@ -26,7 +26,7 @@ static struct finding find_in_slab(const void *ptr)
 }
 
 /* Without the locks, which may be this thread's own, nothing is known of runs and huge blocks. */
-static struct finding find(const void *ptr, bool may_lock)
+static struct finding find_what_it_is(const void *ptr, bool may_lock)
 {
     struct hk_superslab *ss = hk_registry_superslab(ptr);
     struct hk_run run = {ss != NULL ? HK_RUN_SUPERSLAB : HK_RUN_NONE, NULL, 0};
@@ -57,7 +57,7 @@ void hk_wrong_unknown(const void *ptr, const char *verb)
 {
     struct hk_pass *pass = hk_front_pass(hk_front_thread());
     bool inside = hk_gate_enter(pass);
-    struct finding found = find(ptr, inside);
+    struct finding found = find_what_it_is(ptr, inside);
     if (inside)
         hk_gate_leave(pass);
     bool in_handler = is_in_handler();

@@ -17,7 +17,7 @@ _Atomic unsigned hk_numa_count = 1;
 _Atomic bool hk_numa_pending;
 
 /* Home first, so that what was allocated before nodes were known lies where node 0 is. */
-static unsigned number(uint64_t nodes)
+static unsigned number_nodes(uint64_t nodes)
 {
     unsigned count = 1;
     system_of[0] = (uint8_t)home;
@@ -28,7 +28,7 @@ static unsigned number(uint64_t nodes)
     return count;
 }
 
-static bool learn(bool starting)
+static bool learn_nodes(bool starting)
 {
     /* Not pending before the answer is there: asking may come back here through malloc. */
     bool pending = true;
@@ -37,7 +37,7 @@ static bool learn(bool starting)
     uint64_t nodes = hk_numa_sys_allowed();
     if ((nodes >> home & 1) == 0)
         return false;
-    unsigned count = number(nodes);
+    unsigned count = number_nodes(nodes);
     chosen = count > 1 && hk_numa_sys_has_policy();
     hk_store_release(&hk_numa_count, count); /* pairs with the acquire in hk_numa_nodes */
     return count > 1;
@@ -48,12 +48,12 @@ bool hk_numa_start(void)
     if (hk_opt(HK_OPT_NUMA) == 0 || !hk_numa_sys_current(&home) || home >= HK_NUMA_SYS_NODES)
         return false;
     hk_store_release(&hk_numa_pending, true); /* pairs with the acquire in learn */
-    return learn(true);
+    return learn_nodes(true);
 }
 
 bool hk_numa_learn_slow(void)
 {
-    return learn(false);
+    return learn_nodes(false);
 }
 
 unsigned hk_numa_current(void)

@@ -17,24 +17,24 @@ static _Atomic uint64_t calls;
 static _Atomic size_t held, held_most;
 
 /* So many bytes more; or less, with a negative number. */
-static void hold(size_t more)
+static void count_held(size_t more)
 {
     size_t now = hk_add_relaxed(&held, more) + more, most = hk_load_relaxed(&held_most);
     while (now > most && !hk_cas_relaxed(&held_most, &most, now)) {
     }
 }
 
-static void *map(size_t size, int protection, int flags)
+static void *map_pages(size_t size, int protection, int flags)
 {
     hk_add_relaxed(&calls, 1);
     long p = hk_sys6(SYS_mmap, 0, (long)size, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     if (hk_sys_failed(p))
         return NULL;
-    hold(size);
+    count_held(size);
     return (void *)p;
 }
 
-static bool advise(void *ptr, size_t size, int advice)
+static bool advise_system(void *ptr, size_t size, int advice)
 {
     hk_large_call("advises on a range", size);
     hk_add_relaxed(&calls, 1);
@@ -55,12 +55,12 @@ size_t hk_os_page_size(void)
 
 void *hk_os_reserve_readable(size_t size)
 {
-    return map(size, PROT_READ, MAP_NORESERVE);
+    return map_pages(size, PROT_READ, MAP_NORESERVE);
 }
 
 void *hk_os_map(size_t size)
 {
-    return map(size, PROT_READ | PROT_WRITE, 0);
+    return map_pages(size, PROT_READ | PROT_WRITE, 0);
 }
 
 /* By a hint, which the kernel follows where there is room: MAP_FIXED_NOREPLACE is unknown before 4.17, and filters that
@@ -70,7 +70,7 @@ bool hk_os_map_at(void *ptr, size_t size, bool *taken)
     hk_add_relaxed(&calls, 1);
     long p = hk_sys6(SYS_mmap, (long)ptr, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!hk_sys_failed(p))
-        hold(size);
+        count_held(size);
     *taken = !hk_sys_failed(p) && (void *)p != ptr;
     if (*taken)
         hk_os_unmap((void *)p, size);
@@ -85,17 +85,17 @@ bool hk_os_commit(void *ptr, size_t size)
 
 bool hk_os_purge(void *ptr, size_t size)
 {
-    return advise(ptr, size, MADV_DONTNEED);
+    return advise_system(ptr, size, MADV_DONTNEED);
 }
 
 bool hk_os_unmap(void *ptr, size_t size)
 {
     hk_large_call("unmaps a range", size);
     hk_add_relaxed(&calls, 1);
-    hold(-size); /* before another has the address space */
+    count_held(-size); /* before another has the address space */
     bool gone = hk_sys2(SYS_munmap, (long)ptr, (long)size) == 0;
     if (!gone)
-        hold(size);
+        count_held(size);
     return gone;
 }
 
@@ -106,7 +106,7 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
     long p = hk_sys4(SYS_mremap, (long)ptr, (long)old_size, (long)new_size, MREMAP_MAYMOVE);
     if (hk_sys_failed(p))
         return NULL;
-    hold(new_size - old_size);
+    count_held(new_size - old_size);
     return (void *)p;
 }
 
@@ -122,7 +122,7 @@ size_t hk_os_held_most(void)
 
 void hk_os_hint_no_huge(void *ptr, size_t size)
 {
-    advise(ptr, size, MADV_NOHUGEPAGE);
+    advise_system(ptr, size, MADV_NOHUGEPAGE);
 }
 
 size_t hk_os_resident(void *ptr, size_t size)

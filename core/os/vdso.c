@@ -28,7 +28,7 @@ struct image {
 };
 
 /* `size` bytes at an address of the image; NULL: not all of them are there, or not at that alignment. */
-static const void *part(const struct image *im, uintptr_t address, uintptr_t size, uintptr_t align)
+static const void *part_of_image(const struct image *im, uintptr_t address, uintptr_t size, uintptr_t align)
 {
     uintptr_t at = address + im->bias - (uintptr_t)im->start;
     if (at > im->size || size > im->size - at || (address + im->bias) % align != 0)
@@ -47,7 +47,7 @@ static const Elf64_Phdr *program_headers(const Elf64_Ehdr *head)
 }
 
 /* What is mapped is one segment. */
-static const Elf64_Phdr *measure(struct image *im, const Elf64_Phdr *header, unsigned count)
+static const Elf64_Phdr *measure_segment(struct image *im, const Elf64_Phdr *header, unsigned count)
 {
     const Elf64_Phdr *dynamic = NULL;
     for (unsigned i = 0; i < count; i++) {
@@ -63,17 +63,17 @@ static const Elf64_Phdr *measure(struct image *im, const Elf64_Phdr *header, uns
 
 static bool read_dynamic(struct image *im, const Elf64_Phdr *dynamic)
 {
-    const Elf64_Dyn *entry = part(im, dynamic->p_vaddr, dynamic->p_filesz, 8);
+    const Elf64_Dyn *entry = part_of_image(im, dynamic->p_vaddr, dynamic->p_filesz, 8);
     for (size_t n = entry != NULL ? dynamic->p_filesz / sizeof *entry : 0; n > 0 && entry->d_tag != DT_NULL; n--) {
         uintptr_t address = entry->d_un.d_ptr;
         if (entry->d_tag == DT_SYMTAB)
-            im->symbols = part(im, address, sizeof(Elf64_Sym), 8);
+            im->symbols = part_of_image(im, address, sizeof(Elf64_Sym), 8);
         else if (entry->d_tag == DT_STRTAB)
-            im->names = part(im, address, 1, 1);
+            im->names = part_of_image(im, address, 1, 1);
         else if (entry->d_tag == DT_HASH)
-            im->hash = part(im, address, 2 * sizeof(uint32_t), 4);
+            im->hash = part_of_image(im, address, 2 * sizeof(uint32_t), 4);
         else if (entry->d_tag == DT_GNU_HASH)
-            im->gnu_hash = part(im, address, 4 * sizeof(uint32_t), 4);
+            im->gnu_hash = part_of_image(im, address, 4 * sizeof(uint32_t), 4);
         entry++;
     }
     return im->symbols != NULL && im->names != NULL;
@@ -123,13 +123,13 @@ const void *hk_vdso_find(const void *image, const char *name)
     struct image im = {.start = image};
     const Elf64_Ehdr *head = image;
     const Elf64_Phdr *headers = head != NULL ? program_headers(head) : NULL;
-    const Elf64_Phdr *dynamic = headers != NULL ? measure(&im, headers, head->e_phnum) : NULL;
+    const Elf64_Phdr *dynamic = headers != NULL ? measure_segment(&im, headers, head->e_phnum) : NULL;
     if (dynamic == NULL || !read_dynamic(&im, dynamic))
         return NULL;
     for (size_t i = 0, count = count_symbols(&im); i < count; i++) {
         const Elf64_Sym *symbol = &im.symbols[i];
         if (symbol->st_shndx != SHN_UNDEF && ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && is_named(&im, symbol, name))
-            return part(&im, symbol->st_value, 1, 1);
+            return part_of_image(&im, symbol->st_value, 1, 1);
     }
     return NULL;
 }
@@ -152,7 +152,7 @@ static HK_SLOW_PATH uintptr_t look_up(_Atomic uintptr_t *at, const char *name)
     return found;
 }
 
-static uintptr_t function(_Atomic uintptr_t *at, const char *name)
+static uintptr_t find_function(_Atomic uintptr_t *at, const char *name)
 {
     uintptr_t known = hk_load_relaxed(at);
     return HK_LIKELY(known != 0) ? known : look_up(at, name);
@@ -160,13 +160,13 @@ static uintptr_t function(_Atomic uintptr_t *at, const char *name)
 
 void hk_vdso_start(void)
 {
-    function(&clock_at, CLOCK_NAME);
-    function(&node_at, NODE_NAME);
+    find_function(&clock_at, CLOCK_NAME);
+    find_function(&node_at, NODE_NAME);
 }
 
 bool hk_vdso_clock(clockid_t clock, struct timespec *t)
 {
-    uintptr_t at = function(&clock_at, CLOCK_NAME);
+    uintptr_t at = find_function(&clock_at, CLOCK_NAME);
     if (HK_LIKELY(at != 1) && ((clock_function *)at)(clock, t) == 0)
         return true;
     return hk_sys2(SYS_clock_gettime, clock, (long)t) == 0;
@@ -175,7 +175,7 @@ bool hk_vdso_clock(clockid_t clock, struct timespec *t)
 bool hk_vdso_node(unsigned *node)
 {
     unsigned cpu;
-    uintptr_t at = function(&node_at, NODE_NAME);
+    uintptr_t at = find_function(&node_at, NODE_NAME);
     if (HK_LIKELY(at != 1) && ((node_function *)at)(&cpu, node, NULL) == 0)
         return true;
     return hk_sys3(SYS_getcpu, (long)&cpu, (long)node, 0) == 0;

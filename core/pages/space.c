@@ -76,7 +76,7 @@ static bool begin_at(uintptr_t base, size_t units)
 
 /* A number below `range`, random where the kernel places programs at random, and the same in each run where it does
  * not. It does not tell the addresses that it is made of. */
-static uintptr_t scatter(uintptr_t here, uintptr_t range)
+static uintptr_t scatter_below(uintptr_t here, uintptr_t range)
 {
     uint64_t mixed = (uint64_t)here * 0x9e3779b97f4a7c15u ^ (uint64_t)(uintptr_t)&hk_space_base * 0xc2b2ae3d27d4eb4fu;
     mixed ^= mixed >> 29;
@@ -85,11 +85,11 @@ static uintptr_t scatter(uintptr_t here, uintptr_t range)
 }
 
 /* From far to near: how many bits an address has is not known, nor what the program has reserved. */
-static bool begin(size_t units)
+static bool choose_base(size_t units)
 {
     uintptr_t here = hk_align_down((uintptr_t)&units, HK_UNIT_SIZE);
     for (size_t far = HK_FARTHEST; far >= NEAREST; far -= hk_min(far / 2, HK_SPACE_MOST)) {
-        uintptr_t distance = far + scatter(here, far / 64);
+        uintptr_t distance = far + scatter_below(here, far / 64);
         if ((here > distance && begin_at(hk_align_down(here - distance, HK_UNIT_SIZE), units)) ||
             begin_at(hk_align_down(here + distance, HK_UNIT_SIZE), units))
             return true;
@@ -114,14 +114,14 @@ static bool map_behind(size_t units)
     return false;
 }
 
-static bool extend(size_t units)
+static bool map_at_end(size_t units)
 {
-    return hk_space_base == 0 ? begin(units) : map_behind(units);
+    return hk_space_base == 0 ? choose_base(units) : map_behind(units);
 }
 
 size_t hk_space_extend(size_t least, size_t wish, size_t *first)
 {
-    size_t units = extend(wish) ? wish : least < wish && extend(least) ? least : 0;
+    size_t units = map_at_end(wish) ? wish : least < wish && map_at_end(least) ? least : 0;
     *first = hk_space_units - units;
     return units;
 }

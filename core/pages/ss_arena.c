@@ -95,14 +95,14 @@ static uint32_t free_before(uint32_t ref, uint32_t pages, bool absent)
 }
 
 /* A clean run beside a dirty one makes a dirty one: what is dirty in it is in the bits. */
-static HK_NOINLINE uint32_t insert(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp)
+static HK_NOINLINE uint32_t insert_merged(uint32_t ref, uint32_t pages, enum page_kind kind, uint32_t stamp)
 {
     bool absent = kind == PAGE_ABSENT, clean = kind == PAGE_FREE_CLEAN;
     uint32_t more = free_behind(ref, pages, absent);
     if (more != 0) {
         struct page *behind = page_of(ref + pages);
         clean = clean && kind_of(behind) == PAGE_FREE_CLEAN;
-        stamp = younger(stamp, behind);
+        stamp = younger_stamp(stamp, behind);
         hk_arena_unlink(ref + pages);
         set_page(behind, 0, PAGE_INTERIOR);
         pages += more;
@@ -113,7 +113,7 @@ static HK_NOINLINE uint32_t insert(uint32_t ref, uint32_t pages, enum page_kind 
         set_page(page_of(ref), 0, PAGE_INTERIOR);
         ref -= more;
         clean = clean && kind_of(page_of(ref)) == PAGE_FREE_CLEAN;
-        stamp = younger(stamp, page_of(ref));
+        stamp = younger_stamp(stamp, page_of(ref));
         hk_arena_unlink(ref);
         if (more > 1)
             set_page(last, 0, PAGE_INTERIOR);
@@ -126,12 +126,12 @@ static HK_NOINLINE uint32_t insert(uint32_t ref, uint32_t pages, enum page_kind 
 uint32_t hk_arena_insert(uint32_t ref, uint32_t pages, uint32_t stamp)
 {
     bool clean = hk_bits_find(hk_arenas.dirty, ref, ref + pages, true) == ref + pages;
-    return insert(ref, pages, clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
+    return insert_merged(ref, pages, clean ? PAGE_FREE_CLEAN : PAGE_FREE, stamp);
 }
 
 void hk_arena_insert_absent(uint32_t ref, uint32_t pages)
 {
-    insert(ref, pages, PAGE_ABSENT, 0);
+    insert_merged(ref, pages, PAGE_ABSENT, 0);
 }
 
 /* ---- take ---- */
@@ -261,7 +261,7 @@ static void set_dirty(uint32_t ref, uint32_t pages)
     hk_add_relaxed(&hk_arena_dirty_pages, pages - before); /* as in clear_dirty */
 }
 
-static void give_locked(uint32_t ref, uint32_t pages, uint32_t clean)
+static void give_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean)
 {
     set_page(page_of(ref), 0, PAGE_INTERIOR);
     set_dirty(ref, pages);
@@ -278,7 +278,7 @@ HK_NOINLINE bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clea
     if (ok) {
         uint32_t pages = pages_of(page_of(ref));
         count_live(kind, -(size_t)pages);
-        give_locked(ref, pages, clean);
+        give_pages_locked(ref, pages, clean);
     }
     hk_unlock(&hk_arenas.lock);
     return ok;
@@ -295,7 +295,7 @@ static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
     set_page(page_of(ref), pages, PAGE_RUN);
     count_live(PAGE_RUN, -(size_t)(have - pages));
-    give_locked(ref + pages, have - pages, 0);
+    give_pages_locked(ref + pages, have - pages, 0);
 }
 
 static HK_SLOW_PATH bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)

@@ -22,7 +22,7 @@ static struct hk_table edges, dirty, inner, places;
 /* ---- tables ---- */
 
 /* Makes records of these units, as all before them have; false: no memory. */
-static bool reach(size_t first, size_t more)
+static bool reach_tables(size_t first, size_t more)
 {
     size_t units = first + more;
     bool ok = hk_table_reach(&edges, HK_TABLE_EDGES, (units + 1) * 2 * sizeof(struct page)) &&
@@ -59,7 +59,7 @@ static void pass_over(uint32_t from, uint32_t to)
 }
 
 /* Units that are mapped become a free run. */
-static void enter(size_t first, size_t units, unsigned node)
+static void enter_units(size_t first, size_t units, unsigned node)
 {
     struct arena_node *n = &hk_arenas.node[node];
     char *start = hk_space_address(first);
@@ -99,13 +99,13 @@ static bool add_units(size_t least, unsigned node)
     size_t units = hk_space_extend(least, hk_max(least, step), &first);
     if (units == 0)
         return false;
-    if (!reach(first, units)) {
+    if (!reach_tables(first, units)) {
         hk_space_drop(units);
         return false;
     }
     pass_over(all_pages(), (uint32_t)first * UNIT_PAGES);
     move_end((uint32_t)(first + units) * UNIT_PAGES);
-    enter(first, units, node);
+    enter_units(first, units, node);
     return true;
 }
 
@@ -133,7 +133,7 @@ static bool map_again(size_t units, unsigned node)
             return false;
         hk_arena_cut(ref, ref, pages);
         if (ok) {
-            enter(ref / UNIT_PAGES, units, node);
+            enter_units(ref / UNIT_PAGES, units, node);
             return true;
         }
         set_page(page_of(ref), pages, PAGE_TAKEN);
@@ -181,7 +181,7 @@ static uint32_t start_of(uint32_t ref)
     return kind_of(page_of(ref - back)) == PAGE_FREE_TAIL ? ref - (pages_of(page_of(ref - back)) - 1) : ref - back;
 }
 
-static struct hk_run describe(uint32_t ref, const void *ptr)
+static struct hk_run describe_run(uint32_t ref, const void *ptr)
 {
     struct hk_run none = {HK_RUN_NONE, NULL, 0};
     uint32_t start = start_of(ref);
@@ -200,7 +200,7 @@ HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr)
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
     if (ref != NO_PAGE)
-        run = describe(ref, ptr);
+        run = describe_run(ref, ptr);
     if (run.kind == HK_RUN_NONE)
         run = hk_arena_find_superslab_locked(ptr);
     hk_unlock(&hk_arenas.lock);

@@ -123,7 +123,7 @@ static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)
 }
 
 /* The stamp of two parts of a run together, of which this page begins one. */
-static inline uint32_t younger(uint32_t stamp, const struct page *p)
+static inline uint32_t younger_stamp(uint32_t stamp, const struct page *p)
 {
     return kind_of(p) != PAGE_FREE_CLEAN && (int32_t)(p->stamp - stamp) > 0 ? p->stamp : stamp;
 }

@@ -32,7 +32,7 @@ static struct hk_list *bucket_of(const void *ptr)
 }
 
 /* The SuperSlab that an address lies in, or NULL. */
-static struct single *find(const void *ptr)
+static struct single *find_single(const void *ptr)
 {
     for (struct hk_node *node = bucket_of(ptr)->first; node != NULL; node = node->next) {
         struct single *s = HK_CONTAINER(node, struct single, node);
@@ -43,7 +43,7 @@ static struct single *find(const void *ptr)
 }
 
 /* A unit behind all that there are; NULL: no memory. */
-static struct single *extend(void)
+static struct single *map_new_single(void)
 {
     size_t unit;
     struct single *s = hk_meta_alloc(sizeof *s); /* lost where what follows fails, which is rare */
@@ -54,7 +54,7 @@ static struct single *extend(void)
 }
 
 /* A unit that was unmapped; others may have mapped something there. */
-static struct single *map_again(void)
+static struct single *map_single_again(void)
 {
     struct hk_node *node;
     while ((node = hk_list_pop(&unmapped)) != NULL) {
@@ -70,11 +70,11 @@ static struct single *map_again(void)
     return NULL;
 }
 
-static struct single *enter(void)
+static struct single *enter_single(void)
 {
-    struct single *s = map_again();
+    struct single *s = map_single_again();
     if (s == NULL)
-        s = extend();
+        s = map_new_single();
     if (s == NULL)
         return NULL;
     hk_list_push(bucket_of(s->base), &s->node);
@@ -83,10 +83,10 @@ static struct single *enter(void)
     return s;
 }
 
-static void *take(unsigned node, uint32_t *clean)
+static void *take_single(unsigned node, uint32_t *clean)
 {
     hk_lock(&hk_arenas.lock);
-    const struct single *s = enter();
+    const struct single *s = enter_single();
     char *base = s != NULL ? s->base : NULL;
     bool small = bytes <= NO_HUGE_BYTES;
     hk_unlock(&hk_arenas.lock);
@@ -106,7 +106,7 @@ void *hk_arena_take_superslab(unsigned node, uint32_t *clean)
     if (!hk_arena_within_limit(HK_SUPERSLAB_SIZE))
         return NULL;
     hk_large_calls_begin();
-    void *base = take(node, clean);
+    void *base = take_single(node, clean);
     hk_large_calls_end();
     return base;
 }
@@ -122,7 +122,7 @@ static bool unmap_or_purge(const struct single *s)
 }
 
 /* The caller has the lock of the heap that gave the last slab back: this choice of box has no other place for it. */
-static void leave(struct single *s)
+static void unmap_single(struct single *s)
 {
     hk_large_calls_begin();
     bool unmapped_now = unmap_or_purge(s);
@@ -137,7 +137,7 @@ static void leave(struct single *s)
 size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
 {
     hk_lock(&hk_arenas.lock);
-    struct single *s = find(ptr);
+    struct single *s = find_single(ptr);
     bool ok = s != NULL && s->base == ptr;
     HK_ASSERT(ok);
     if (ok) {
@@ -148,13 +148,13 @@ size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
     hk_unlock(&hk_arenas.lock);
     if (!ok)
         return 0;
-    leave(s);
+    unmap_single(s);
     return (HK_SLABS - hk_count64(clean)) * HK_SLAB_SIZE;
 }
 
 struct hk_run hk_arena_find_superslab_locked(const void *ptr)
 {
-    const struct single *s = find(ptr);
+    const struct single *s = find_single(ptr);
     struct hk_run none = {HK_RUN_NONE, NULL, 0};
     struct hk_run run = {HK_RUN_SUPERSLAB, s != NULL ? s->base : NULL, HK_SUPERSLAB_SIZE / HK_PAGE};
     return s != NULL ? run : none;

@@ -86,7 +86,7 @@ static unsigned starts_up_to(const struct hk_slab *slab, unsigned carved)
 
 /* Marks the start of a block; returns what stood there. The first on its page in one step: a page whose first use is a
  * read has two faults. */
-static uintptr_t mark(uintptr_t *block, bool first)
+static uintptr_t mark_start(uintptr_t *block, bool first)
 {
     uintptr_t before = first ? hk_swap_acquire((_Atomic uintptr_t *)&block[1], 0) : block[1]; /* with nobody */
     block[1] = hk_free_mark(block);
@@ -113,7 +113,7 @@ static unsigned mark_virgin(const struct hk_slab *slab, unsigned i, unsigned end
     for (; i < end; i++) {
         uint32_t offset = i * slab->block_size;
         uintptr_t *block = (uintptr_t *)(void *)(hk_slab_base(slab) + offset);
-        uintptr_t second = mark(block, offset % MARK_PAGE < slab->block_size);
+        uintptr_t second = mark_start(block, offset % MARK_PAGE < slab->block_size);
         if (HK_UNLIKELY(was_freed(slab, block, second))) {
             block[1] = second;
             hk_wild_note(block);

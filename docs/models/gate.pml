@@ -201,7 +201,7 @@ inline wait_for_stranger()
     fi
 }
 
-/*@ core/box/gate.c: park */
+/*@ core/box/gate.c: park_interrupted */
 inline park()
 {
     if                                                 /*= hk_load_relaxed(&mine->state) == HK_PASS_INSIDE */
@@ -215,7 +215,7 @@ inline park()
     fi
 }
 
-/*@ core/box/gate.c: unpark */
+/*@ core/box/gate.c: unpark_interrupted */
 inline unpark()
 {
     d_step {

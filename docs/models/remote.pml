@@ -334,7 +334,7 @@ inline hand_on(h, s)
     fi
 }
 
-/*@ core/box/heap_life.c: abandon */
+/*@ core/box/heap_life.c: hand_slab_on */
 inline abandon(h)
 {
     LOCK(h);                       /*= hk_lock(&heap->lock) */

@@ -49,7 +49,7 @@ inline move(b, from, to)
     d_step { assert(b != 0 && where[b] == from); where[b] = to }
 }
 
-/*@ core/box/transfer.c: make */
+/*@ core/box/transfer.c: make_array */
 inline make()
 {
     mine = false;
@@ -81,7 +81,7 @@ inline make()
 #define IS_ALIVE state == ALIVE
 #endif
 
-/*@ core/box/transfer.c: put */
+/*@ core/box/transfer.c: put_in_array */
 inline put()
 {
     is_held = false;
@@ -140,7 +140,7 @@ inline hk_transfer_give()
 
 /* ---- take ---- */
 
-/*@ core/box/transfer.c: take_locked */
+/*@ core/box/transfer.c: take_from_array */
 inline take_locked(to)
 {
     held = count;                                  /*= hk_load_relaxed(&t->count) */

@@ -95,7 +95,8 @@ unsigned hk_heap_put_private(struct hk_slab *slab)
 }
 
 /* Calls `visit` for each slab of the heap; it may move or release that slab. */
-static void each(struct hk_heap *heap, struct hk_list *list, void (*visit)(struct hk_heap *heap, struct hk_slab *slab))
+static void each_slab(struct hk_heap *heap, struct hk_list *list,
+                      void (*visit)(struct hk_heap *heap, struct hk_slab *slab))
 {
     for (struct hk_node *node = list->first, *next; node != NULL; node = next) {
         next = node->next;
@@ -112,16 +113,16 @@ static void close_list(struct hk_heap *heap, struct hk_slab *slab)
 void hk_heap_close_lists(struct hk_heap *heap)
 {
     hk_lock(&heap->lock);
-    each(heap, &heap->full, close_list);
+    each_slab(heap, &heap->full, close_list);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        each(heap, &heap->cls[cls].partial, close_list);
+        each_slab(heap, &heap->cls[cls].partial, close_list);
         if (heap->cls[cls].active != NULL)
             close_list(heap, heap->cls[cls].active);
     }
     hk_unlock(&heap->lock);
 }
 
-static void reclaim(struct hk_heap *heap, struct hk_slab *slab)
+static void reclaim_list(struct hk_heap *heap, struct hk_slab *slab)
 {
     if (hk_private_count(hk_private_of(slab)) == slab->used)
         hk_heap_settle(heap, slab);
@@ -130,9 +131,9 @@ static void reclaim(struct hk_heap *heap, struct hk_slab *slab)
 void hk_heap_reclaim_locked(struct hk_heap *heap)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        each(heap, &heap->cls[cls].partial, reclaim);
+        each_slab(heap, &heap->cls[cls].partial, reclaim);
         if (heap->cls[cls].active != NULL)
-            reclaim(heap, heap->cls[cls].active);
+            reclaim_list(heap, heap->cls[cls].active);
     }
 }
 

@@ -22,7 +22,7 @@ bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
 }
 
 /* Forgets a list one of whose links leads out of its slab: its blocks count as used for ever. */
-static HK_SLOW_PATH void give_up(struct hk_bin *bin)
+static HK_SLOW_PATH void give_up_bin(struct hk_bin *bin)
 {
     const struct hk_slab *slab = hk_slab_of((const void *)(((uintptr_t)bin->slab - 1) * HK_SLAB_SIZE));
     hk_corrupt_note(slab->base, slab->block_size);
@@ -34,7 +34,7 @@ static bool leads_out(const struct hk_bin *bin)
     return bin->list != NULL && hk_bin_slab(bin->list) != bin->slab;
 }
 
-static void *bypass(struct hk_thread *thread, unsigned cls)
+static void *take_past_bin(struct hk_thread *thread, unsigned cls)
 {
     void *block = hk_heap_take_one(&thread->inbox.heap, cls);
     if (block == NULL && hk_heap_take(&thread->inbox.heap, cls, &block, 1) == 0)
@@ -64,13 +64,13 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     void *block = NULL;
     unsigned taken = 0;
     if (hk_front_is_bypassed(thread, cls))
-        return bypass(thread, cls);
+        return take_past_bin(thread, cls);
     if (HK_UNLIKELY(leads_out(bin)))
-        give_up(bin);
+        give_up_bin(bin);
     if (bin->list == NULL)
         taken = take_list(thread, cls);
     if (HK_UNLIKELY(leads_out(bin)))
-        give_up(bin);
+        give_up_bin(bin);
     if (bin->list == NULL) { /* the heap makes another slab the active one */
         if (hk_heap_take(&thread->inbox.heap, cls, &block, 1) == 0)
             return NULL;
@@ -125,7 +125,7 @@ static void flush_bin(struct hk_thread *thread, unsigned cls)
         unsigned n = 0;
         for (; n < HK_LIST_BATCH && bin->list != NULL; n++) {
             if (HK_UNLIKELY(leads_out(bin))) {
-                give_up(bin);
+                give_up_bin(bin);
                 break;
             }
             blocks[n] = bin->list;

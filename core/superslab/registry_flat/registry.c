@@ -11,7 +11,7 @@ static size_t committed; /* bytes of the table */
 static uintptr_t end;    /* of the last page of it that is; 0: none is */
 
 /* A block's code must not move: it is decided once, before the first one exists. */
-static void decide(void)
+static void reserve_table(void)
 {
     size_t limit = hk_os_address_limit();
     decided = true;
@@ -42,7 +42,7 @@ bool hk_registry_cover(void *ptr, size_t size)
     if (!hk_leaf_cover(ptr, size))
         return false;
     if (!decided)
-        decide();
+        reserve_table();
     return hk_flat_slots == 0 || commit_up_to((uintptr_t)ptr + size);
 }
 
