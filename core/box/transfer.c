@@ -34,7 +34,7 @@ static bool is_alive(const struct hk_heap *heap)
 
 static struct hk_transfer *array_of(const struct hk_heap *heap, unsigned cls)
 {
-    return hk_load_acquire(&hk_inbox_of(heap)->array[cls]); /* pairs with the release in make */
+    return hk_load_acquire(&hk_inbox_of(heap)->array[cls]); /* pairs with the release in make_array */
 }
 
 /* The first batch for a heap's class makes the array; heaps keep them, as records are kept. NULL: somebody else is just

@@ -7,8 +7,8 @@
  * An array is small (HK_TRANSFER_BYTES of blocks), all that waits for a heap is at most HAKMEM_FRONT_BYTES or an eighth
  * of its slabs (as it was when its thread last took something), and no front waits for an array: a batch that finds it
  * full, or another thread at it, goes to the slabs in chains (box/remote.h). Where much is offered and nothing taken,
- * what waits goes to the slabs too. Where a block goes is a matter of use and not of right, like a block in a front:
- * whoever takes it may give it to its slab, so an owner that has changed meanwhile does no harm.
+ * what waits goes to the slabs too. In whose array a block waits is no matter of right, as with a block in a front:
+ * whoever takes it out may give it to its slab, so an owner that has changed meanwhile does no harm.
  *
  * Any thread, each array under its own lock, which is outside the ranks: taken while no other is held, and none
  * inside. Must not know fronts. Model: docs/models/transfer.pml.

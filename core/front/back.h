@@ -21,8 +21,8 @@ static inline unsigned hk_back_take(struct hk_thread *thread, unsigned cls, void
     return HK_TLS_SLL ? hk_back_list_take(thread, cls, top, n) : hk_transfer_or_take(&thread->inbox.heap, cls, top, n);
 }
 
-/* Gives n blocks of a class, which may be moved in `blocks`. Of those that went to their slabs, returns how often one
- * lay in another slab than the one before: 0 when others' arrays took all (box/transfer.h). */
+/* Gives n blocks of a class, which may be moved in `blocks`. Returns how often a block that went
+ * to its slab lay in another one than the block before it, the first counted; 0: others' arrays took all. */
 static inline unsigned hk_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
 {
     return HK_TLS_SLL ? hk_back_list_give(thread, cls, blocks, n)

@@ -26,7 +26,7 @@
 size_t hk_front_limit(const struct hk_thread *thread)
 {
     size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES);
-    /* Not in a drain: the blocks that bins keep pin the slabs that would allow them to. */
+    /* In a drain slabs allow nothing: blocks that bins keep would pin the slabs that allow more of them. */
     return thread->own.room.draining ? limit : hk_max(limit, hk_peek(&thread->inbox.heap.slabs) * (HK_SLAB_SIZE / 8));
 }
 
@@ -83,9 +83,9 @@ static HK_SLOW_PATH void shrink_bin(struct hk_thread *thread, unsigned cls)
     set_cap(thread, cls, cap);
 }
 
-/* Takes room from bins that miss less than a quarter as often, and from those that have more than half of the most
- * where this one has no half, until there are `more` bytes. The hand looks at a few bins only: a bin that misses on
- * will be here again soon. */
+/* Takes room from bins that miss less than a quarter as often, and from those that have more than half of their most
+ * while this one has at most half of its own, until there are `more` bytes. The hand looks at a few bins only: a bin
+ * that misses on will be here again soon. */
 static bool take_room_of_others(struct hk_thread *thread, unsigned cls, size_t more)
 {
     struct hk_room *room = &thread->own.room;
@@ -146,7 +146,8 @@ static void fit_to_budget(struct hk_thread *thread)
     }
 }
 
-/* Every few flushes: does the front hold more than it may? Then each bin gives half of what it holds. */
+/* Every few flushes: does the front hold more than it may? Then bins give half of what they hold, from the smallest
+ * class on, until it does not. */
 static void bound_what_is_held(struct hk_thread *thread)
 {
     size_t limit = hk_front_limit(thread), held = 0;

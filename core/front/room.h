@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * room: how many blocks each bin of a thread may hold. Fronts that keep blocks by the piece share it; how they keep
- * them is their own business (the functions named hk_bin_ in front.h).
+ * them is their own business (front/bin.h).
  *
  * A bin that misses gets the room that its front wants for it, as long as the thread's budget lasts; a thread that only
  * frees scattered blocks is drained. The thread's own; nobody synchronises (statistics read counts and know that they

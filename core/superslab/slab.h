@@ -68,7 +68,7 @@ struct hk_superslab {
     struct hk_private lists[HK_SLABS]; /* no byte without -Dfront=slab (superslab/lists_<choice>/slab_lists.h) */
 };
 
-/* Per class, above what a start times hk_class_inverse is: of the starts that were ever handed out, in any slab. What
+/* Per class, above (offset in the slab) * hk_class_inverse of every block that was ever handed out, in any slab. What
  * is as large is no start, or the tail behind the last block, or a start that no slab has come to yet. 0 where nothing
  * was handed out, and for spans of several slabs. Raised before the blocks are handed over; relaxed. */
 extern HK_HIDDEN _Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT];
@@ -165,9 +165,9 @@ static inline void hk_slab_reset(struct hk_slab *slab)
  * addresses first where the memory is virgin. Blocks of the list carry the mark of a free block. Virgin ones get it
  * only in tiny classes, where it touches no page that is not about to be used; and with them all starts on the same
  * pages, those that are not handed out yet too. What was freed there before, wrongly, is found then (hk_wild_note), and
- * the rest of the slab is not handed out. Of a Mid class one virgin block comes at a time, and alone, so that none
- * without a mark waits in a bin; the slab is then not exhausted. A corrupted list ends before the wrong link, and
- * nothing comes after it. Owner's lock. */
+ * the rest of the slab is not handed out. Virgin Mid blocks have no mark: they come one at a time, and alone, so that
+ * none waits in a bin without one; that a batch is short then says nothing of the slab. A corrupted list ends before
+ * the wrong link, and nothing comes after it. Owner's lock. */
 unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n);
 
 /* A link that leaves the span was overwritten after its block was freed. Notes that (hk_corrupt_report), and takes the

@@ -239,7 +239,7 @@ inline unpark()
        if
        :: seen == 0 -> break                           /*= if (forks == 0) */
        :: else ->
-          park();                                      /*= park(mine) */
+          park();                                      /*= park_interrupted(mine) */
           SLEEP(seen)                                  /*= hk_thread_sleep(&hk_gate_forks, forks, SLEEP_MS) */
        fi
     :: else -> break
@@ -251,7 +251,7 @@ inline unpark()
 inline hk_gate_close()
 {
 #if FAULT != 4
-    park();                                            /*= park(mine) */
+    park();                                            /*= park_interrupted(mine) */
 #endif
     if
     :: has_pass[me] -> forks[me]++                     /*= hk_add_relaxed(&mine->forks, 1) */
@@ -308,7 +308,7 @@ inline hk_gate_open()
     od;
     if
     :: IS_FORKING                                      /*= if (!is_forking(mine)) */
-    :: else -> unpark()                                /*= unpark(mine) */
+    :: else -> unpark()                                /*= unpark_interrupted(mine) */
     fi;
     seen = 0
 }
@@ -359,7 +359,7 @@ inline hk_gate_reset()
         forking_strangers[2] = 0;
         hk_gate_forks = 0                              /*= hk_store_relaxed(&hk_gate_forks, 0) */
     }
-    unpark()                                           /*= unpark(mine) */
+    unpark()                                           /*= unpark_interrupted(mine) */
 }
 
 /* ---- threads ---- */

@@ -279,7 +279,7 @@ inline hk_heap_take(h)
     hk_heap_collect_locked(h);    /*= hk_heap_collect_locked(heap) */
     if
     :: take_block(h)
-    :: LOCK(ORPHANS);             /*= return adopt(heap, cls, hk_numa_nodes() == 1) */
+    :: LOCK(ORPHANS);             /*= return adopt_orphan_slab(heap, cls, hk_numa_nodes() == 1) */
        atomic {
            if
            :: owner[0] == ORPHANS && used[0] < 3 -> owner[0] = h
@@ -351,7 +351,7 @@ inline hk_heap_end(h)
 #if FAULT != 1
     state[h] = GONE;               /*= hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE) */
 #endif
-    abandon(h);                    /*= abandon(heap) */
+    abandon(h);                    /*= hand_slab_on(heap) */
 #if FAULT == 1
     state[h] = GONE
 #endif

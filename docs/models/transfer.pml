@@ -63,7 +63,7 @@ inline make()
        if
        :: state == ALIVE ->
 #endif
-          made++;                      /*= hk_meta_alloc(sizeof *t + most(cls) * sizeof t->block[0]) */
+          made++;                      /*= hk_meta_alloc(sizeof *t + most_of_class(cls) * sizeof t->block[0]) */
           assert(made == 1);
           atomic { has_array = true; mine = true }  /*= hk_store_release(&heap->transfers->array[cls], t) */
        :: else
@@ -88,7 +88,7 @@ inline put()
     mine = has_array;                              /*= struct hk_transfer *t = array_of(heap, cls) */
     if
     :: mine
-    :: !mine -> make()                             /*= make(heap, cls) */
+    :: !mine -> make()                             /*= make_array(heap, cls) */
     fi;
     if
     :: !mine
@@ -169,7 +169,7 @@ inline hk_transfer_take()
 #else
           if
           :: LOCK(locked);                         /*= !hk_try_lock(&t->lock) */
-             take_locked(TAKEN);                   /*= take_locked(heap, cls, top + 1 - n, n) */
+             take_locked(TAKEN);                   /*= take_from_array(heap, cls, top + 1 - n, n) */
              UNLOCK(locked)                        /*= hk_unlock(&t->lock) */
           :: else
           fi
@@ -194,7 +194,7 @@ inline empty_array()
        :: count != 0 -> take_locked(SLAB); UNLOCK(locked)
        fi
 #else
-       take_locked(SLAB);                          /*= take_locked(heap, cls, blocks, HK_TRANSFER_BLOCKS) */
+       take_locked(SLAB);                          /*= take_from_array(heap, cls, blocks, HK_TRANSFER_BLOCKS) */
        UNLOCK(locked)                              /*= hk_unlock(&t->lock) */
 #endif
     fi

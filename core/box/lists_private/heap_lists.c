@@ -131,7 +131,7 @@ static void reclaim_list(struct hk_heap *heap, struct hk_slab *slab)
 void hk_heap_reclaim_locked(struct hk_heap *heap)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        each_slab(heap, &heap->cls[cls].partial, reclaim);
+        each_slab(heap, &heap->cls[cls].partial, reclaim_list);
         if (heap->cls[cls].active != NULL)
             reclaim_list(heap, heap->cls[cls].active);
     }
