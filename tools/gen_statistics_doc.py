@@ -34,8 +34,8 @@ NOTES = {
     'empty_bytes': 'Goes back after `HAKMEM_PURGE_DELAY_MS`, but for `HAKMEM_MIN_KEEP`; so does `run_free_bytes`. See '
                    '[idle memory](idle.md).',
     'front_bytes': '`HAKMEM_FRONT_BYTES` bounds it, for each thread.',
-    'first_pages': 'By what the page was for: class groups `C0` to `C7`, `MID`, `L25`, `HUGE`, and `SSM`, the '
-                   'allocator\'s records. In C an array with the indices `HAK_PAGES_...`.',
+    'first_pages': 'By what the page was for: class groups `C0` to `C7`, `MID`, `L25`, `HUGE`; and `SSM`, all pages '
+                   'of slabs that were taken for blocks, of which `C0` to `MID` are those handed out. In C an array with the indices `HAK_PAGES_...`.',
     'peak_live_bytes': 'Never less than any `live_bytes` that was asked for. Nothing is counted for it when memory is taken: '
                        'free memory that is about to go back, and address space that is not held any more, tell what '
                        'was live. Of page runs and huge blocks it is right to 2 MiB, or `HAKMEM_MIN_KEEP` if that is more: '

@@ -81,16 +81,15 @@ size_t hk_statistic_value(const struct hk_statistic *s, const void *of)
 
 /* ---- fill ---- */
 
-_Static_assert((unsigned)HAK_PAGES_MID == HK_PAGES_MID && (unsigned)HAK_PAGES_SSM == HK_PAGES_COUNT &&
+_Static_assert((unsigned)HAK_PAGES_MID == HK_PAGES_MID && (unsigned)HAK_PAGES_SSM == HK_PAGES_SSM &&
                    HK_CLASS_GROUPS == HK_PAGES_L25,
                "buckets are numbered alike");
 
 static void count_pages(uint64_t *pages, const struct hk_usage *u)
 {
+    (void)u;
     for (unsigned i = 0; HK_TELEMETRY && i < HK_PAGES_COUNT; i++)
         pages[i] = hk_load_relaxed(&hk_telemetry_pages[i]);
-    if (HK_TELEMETRY)
-        pages[HAK_PAGES_SSM] = u->metadata / HK_PAGE;
 }
 
 /* Of slabs that heaps own counts what was handed out or touched, and not the rest of 64 KiB: beside a small program's

@@ -13,9 +13,9 @@
 #include "base/compiler.h"
 #include "config.h"
 
-/* In the order of the public HAK_PAGES_ names. The first nine are class groups: C0 to C7, Mid. Records of the allocator
- * (SSM) are never given back, so their resident pages are the answer and nobody counts them. */
-enum hk_pages { HK_PAGES_C0, HK_PAGES_MID = 8, HK_PAGES_L25, HK_PAGES_HUGE, HK_PAGES_COUNT };
+/* In the order of the public HAK_PAGES_ names. The first nine are class groups: C0 to C7, Mid. SSM is SuperSlab memory:
+ * the pages of slabs that heaps have taken, whether a block there was handed out yet or not. */
+enum hk_pages { HK_PAGES_C0, HK_PAGES_MID = 8, HK_PAGES_L25, HK_PAGES_HUGE, HK_PAGES_SSM, HK_PAGES_COUNT };
 
 extern HK_HIDDEN _Atomic uint64_t hk_telemetry_pages[HK_PAGES_COUNT];
 

@@ -91,7 +91,8 @@ HAK_API size_t hak_good_size(size_t size) HAK_NOEXCEPT;
 HAK_API int hak_trim(size_t pad) HAK_NOEXCEPT;
 
 /* What a page belongs to when it is handed out: blocks of a class group, of Mid classes (up to 32 KiB), page runs up to
- * 1 MiB, anything longer, or the allocator's own records. */
+ * 1 MiB, or anything longer. Of SSM are the pages of all slabs that were taken for blocks, in 64 KiB each, whether a
+ * block on them was handed out yet or not. */
 enum {
     HAK_PAGES_C0, /* 1-64 bytes; C1 to 128, C2 to 192, C3 to 256, C4 to 384, C5 to 512, C6 to 768, C7 to 1024 */
     HAK_PAGES_C7 = 7,

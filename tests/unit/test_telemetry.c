@@ -58,8 +58,9 @@ static void count_class_pages(void *arg)
         for (unsigned i = 0; i < capacity; i++)
             front_free(blocks[i]);
     }
-    for (unsigned other = 0; other < HK_PAGES_COUNT; other++)
+    for (unsigned other = 0; other < HK_PAGES_SSM; other++)
         EXPECT(other == bucket || pages(other) == 0);
+    EXPECT(pages(HK_PAGES_SSM) >= pages(bucket) && pages(HK_PAGES_SSM) % (HK_SLAB_SIZE / HK_PAGE) == 0);
 }
 
 static void pages_of_slabs_count_once(void **state)
