@@ -37,7 +37,7 @@ NOTES = {
     'first_pages': 'By what the page was for: class groups `C0` to `C7`, `MID`, `L25`, `HUGE`; and `SSM`, all pages '
                    'of slabs that were taken for blocks, of which `C0` to `MID` are those handed out. In C an array with the indices `HAK_PAGES_...`.',
     'peak_live_bytes': 'Never less than any `live_bytes` that was asked for. Nothing is counted for it when memory is taken: '
-                       'free memory that is about to go back, and address space that is not held any more, tell what '
+                       'free memory that is about to go back, and a huge block before it goes, tell what '
                        'was live. Of page runs and huge blocks it is right to 2 MiB, or `HAKMEM_MIN_KEEP` if that is more: '
                        'so much that is free may be taken for what was live a moment ago. Blocks up to 32 KiB count as '
                        'the slabs of 64 KiB that they are in (of those that it has when somebody asks, what was touched '

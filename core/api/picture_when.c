@@ -108,7 +108,7 @@ static void end_signal(void)
     hk_thread_wake(&asked);
     /* A picture that it is just drawing is waited for; not for ever: there may be no helper in a child that no fork
      * handler ran in, or exit may have been called while a lock is held that it needs. */
-    for (unsigned i = 0; i < 500 && hk_load_acquire(&running) != 0; i++) /* pairs with the release in help */
+    for (unsigned i = 0; i < 500 && hk_load_acquire(&running) != 0; i++) /* pairs with the release in draw_when_asked */
         hk_thread_sleep(&running, 1, 20);
 }
 

@@ -62,7 +62,7 @@ static void hand_on_list(struct hk_heap *heap, struct hk_list *list)
 }
 
 /* All slabs leave the heap, which is GONE already. */
-static void hand_slab_on(struct hk_heap *heap)
+static void hand_all_on(struct hk_heap *heap)
 {
     hk_lock(&heap->lock);
     struct hk_slab *strays = hk_heap_collect_locked(heap);
@@ -81,7 +81,7 @@ void hk_heap_end(struct hk_heap *heap)
 {
     hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE);
     hk_fence_full(); /* pairs with the fence in hk_remote_push: I see the push, or its thread sees my state */
-    hand_slab_on(heap);
+    hand_all_on(heap);
 }
 
 void hk_heap_retire(struct hk_heap *heap)

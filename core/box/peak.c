@@ -10,7 +10,6 @@
 /* All relaxed: a statistic, and each of them is one number. */
 static _Atomic size_t most;   /* bytes */
 static _Atomic size_t beside; /* address space that was not in huge blocks at the last look at those */
-static _Atomic size_t top;    /* hk_os_held_most at the last look */
 
 static void at_least(size_t bytes)
 {
@@ -36,22 +35,11 @@ static size_t was_live(size_t free_bytes)
     return hk_min(free_bytes, hk_max((size_t)hk_opt(HK_OPT_MIN_KEEP), HK_PURGE_MOST));
 }
 
-/* A huge block that is gone has left no free memory, but more address space was held with it than ever before: then
- * what is held less now was huge blocks. (Units go back only where the system has refused memory.) */
-static size_t gone_now(size_t held)
-{
-    size_t held_most = hk_os_held_most();
-    if (held_most == hk_load_relaxed(&top))
-        return 0;
-    hk_store_relaxed(&top, held_most);
-    return held_most - hk_min(held, held_most);
-}
-
 /* Beside page runs and huge blocks there are `small` bytes, and there were `before` until a moment ago. */
 static void look(size_t small, size_t before)
 {
     size_t held = hk_os_held();
-    size_t rest = hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE + small + before + gone_now(held);
+    size_t rest = hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE + small + before;
     if (rest + held - hk_min(held, hk_load_relaxed(&beside)) > hk_load_relaxed(&most))
         look_closely(rest);
 }

@@ -4,8 +4,9 @@
  * blocks, and slabs that heaps own, whole. So the figure is never below what blocks had, but for what is said below,
  * and above it by what was free in slabs and in fronts.
  *
- * No call that takes memory looks. Live memory that becomes less is free memory for a while, or a mapping that is gone:
- * so it is enough to look when free memory is about to go back (box/purge.h), and when somebody asks. What became free
+ * No call that takes memory looks. Live memory that becomes less is free memory for a while, or a huge block that goes:
+ * so it is enough to look when free memory is about to go back (box/purge.h), before a huge block goes or shrinks, and
+ * when somebody asks. What became free
  * since the last look was live then. Where more than that is free (HAKMEM_MIN_KEEP, or HK_PURGE_MOST) nothing is known
  * of the rest.
  *

@@ -20,6 +20,15 @@ struct hk_lock *hk_pool_lock(void)
     return &hk_pool.lock;
 }
 
+HK_SLOW_PATH bool hk_pool_start(void)
+{
+    static bool covered; /* the lock */
+    hk_lock(&hk_pool.lock);
+    covered = covered || hk_registry_cover((void *)hk_space_base, HK_UNIT_SIZE);
+    hk_unlock(&hk_pool.lock);
+    return covered;
+}
+
 /* ---- acquire ---- */
 
 static struct hk_superslab *find_span(unsigned node, unsigned cls, unsigned *index, enum hk_pool_stage *stage)

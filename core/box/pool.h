@@ -63,6 +63,10 @@ uint64_t hk_pool_stage_count(enum hk_pool_stage stage, unsigned cls);
 /* Calls `visit` for each SuperSlab, under the lock. */
 void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss), void *ctx);
 
+/* Covers the first unit, so that the registry is set up before a block of any kind is anybody's: whoever frees one
+ * looks there without order. Once the arena has that unit; again does no harm. False: no memory. */
+bool hk_pool_start(void);
+
 struct hk_lock *hk_pool_lock(void);
 
 /* Masks against slab states and counts. (pool_check.c: tests and -Dcheck) */

@@ -18,7 +18,7 @@ static HK_SLOW_PATH struct hk_superslab *fullest(const struct unit_sets *s, unsi
 {
     struct hk_superslab *best = NULL;
     unsigned least = HK_SLABS + 1;
-    for (size_t word = unit / 64; word < s->table.mapped / sizeof s->bits[0]; word++) {
+    for (size_t word = unit / 64; limit > 0 && word < s->table.mapped / sizeof s->bits[0]; word++) {
         for (uint64_t left = s->bits[word][SET_EMPTY + slabs - 1]; left != 0 && limit > 0; left &= left - 1, limit--) {
             struct hk_superslab *ss = hk_registry_superslab_at(word * 64 + hk_lowest(left)); /* as below */
             unsigned room = hk_count64(ss->empty_mask | ss->unused_mask);

@@ -108,7 +108,7 @@ static struct hk_side_chunk *new_chunk(size_t size, size_t used)
     chunk->size = size;
     hk_store_relaxed(&chunk->used, used); /* before anybody sees it */
     chunk->next = hk_load_relaxed(&hk_side_chunks);
-    while (!hk_cas_weak_release(&hk_side_chunks, &chunk->next, chunk)) { /* pairs with chunks */
+    while (!hk_cas_weak_release(&hk_side_chunks, &chunk->next, chunk)) { /* pairs with first_chunk */
     }
     return chunk;
 }

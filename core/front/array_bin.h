@@ -37,7 +37,7 @@ static inline void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsig
 static inline void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     void **base = thread->own.base[cls];
-    unsigned left = hk_bin_count(thread, cls) - n;
+    unsigned count = hk_bin_count(thread, cls), left = count - (unsigned)hk_min(n, count);
     memmove(base + 1, base + 1 + n, left * sizeof(void *));
     hk_poke(&thread->front->bin[cls].cur, base + left);
 }

@@ -5,6 +5,7 @@
  */
 #include "front/slow.h"
 
+#include "box/peak.h"
 #include "box/purge.h"
 #include "front/block.h"
 #include "front/fast.h"
@@ -53,6 +54,8 @@ static void *resize_large(const struct hk_block *block, size_t size)
     bool grows = size > block->size;
     if ((grows && !hk_page_heap_may_grow(block, size)) || !hk_front_go_in(thread))
         return NULL;
+    if (block->kind == HK_BLOCK_HUGE && !grows)
+        hk_peak_look(0);
     void *to = hk_page_heap_resize(block, size, grows ? with_headroom(size) : size);
     if (to != NULL && !grows)
         hk_purge_tick(); /* else the free of what is copied does that */
@@ -68,6 +71,7 @@ static HK_SLOW_PATH void *shrink_where_it_is(const struct hk_block *block, size_
     bool large = block->kind == HK_BLOCK_RUN || block->kind == HK_BLOCK_HUGE;
     if (!large || !hk_front_go_in(thread))
         return block->start;
+    hk_peak_look(0);
     void *to = hk_page_heap_shrink(block, size);
     hk_front_come_out(hk_front_pass(thread));
     return to != NULL ? to : block->start;

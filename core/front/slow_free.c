@@ -4,6 +4,7 @@
  */
 #include "front/slow.h"
 
+#include "box/peak.h"
 #include "box/purge.h"
 #include "box/side.h"
 #include "front/block.h"
@@ -16,6 +17,8 @@
 /* False: there is no such block. */
 static bool give_large(const struct hk_block *block)
 {
+    if (block->kind == HK_BLOCK_HUGE)
+        hk_peak_look(0);
     size_t before = hk_arena_dirty();
     bool freed = hk_page_heap_free(block);
     size_t now = hk_arena_dirty(); /* others change it too: about what this block leaves */

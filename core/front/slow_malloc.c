@@ -123,7 +123,7 @@ static HK_NOINLINE void *take_sized(size_t size)
     return take_through_gate(&(struct want){.size = size, .align = 16});
 }
 
-/* The common case of take_inside: a block of a class, for a thread that has a record. */
+/* The common case of take_through_gate: a block of a class, for a thread that has a record. */
 static void *malloc_missed(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();

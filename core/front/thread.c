@@ -4,6 +4,7 @@
  */
 #include "front/front.h"
 
+#include "box/pool.h"
 #include "box/purge.h"
 #include "os/os.h"
 #include "pages/meta.h"
@@ -126,7 +127,7 @@ static struct hk_thread *make_front(void)
 {
     if (hk_front_mine()->thread == HK_THREAD_ENDED || !start_process() || !hk_gate_enter(NULL))
         return NULL;
-    struct hk_thread *thread = hk_arena_start() ? make_record() : NULL;
+    struct hk_thread *thread = hk_arena_start() && hk_pool_start() ? make_record() : NULL;
     if (thread == NULL) {
         hk_gate_leave(NULL);
         return NULL;

@@ -4,8 +4,8 @@
  *
  * One lock, rank huge, around the table; system calls are made outside it. Must not know runs or slabs.
  */
-#ifndef HK_BOX_HUGE_H
-#define HK_BOX_HUGE_H
+#ifndef HK_LARGE_HUGE_H
+#define HK_LARGE_HUGE_H
 
 #include "base/bits.h"
 #include "os/lock.h"

@@ -47,7 +47,7 @@ bool hk_numa_start(void)
 {
     if (hk_opt(HK_OPT_NUMA) == 0 || !hk_numa_sys_current(&home) || home >= HK_NUMA_SYS_NODES)
         return false;
-    hk_store_release(&hk_numa_pending, true); /* pairs with the acquire in learn */
+    hk_store_release(&hk_numa_pending, true); /* pairs with the acquire in learn_nodes */
     return learn_nodes(true);
 }
 

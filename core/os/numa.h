@@ -48,7 +48,7 @@ void hk_numa_prefer(void *ptr, size_t size, unsigned node);
 
 static inline unsigned hk_numa_nodes(void)
 {
-    return hk_load_acquire(&hk_numa_count); /* pairs with the release in learn */
+    return hk_load_acquire(&hk_numa_count); /* pairs with the release in learn_nodes */
 }
 
 static inline unsigned hk_numa_node(void)

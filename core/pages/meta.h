@@ -5,8 +5,8 @@
  *
  * Own lock, rank meta, the innermost. Knows os and base; must not know what the records are.
  */
-#ifndef HK_SUPERSLAB_META_H
-#define HK_SUPERSLAB_META_H
+#ifndef HK_PAGES_META_H
+#define HK_PAGES_META_H
 
 #include "base/bits.h"
 

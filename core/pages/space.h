@@ -10,8 +10,8 @@
  * over. Callers synchronise: the base and the units belong to the arena lock, each table to its box's lock. Knows os
  * only, and must not know what is in units or tables.
  */
-#ifndef HK_SUPERSLAB_SPACE_H
-#define HK_SUPERSLAB_SPACE_H
+#ifndef HK_PAGES_SPACE_H
+#define HK_PAGES_SPACE_H
 
 #include "base/bits.h"
 

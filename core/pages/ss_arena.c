@@ -258,7 +258,7 @@ HK_SLOW_PATH uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind ki
 static void set_dirty(uint32_t ref, uint32_t pages)
 {
     size_t before = hk_bits_set(hk_arenas.dirty, ref, pages);
-    hk_add_relaxed(&hk_arena_dirty_pages, pages - before); /* as in clear_dirty */
+    hk_add_relaxed(&hk_arena_dirty_pages, pages - before); /* as in hk_arena_clear_dirty */
 }
 
 static void give_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean)

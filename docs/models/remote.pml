@@ -334,7 +334,7 @@ inline hand_on(h, s)
     fi
 }
 
-/*@ core/box/heap_life.c: hand_slab_on */
+/*@ core/box/heap_life.c: hand_all_on */
 inline abandon(h)
 {
     LOCK(h);                       /*= hk_lock(&heap->lock) */
@@ -351,7 +351,7 @@ inline hk_heap_end(h)
 #if FAULT != 1
     state[h] = GONE;               /*= hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE) */
 #endif
-    abandon(h);                    /*= hand_slab_on(heap) */
+    abandon(h);                    /*= hand_all_on(heap) */
 #if FAULT == 1
     state[h] = GONE
 #endif

@@ -3,7 +3,7 @@
  * peak_live_bytes of a program that takes 1 GiB and frees it before it asks; a process for each kind of block, because
  * a peak stays.
  *
- * usage: peak small|mid|runs|huge|grown
+ * usage: peak small|mid|runs|huge|grown|turns
  */
 #include "config.h"
 #include <hakmem/hakmem.h>
@@ -62,6 +62,23 @@ static int fails(const char *what, size_t bytes, size_t have)
     return 1;
 }
 
+/* Runs and a huge block by turns are not live together; then they are, where more address space was held before. */
+static size_t take_turns(void)
+{
+    static void *runs[724];
+    take_and_free(724 * MIB, MIB);
+    hak_trim(0);
+    hak_free(hak_malloc(500 * MIB));
+    for (size_t i = 0; i < 724; i++)
+        runs[i] = hak_malloc(MIB);
+    if (now().peak_live_bytes > 724 * MIB + ERROR)
+        exit(fails("by turns", 724 * MIB, now().peak_live_bytes));
+    hak_free(hak_malloc(300 * MIB));
+    for (size_t i = 0; i < 724; i++)
+        hak_free(runs[i]);
+    return 1024 * MIB;
+}
+
 static size_t exercise(const char *kind)
 {
     if (!strcmp(kind, "small"))
@@ -72,7 +89,7 @@ static size_t exercise(const char *kind)
         return take_and_free(1024 * MIB, 3 * MIB);
     if (!strcmp(kind, "huge"))
         return take_and_free(1024 * MIB, 256 * MIB);
-    return grow_and_free();
+    return !strcmp(kind, "turns") ? take_turns() : grow_and_free();
 }
 
 int main(int argc, char **argv)

@@ -602,6 +602,22 @@ static void what_is_free_is_given_back_before_it_fails(void **state)
     unit_passes(retry_after_flush, &refused);
 }
 
+/* Who frees a block looks there without order: it must not be set up while others do. */
+static void free_before_a_small_block(void *arg)
+{
+    (void)arg;
+    unsigned code = 1;
+    char *p = front_malloc(100000);
+    EXPECT(hk_registry_lookup(p, &code) && code == 0 && hk_registry_code(p) == 0);
+    front_free(p);
+}
+
+static void the_registry_is_there_before_any_block(void **state)
+{
+    (void)state;
+    unit_passes(free_before_a_small_block, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -610,6 +626,7 @@ int main(void)
         cmocka_unit_test(success_leaves_errno_alone),
         cmocka_unit_test(where_no_unit_can_be_had_pages_serve),
         cmocka_unit_test(blocks_are_aligned),
+        cmocka_unit_test(the_registry_is_there_before_any_block),
         cmocka_unit_test(contents_survive),
         cmocka_unit_test(a_handler_may_interrupt_a_slow_path),
         cmocka_unit_test(every_call_may_be_refused),

@@ -3,8 +3,7 @@
  * Tiny classes, dense: steps of 16 bytes all the way. 64 classes, four to sixteen in each class group. Mean waste for
  * uniform sizes up to 1000 bytes: 1.5 %, but a thread has twice as many slabs in use as with 32. Static thread-local
  * memory is then 1664 bytes, all that glibc keeps for libraries that are dlopened; with -Dtls=pointer it is 8. One
- * list of four, of which -Dclasses picks one. Included by superslab/size_class.h only. Included by
- * superslab/size_class.h only.
+ * list of four, of which -Dclasses picks one. Included by superslab/size_class.h only.
  */
 #ifndef HK_SUPERSLAB_SIZE_CLASS_LIST_H
 #define HK_SUPERSLAB_SIZE_CLASS_LIST_H

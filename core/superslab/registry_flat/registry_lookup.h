@@ -3,7 +3,7 @@
  * registry, flat: the inline part, six instructions. Included by superslab/registry.h only.
  *
  * One byte per 64 KiB of the whole address space: 2 GiB of readable reservation (4 GiB where addresses have 48 bits),
- * of which only what covers an arena is made writable. SuperSlabs are found through leaves. Where the reservation is
+ * of which only what covers our units is made writable. SuperSlabs are found through leaves. Where the reservation is
  * refused, or would be more than an eighth of RLIMIT_AS, codes are found through leaves too: the fast path then finds
  * an empty table and every free takes the slow path, which is right and slower.
  */

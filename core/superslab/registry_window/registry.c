@@ -28,8 +28,8 @@ bool hk_registry_cover(void *ptr, size_t size)
         return false;
     if (slots == 0)
         set_up();
-    hk_store_release((_Atomic uintptr_t *)&hk_window_slots, /* pairs with what hands a block over */
-                     hk_max(slots, end / HK_SLAB_SIZE));
+    if (end / HK_SLAB_SIZE > slots) /* pairs with what hands a block over */
+        hk_store_release((_Atomic uintptr_t *)&hk_window_slots, end / HK_SLAB_SIZE);
     return true;
 }
 
