@@ -4,6 +4,8 @@
  */
 #include "front_fixture.h"
 
+#include "front/bin.h"
+
 #include "base/options.h"
 
 static void *blocks[1000];

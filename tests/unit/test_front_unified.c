@@ -5,6 +5,8 @@
  */
 #include "front_fixture.h"
 
+#include "front/bin.h"
+
 #include "base/options.h"
 
 #include <pthread.h>

@@ -5,6 +5,8 @@
  */
 #include "front_fixture.h"
 
+#include "front/bin.h"
+
 #define MOST 200u
 
 static void *blocks[MOST];
