@@ -3,7 +3,6 @@
  * Last stage: a new SuperSlab from the SSArena.
  */
 #include "box/pool_priv.h"
-#include "base/held.h"
 #include "os/os.h"
 #include "pages/meta.h"
 #include "pages/ss_arena_source.h"
@@ -35,10 +34,7 @@ HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, 
         return NULL;
     }
     ss->node = node_with_sets(node);
-    hk_large_calls_begin(); /* a table that the system would put elsewhere is unmapped again */
-    bool covered = hk_registry_cover(base, HK_SUPERSLAB_SIZE) && hk_pool_reach(ss->node, hk_registry_unit(base));
-    hk_large_calls_end();
-    if (!covered) {
+    if (!hk_registry_cover(base, HK_SUPERSLAB_SIZE) || !hk_pool_reach(ss->node, hk_registry_unit(base))) {
         hk_arena_give_superslab(base, clean);
         hk_list_push(&hk_pool.records, &ss->list);
         return NULL;

@@ -72,8 +72,11 @@ bool hk_os_map_at(void *ptr, size_t size, bool *taken)
     if (!hk_sys_failed(p))
         count_held(size);
     *taken = !hk_sys_failed(p) && (void *)p != ptr;
-    if (*taken)
+    if (*taken) { /* it has no page yet: nobody waits long, under whatever lock */
+        hk_large_calls_begin();
         hk_os_unmap((void *)p, size);
+        hk_large_calls_end();
+    }
     return (void *)p == ptr;
 }
 
