@@ -29,7 +29,7 @@ static bool give_large(const struct hk_block *block)
     return freed;
 }
 
-void hk_free_large(const struct hk_block *block)
+static void free_large(const struct hk_block *block)
 {
     if (block->kind == HK_BLOCK_SIDE && hk_side_free(block->start))
         return;
@@ -50,7 +50,7 @@ void hk_free_large(const struct hk_block *block)
 static void find_and_free_large(void *ptr)
 {
     struct hk_block block = hk_block_find_large(ptr);
-    hk_free_large(&block);
+    free_large(&block);
 }
 
 /* Where this thread has no record, or is turned away. */
@@ -104,6 +104,12 @@ void hk_front_free_deferred(void)
 {
     if (hk_side_has_deferred())
         free_deferred();
+}
+
+void hk_free_large(const struct hk_block *block)
+{
+    free_large(block);
+    hk_front_free_deferred();
 }
 
 static inline void free_in_slab(void *ptr, unsigned code)

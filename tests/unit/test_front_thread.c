@@ -404,7 +404,6 @@ static void *use_while_closed(void *arg)
 
 static void closed_to_others(void *arg)
 {
-    (void)arg;
     static const size_t sizes[] = {16, 100, 1000, 5000, 30000, 100000, 40 * HK_MIB};
     void *before[HK_COUNT(sizes)];
     front_free(front_take(1));
@@ -415,7 +414,10 @@ static void closed_to_others(void *arg)
     run(use_while_closed, before);
     EXPECT(hk_side_has_deferred());
     EXPECT(hk_gate_open(&self->pass));
-    hk_front_free_deferred();
+    if (arg != NULL) /* lifecycle does so after a fork; a handler's are done by the next slow free, also of a realloc */
+        hk_front_free_deferred();
+    else
+        front_free(hk_resize(front_take(33 * HK_MIB), 20000));
     EXPECT(!hk_side_has_deferred());
     hk_front_flush_all(self);
     hk_purge_now(0);
@@ -425,6 +427,8 @@ static void closed_to_others(void *arg)
 static void a_thread_that_meets_a_fork_goes_on(void **state)
 {
     (void)state;
+    bool at_once = true;
+    unit_passes(closed_to_others, &at_once);
     unit_passes(closed_to_others, NULL);
 }
 
