@@ -10,6 +10,11 @@ import os
 import re
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import generated_page  # noqa: E402
+
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
 CORE = os.path.join(ROOT, 'core')
 PAGE = os.path.join(ROOT, 'docs', 'options.md')
@@ -130,21 +135,5 @@ def page():
     return ''.join(lines)
 
 
-def main():
-    text = page()
-    if sys.argv[1:] == ['--check']:
-        have = ''
-        if os.path.exists(PAGE):
-            with open(PAGE, encoding='utf-8') as file:
-                have = file.read()
-        if have != text:
-            print('docs/options.md is not up to date: run tools/gen_options_doc.py')
-            return 1
-        return 0
-    with open(PAGE, 'w', encoding='utf-8') as file:
-        file.write(text)
-    return 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(generated_page.main(PAGE, page()))

@@ -11,6 +11,11 @@ import os
 import re
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import generated_page  # noqa: E402
+
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
 TABLE = os.path.join(ROOT, 'core', 'api', 'statistic_list.h')
 PAGE = os.path.join(ROOT, 'docs', 'statistics.md')
@@ -142,21 +147,5 @@ def page():
     return ''.join(parts)
 
 
-def main():
-    text = page()
-    if sys.argv[1:] == ['--check']:
-        have = ''
-        if os.path.exists(PAGE):
-            with open(PAGE, encoding='utf-8') as file:
-                have = file.read()
-        if have != text:
-            print('docs/statistics.md is not up to date: run tools/gen_statistics_doc.py')
-            return 1
-        return 0
-    with open(PAGE, 'w', encoding='utf-8') as file:
-        file.write(text)
-    return 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(generated_page.main(PAGE, page()))
