@@ -16,8 +16,8 @@ at least. For each phase a line shows the figures when all its blocks are there,
   thread; freed, no more blocks are live than libc keeps;
 - freed, after a pause and a few calls, RSS less the allocator's records is within 18 MiB of the start (docs/idle.md);
 - records, address space beside what is live, and mappings are in no later cycle more than a quarter above the most of the first two, and a
-  little. For records that is 4 MiB: of each size below 16 KiB the side box keeps the most that all threads together
-  held there during one fork, and how long a fork lasts, and what they take meanwhile, is chance;
+  little: of each size below 16 KiB the side box keeps the most that all threads together held there during one fork, and
+  how long a fork lasts, and what they take meanwhile, is chance;
 - descriptors and threads are as many as at the start.
 
     tests/named/soak.py --self-test     # what is wrong in made-up figures is seen
@@ -37,7 +37,7 @@ MIB = 1 << 20
 RUNS = (("preload", {}), ("linked", {"HAKMEM_PURGE_DELAY_MS": "0", "HAKMEM_MIN_KEEP": "0"}),
         ("preload", {"HAKMEM_PURGE_THREAD": "1"}), ("linked", {"HAKMEM_FRONT_BYTES": "4096"}))
 IDLE = 18 * MIB
-MORE = {"metadata": 4 * MIB, "mapped": 64 * MIB, "maps": 16}  # beside a quarter
+MORE = {"metadata": MIB, "mapped": 64 * MIB, "maps": 16}  # beside a quarter
 LIBC_BLOCKS = 64
 
 
@@ -133,7 +133,7 @@ def made_up(cycles=6, **grown):
 
 def self_test():
     assert judge(list(made_up())) == []
-    for key, by in {"blocks": 20, "rss": 3 * MIB, "metadata": 2 * MIB, "mapped": 20 * MIB, "maps": 10, "descriptors": 1,
+    for key, by in {"blocks": 20, "rss": 3 * MIB, "metadata": MIB, "mapped": 20 * MIB, "maps": 10, "descriptors": 1,
                     "threads": 1, "live": 4 * MIB}.items():
         wrong = judge(list(made_up(**{key: by})))
         assert wrong and all("cycle 1," not in why and "cycle 2," not in why for why in wrong), (key, wrong)
