@@ -71,7 +71,7 @@ static bool claim_span(struct hk_superslab *ss, unsigned index, unsigned slabs)
     hk_pool.idle -= is_idle(ss);
     hk_add_relaxed(&hk_pool_owned, slabs);
     size_t clean = hk_count64(ss->unused_mask & mask);
-    hk_telemetry_add(HK_PAGES_SSM, clean * (HK_SLAB_SIZE / 4096));
+    hk_telemetry_add(HK_PAGES_SSM, clean * (HK_SLAB_SIZE / HK_PAGE));
     hk_store_relaxed(&hk_pool_clean_taken, hk_load_relaxed(&hk_pool_clean_taken) + clean); /* the lock's */
     hk_pool_leave_empty(ss, ss->empty_mask & mask);
     ss->unused_mask &= ~mask;

@@ -14,9 +14,7 @@ struct hk_block hk_block_find_large(const void *ptr)
     return hk_page_heap_find(ptr);
 }
 
-/* Before a pointer is said to be wrong. Who is turned away may be a handler that interrupted this thread under the
- * lock.
- */
+/* Before a pointer is said to be wrong. Who is turned away may be a handler that interrupted who holds the lock. */
 static HK_NOINLINE size_t look_for_huge_again(const void *ptr)
 {
     struct hk_thread *thread = hk_front_thread();

@@ -46,6 +46,32 @@ static void first_in_first_out(void **state)
         unit_passes(reuse_oldest, &sizes[i]);
 }
 
+/* What is on its way to the slabs is handed out by no malloc that comes meanwhile, in a handler. */
+static void take_meanwhile(void *arg)
+{
+    (void)arg;
+    void *lent[HK_BIN_LENT], *block;
+    unsigned cls = hk_class_of(64), n = 8;
+    for (unsigned i = 0; i < 16; i++)
+        blocks[i] = front_take(64);
+    struct hk_thread *thread = front_self();
+    hk_front_flush_all(thread);
+    for (unsigned i = 0; i < 16; i++)
+        front_free(blocks[i]);
+    EXPECT(hk_bin_count(thread, cls) >= n);
+    void **oldest = hk_bin_oldest(thread, cls, &n, lent);
+    while (hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(cls)), &block)) {
+        for (unsigned i = 0; i < n; i++)
+            EXPECT(oldest[i] != block);
+    }
+}
+
+static void a_flush_takes_out_first(void **state)
+{
+    (void)state;
+    unit_passes(take_meanwhile, NULL);
+}
+
 /* A full ring gives its oldest half back, also where that half wraps. */
 static void flush_half(void *arg)
 {
@@ -179,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_in_first_out),
+        cmocka_unit_test(a_flush_takes_out_first),
         cmocka_unit_test(a_full_ring_keeps_its_newest_half),
         cmocka_unit_test(rings_grow_by_half_where_they_miss),
         cmocka_unit_test(a_refill_may_get_less),

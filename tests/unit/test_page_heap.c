@@ -26,6 +26,12 @@ static void *resize_found(const void *ptr, size_t size, size_t roomy)
     return block.kind != HK_BLOCK_NONE ? hk_page_heap_resize(&block, size, roomy) : NULL;
 }
 
+static bool may_grow(const void *ptr, size_t size)
+{
+    struct hk_block block = hk_page_heap_find(ptr);
+    return hk_page_heap_may_grow(&block, size);
+}
+
 static char *alloc(size_t size, size_t align)
 {
     bool zero = false;
@@ -130,13 +136,15 @@ static void resize_run(void *arg)
 {
     (void)arg;
     char *p = alloc(40000, 16), *guard = alloc(40000, 16);
-    EXPECT(resize_found(p, 50000, 50000) == NULL); /* somebody is there */
+    EXPECT(resize_found(p, 50000, 50000) == NULL && !may_grow(p, 50000)); /* somebody is there */
+    EXPECT(may_grow(guard, 50000) && may_grow(guard, HK_RUN_MAX) && !may_grow(guard, HK_RUN_MAX + 1));
     EXPECT(size_of(p) == 40960);
     EXPECT(free_found(guard));
     guard = alloc(40000, 16);
     EXPECT(resize_found(p, 36000, 36000) == p);
     EXPECT(resize_found(p, 40000, 90000) == p && size_of(p) == 40960); /* no room for more */
-    EXPECT(free_found(guard));
+    EXPECT(!may_grow(p, 41000));
+    EXPECT(free_found(guard) && may_grow(p, 41000));
     EXPECT(resize_found(p, 41000, 50000) == p && size_of(p) == 53248);
     p[49999] = 1;
     EXPECT(resize_found(p, HK_MID_MAX, HK_MID_MAX) == NULL);         /* a slab's size */

@@ -4,8 +4,8 @@
  * only after all that were freed before it, so memory is reused as late as the bin allows.
  *
  * A bin has 16 bytes, four to a cache line. Rings grow where they miss, as the arrays of v2 do; HAKMEM_TINY_HOT_RING_C0
- * ...C7 say how far, for the classes of each group. Included by front/front.h only. The thread's own; nobody synchronises.
- * Must not know how the thread's budget is shared out.
+ * ...C7 say how far, for the classes of each group. Included by front/front.h only. The thread's own; nobody
+ * synchronises. Must not know how the thread's budget is shared out.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H

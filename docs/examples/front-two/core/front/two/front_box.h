@@ -3,8 +3,8 @@
  * front_box, two: a bin keeps the two blocks of its class that were freed last. What is freed before them goes back to
  * its slab, one by one, and an empty bin gets one block from the slabs, for the program at once.
  *
- * A bin has 16 bytes, four to a cache line. Included by front/front.h only. The thread's own; nobody synchronises. Must not
- * know how the thread's budget is shared out.
+ * A bin has 16 bytes, four to a cache line. Included by front/front.h only. The thread's own; nobody synchronises. Must
+ * not know how the thread's budget is shared out.
  */
 #ifndef HK_FRONT_BOX_H
 #define HK_FRONT_BOX_H
