@@ -8,7 +8,7 @@
 
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 {
-    return thread->front != NULL ? thread->front->bin[cls].count : 0;
+    return hk_peek(&thread->front->bin[cls].count);
 }
 
 /* Every class has a bin. */
@@ -50,6 +50,6 @@ void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void *
 void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     struct hk_bin *bin = &thread->front->bin[cls];
-    bin->count = (uint16_t)(bin->count - n);
+    hk_poke(&bin->count, (uint16_t)(bin->count - n)); /* statistics of other threads read it */
     memmove(bin->slots, bin->slots + n, bin->count * sizeof(void *));
 }
