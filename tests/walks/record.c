@@ -16,6 +16,7 @@ static unsigned count;
 
 static _Thread_local struct {
     bool on;
+    unsigned depth; /* functions that were entered and not left */
     unsigned taken[HK_RANKS];
 } mine;
 
@@ -45,8 +46,10 @@ static void note_locks(bool add_them)
 void __cyg_profile_func_enter(void *function, void *from)
 {
     (void)from;
-    if (mine.on)
-        add((uintptr_t)function);
+    if (!mine.on)
+        return;
+    add((uintptr_t)function);
+    mine.depth++;
 }
 
 void __cyg_profile_func_exit(void *function, void *from)
@@ -57,11 +60,14 @@ void __cyg_profile_func_exit(void *function, void *from)
     add(0);
     if ((uintptr_t)function == (uintptr_t)hk_held_take || (uintptr_t)function == (uintptr_t)hk_held_tried)
         note_locks(true);
+    if (--mine.depth == 0)
+        record_end();
 }
 
 void record_begin(void)
 {
     count = 0;
+    mine.depth = 0;
     note_locks(false);
 }
 

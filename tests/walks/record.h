@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* From here on this thread's calls are a walk, and what was recorded before is forgotten. */
+/* This thread's next call is a walk, until it returns, and what was recorded before is forgotten. */
 void record_begin(void);
 void record_end(void);
 

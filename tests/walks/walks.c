@@ -11,6 +11,7 @@
 #include "record.h"
 
 #include "box/gate.h"
+#include "box/heap_priv.h"
 #include "box/pool_priv.h"
 #include "box/transfer.h"
 #include "front/front.h"
@@ -21,6 +22,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SIZE 100 /* of a small block */
@@ -122,6 +124,64 @@ static bool calloc_run(void)
     return false;
 }
 
+/* ---- malloc of what another thread freed ---- */
+
+static pthread_barrier_t freed, left;
+
+/* Frees half of the blocks, in turns with blocks of its own if asked to, and is there until the walk is over. */
+static void *free_theirs(void *in_turns)
+{
+    for (unsigned i = MANY / 2; in_turns != NULL && i < MANY; i++)
+        NEED((blocks[i] = hak_malloc(SIZE)) != NULL);
+    for (unsigned i = 0; i < MANY / 2; i++) {
+        hak_free(blocks[i]);
+        if (in_turns != NULL)
+            hak_free(blocks[MANY / 2 + i]);
+    }
+    pthread_barrier_wait(&freed);
+    pthread_barrier_wait(&left);
+    return NULL;
+}
+
+static void let_another_free(pthread_t *thread, void *in_turns)
+{
+    pthread_barrier_init(&freed, NULL, 2);
+    pthread_barrier_init(&left, NULL, 2);
+    NEED(pthread_create(thread, NULL, free_theirs, in_turns) == 0);
+    pthread_barrier_wait(&freed);
+}
+
+static bool let_it_end(pthread_t thread, bool found)
+{
+    pthread_barrier_wait(&left);
+    pthread_join(thread, NULL);
+    return found;
+}
+
+/* Its flushes had blocks of one owner: they wait in the array. */
+static bool malloc_transfer(void)
+{
+    pthread_t thread;
+    use();
+    let_another_free(&thread, NULL);
+    recorded_malloc(SIZE);
+    return let_it_end(thread, HK_TRANSFER && ENTERED(hk_transfer_take) && !ENTERED(hk_heap_take));
+}
+
+/* They had blocks of two: these are in chains at their slabs. */
+static bool malloc_collect(void)
+{
+    pthread_t thread;
+    bool found = false;
+    use();
+    let_another_free(&thread, &thread);
+    for (unsigned i = 0; i < MANY && !found; i++) {
+        recorded_malloc(SIZE);
+        found = ENTERED(hk_heap_collect_locked) && !ENTERED(hk_pool_acquire);
+    }
+    return let_it_end(thread, found);
+}
+
 /* ---- free ---- */
 
 static bool free_hit(void)
@@ -129,6 +189,17 @@ static bool free_hit(void)
     use();
     hak_free(blocks[0]);
     recorded_free(blocks[1]);
+    return true;
+}
+
+/* By the C library's name. */
+static bool free_name(void)
+{
+    use();
+    hak_free(blocks[0]);
+    record_begin();
+    free(blocks[1]);
+    record_end();
     return true;
 }
 
@@ -299,12 +370,26 @@ static const struct {
     const char *name;
     bool (*walk)(void); /* false: there is none in this configuration */
 } walks[] = {
-    {"malloc-hit", malloc_hit},       {"malloc-slab", malloc_slab}, {"malloc-superslab", malloc_superslab},
-    {"malloc-units", malloc_units},   {"free-hit", free_hit},       {"free-slab", free_slab},
-    {"free-transfer", free_transfer}, {"free-chains", free_chains}, {"realloc-stays", realloc_stays},
-    {"realloc-moves", realloc_moves}, {"calloc-run", calloc_run},   {"free-run", free_run},
-    {"thread-end", thread_end},       {"size-slab", size_slab},     {"size-run", size_run},
-    {"size-huge", size_huge},         {"size-side", size_side},
+    {"malloc-hit", malloc_hit},
+    {"malloc-slab", malloc_slab},
+    {"malloc-transfer", malloc_transfer},
+    {"malloc-collect", malloc_collect},
+    {"malloc-superslab", malloc_superslab},
+    {"malloc-units", malloc_units},
+    {"free-hit", free_hit},
+    {"free-name", free_name},
+    {"free-slab", free_slab},
+    {"free-transfer", free_transfer},
+    {"free-chains", free_chains},
+    {"realloc-stays", realloc_stays},
+    {"realloc-moves", realloc_moves},
+    {"calloc-run", calloc_run},
+    {"free-run", free_run},
+    {"thread-end", thread_end},
+    {"size-slab", size_slab},
+    {"size-run", size_run},
+    {"size-huge", size_huge},
+    {"size-side", size_side},
 };
 
 static void *nothing(void *arg)

@@ -45,9 +45,12 @@ KIND = {function: kind for kind, functions in COUNTED.items() for function in fu
 EXPECTED = {
     'malloc-hit': (3, 1, 0, 0, 0, 0, 0, '', ''),
     'malloc-slab': (10, 6, 0, 0, 0, 0, 1, 'heap 1', ''),
+    'malloc-transfer': (8, 4, 0, 0, 0, 0, 1, 'array 1', ''),
+    'malloc-collect': (11, 7, 0, 0, 0, 0, 1, 'heap 1', ''),
     'malloc-superslab': (20, 16, 0, 0, 0, 0, 1, 'arena 1 heap 1 meta 1 pool 1', ''),
     'malloc-units': (21, 17, 0, 0, 0, 0, 1, 'arena 1 heap 1 meta 1 pool 1', 'hk_arena_insert'),
     'free-hit': (2, 1, 1, 0, 0, 1, 0, '', ''),
+    'free-name': (2, 1, 1, 0, 0, 1, 0, '', ''),
     'free-slab': (10, 6, 1, 3, 0, 2, 1, 'heap 1', ''),
     'free-transfer': (9, 5, 1, 129, 0, 2, 1, 'array 1', ''),
     'free-chains': (13, 7, 1, 11, 0, 2, 1, 'heap 1', ''),
