@@ -39,14 +39,11 @@ void hak_free(void *ptr)
 /* The size is not trusted, so nothing is won by it: the class is one load away. */
 void hak_free_sized(void *ptr, size_t size)
 {
-    (void)size;
     hk_free_fast(ptr);
 }
 
 void hak_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-    (void)alignment;
-    (void)size;
     hk_free_fast(ptr);
 }
 

@@ -81,8 +81,6 @@ static HK_ONCE bool wants_stats(void)
 
 __attribute__((constructor(101))) static void start(int argc, char **argv, char **envp)
 {
-    (void)argc;
-    (void)argv;
     hk_thread_watch_fork(fork_prepare, fork_parent, fork_child);
     hk_os_start();
     if (!hk_os_is_secure()) {

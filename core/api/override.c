@@ -71,14 +71,11 @@ HK_EXPORT size_t malloc_usable_size(void *ptr)
 /* C23; declared in our header. */
 void free_sized(void *ptr, size_t size)
 {
-    (void)size;
     hk_free_fast(ptr);
 }
 
 void free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-    (void)alignment;
-    (void)size;
     hk_free_fast(ptr);
 }
 

@@ -182,14 +182,12 @@ static void note_large(struct hk_large *large, size_t size)
 
 static void note_run(void *ctx, void *start, size_t size, enum hk_run_kind kind)
 {
-    (void)start;
     if (kind == HK_RUN_LIVE)
         note_large(ctx, size);
 }
 
 static void note_huge(void *ctx, void *start, size_t size)
 {
-    (void)start;
     note_large(ctx, size);
 }
 

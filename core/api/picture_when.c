@@ -61,14 +61,12 @@ static void write_file(const char *moment)
 
 static void ask_for_picture(int signum)
 {
-    (void)signum;
     hk_add_relaxed(&asked, 1); /* hands nothing over */
     hk_thread_wake(&asked);
 }
 
 static void *draw_when_asked(void *arg)
 {
-    (void)arg;
     uint32_t seen = 0;
     while (hk_load_relaxed(&stop) == 0) {
         uint32_t now = hk_load_relaxed(&asked);

@@ -87,7 +87,6 @@ _Static_assert((unsigned)HAK_PAGES_MID == HK_PAGES_MID && (unsigned)HAK_PAGES_SS
 
 static void count_pages(uint64_t *pages, const struct hk_usage *u)
 {
-    (void)u;
     for (unsigned i = 0; HK_TELEMETRY && i < HK_PAGES_COUNT; i++)
         pages[i] = hk_load_relaxed(&hk_telemetry_pages[i]);
 }

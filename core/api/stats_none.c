@@ -14,26 +14,20 @@ static int fail(void)
 
 int hak_stats(struct hak_stats *stats)
 {
-    (void)stats;
     return fail();
 }
 
 int hak_stats_classes(struct hak_class_stats *classes, size_t size, size_t count)
 {
-    (void)classes;
-    (void)size;
-    (void)count;
     return fail();
 }
 
 int hak_stats_print(int fd)
 {
-    (void)fd;
     return fail();
 }
 
 int hak_stats_json(int fd)
 {
-    (void)fd;
     return fail();
 }

@@ -52,7 +52,6 @@ static bool round_of_work(void)
 
 static void *work(void *arg)
 {
-    (void)arg;
     unsigned idle = 0;
     while (hk_load_relaxed(&hk_purge_thread_state) != HK_PURGER_ENDS) {
         if (idle >= IDLE_ROUNDS || hk_purge_free_bytes() <= min_keep()) {

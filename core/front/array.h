@@ -45,8 +45,6 @@ static inline bool hk_bin_is_empty(const struct hk_bin HK_TLS_SPACE *bin)
 static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, const struct hk_thread *thread,
                                              const void *block, struct hk_spot *spot)
 {
-    (void)thread;
-    (void)block;
     spot->cur = bin->cur;
     return HK_LIKELY((uint16_t)(uintptr_t)spot->cur != bin->full16);
 }

@@ -14,7 +14,6 @@
 
 static inline void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
 {
-    (void)lent;
     return thread->own.base[cls] + n;
 }
 
@@ -29,8 +28,6 @@ static inline void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **t
 
 static inline void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
 {
-    (void)n;
-    (void)lent;
     return thread->own.base[cls] + 1;
 }
 

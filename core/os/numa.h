@@ -72,9 +72,6 @@ static inline bool hk_numa_learn(void)
 
 static inline void hk_numa_prefer(void *ptr, size_t size, unsigned node)
 {
-    (void)ptr;
-    (void)size;
-    (void)node;
 }
 
 static inline unsigned hk_numa_nodes(void)

@@ -12,7 +12,6 @@
 
 bool hk_numa_sys_ready(bool starting)
 {
-    (void)starting;
     return true;
 }
 

@@ -34,15 +34,12 @@ HK_SLOW_PATH size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
 
 HK_SLOW_PATH struct hk_run hk_arena_find_superslab_locked(const void *ptr)
 {
-    (void)ptr;
     return (struct hk_run){HK_RUN_NONE, NULL, 0};
 }
 
 HK_SLOW_PATH void
 hk_arena_visit_superslabs_locked(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
 {
-    (void)visit;
-    (void)ctx;
 }
 
 HK_SLOW_PATH size_t hk_arena_superslab_bytes_locked(void)

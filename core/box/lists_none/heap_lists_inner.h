@@ -9,12 +9,10 @@
 
 static inline void hk_heap_put_private(struct hk_slab *slab)
 {
-    (void)slab;
 }
 
 static inline void hk_heap_reclaim_locked(struct hk_heap *heap)
 {
-    (void)heap;
 }
 
 #endif

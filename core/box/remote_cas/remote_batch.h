@@ -39,7 +39,6 @@ static inline unsigned hk_remote_add(struct hk_remote_batch *batch, struct hk_sl
 /* Nothing is left to send. */
 static inline void hk_remote_end(struct hk_remote_batch *batch)
 {
-    (void)batch;
 }
 
 #endif

@@ -17,7 +17,6 @@ static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 /* It grows step by step: where there is no room for a step, none of it is worth having. */
 static inline bool hk_bin_takes_rest(unsigned cls)
 {
-    (void)cls;
     return false;
 }
 

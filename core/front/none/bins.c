@@ -28,7 +28,6 @@ void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **len
 
 void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
 {
-    (void)n;
     hk_sll_put(&thread->front->bin[cls].list, top + 1 - got, got - 1);
     return *top;
 }
@@ -42,7 +41,4 @@ void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void *
 /* They have left with hk_bin_oldest. */
 void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
 {
-    (void)thread;
-    (void)cls;
-    (void)n;
 }

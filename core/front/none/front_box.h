@@ -50,15 +50,11 @@ static inline bool hk_bin_is_empty(const struct hk_bin HK_TLS_SPACE *bin)
 static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, const struct hk_thread *thread,
                                              const void *block, struct hk_spot *spot)
 {
-    (void)thread;
-    (void)block;
-    (void)spot;
     return hk_sll_has_room(&bin->list);
 }
 
 static HK_ALWAYS_INLINE void hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
 {
-    (void)spot;
     hk_sll_push(&bin->list, block);
 }
 

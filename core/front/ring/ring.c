@@ -39,7 +39,6 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
 
 void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
 {
-    (void)lent;
     return thread->front->bin[cls].slots + n - 1;
 }
 
@@ -72,7 +71,4 @@ void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void *
 /* They have left with hk_bin_oldest. */
 void hk_bin_drop(struct hk_thread *thread, unsigned cls, unsigned n)
 {
-    (void)thread;
-    (void)cls;
-    (void)n;
 }

@@ -17,7 +17,6 @@
 /* Spans of two slabs hold few blocks, and a bin tells slabs apart and not spans. */
 bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
 {
-    (void)thread;
     return hk_class_slabs(cls) > 1;
 }
 

@@ -17,6 +17,5 @@ struct hk_front *hk_front_open(struct hk_front_place *place)
 
 void hk_front_leave(struct hk_front *front)
 {
-    (void)front;
     hk_front_pointer = (struct hk_front *)&ended;
 }

@@ -25,13 +25,11 @@ static inline struct hk_front *hk_front_mine(void)
 
 static inline struct hk_front *hk_front_open(struct hk_front_place *place)
 {
-    (void)place;
     return &hk_front_tls;
 }
 
 static inline void hk_front_enter(struct hk_front *front)
 {
-    (void)front;
 }
 
 void hk_front_leave(struct hk_front *front);

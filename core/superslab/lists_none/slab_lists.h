@@ -12,13 +12,10 @@ struct hk_private {
 
 static inline void hk_private_close(struct hk_private *list)
 {
-    (void)list;
 }
 
 static inline void hk_private_reclaim(struct hk_private *list, uint32_t *used)
 {
-    (void)list;
-    (void)used;
 }
 
 #endif
