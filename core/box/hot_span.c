@@ -1,10 +1,10 @@
-/* SPDX-License-Identifier: MIT
- *
- * -Dhot_span=enabled: there is nothing that must not stay. One file of two, of which -Dhot_span picks one.
- */
+/* SPDX-License-Identifier: MIT */
 #include "box/hot_span.h"
 
 size_t hk_hot_span_purge(uint32_t now, bool *refused)
 {
-    return 0;
+    if (HK_HOT_SPAN) /* there is nothing that must not stay */
+        return 0;
+    size_t given = hk_arena_purge(now, 0, HK_PURGE_MOST, refused);
+    return given != 0 || *refused ? given : hk_pool_purge(now, 0, HK_PURGE_MOST, HK_POOL_MID, refused);
 }
