@@ -8,7 +8,10 @@ static uint64_t word_mask(size_t first, size_t n)
     return upto & (~(uint64_t)0 << first);
 }
 
-size_t hk_bits_set(uint64_t *words, size_t first, size_t n)
+enum change { COUNT, SET, CLEAR };
+
+/* Goes through a range word by word; returns how many bits of it were set before. */
+static HK_ALWAYS_INLINE size_t each_word(uint64_t *words, size_t first, size_t n, enum change change)
 {
     size_t before = 0;
     while (n > 0) {
@@ -16,38 +19,27 @@ size_t hk_bits_set(uint64_t *words, size_t first, size_t n)
         size_t here = hk_min(n, 64 - first % 64);
         uint64_t mask = word_mask(first % 64, here);
         before += hk_count64(*w & mask);
-        *w |= mask;
+        if (change != COUNT)
+            *w = change == SET ? *w | mask : *w & ~mask;
         first += here;
         n -= here;
     }
     return before;
+}
+
+size_t hk_bits_set(uint64_t *words, size_t first, size_t n)
+{
+    return each_word(words, first, n, SET);
 }
 
 size_t hk_bits_clear(uint64_t *words, size_t first, size_t n)
 {
-    size_t before = 0;
-    while (n > 0) {
-        uint64_t *w = &words[first / 64];
-        size_t here = hk_min(n, 64 - first % 64);
-        uint64_t mask = word_mask(first % 64, here);
-        before += hk_count64(*w & mask);
-        *w &= ~mask;
-        first += here;
-        n -= here;
-    }
-    return before;
+    return each_word(words, first, n, CLEAR);
 }
 
 size_t hk_bits_count(const uint64_t *words, size_t first, size_t n)
 {
-    size_t count = 0;
-    while (n > 0) {
-        size_t here = hk_min(n, 64 - first % 64);
-        count += hk_count64(words[first / 64] & word_mask(first % 64, here));
-        first += here;
-        n -= here;
-    }
-    return count;
+    return each_word((uint64_t *)words, first, n, COUNT);
 }
 
 size_t hk_bits_find(const uint64_t *words, size_t from, size_t end, bool value)
