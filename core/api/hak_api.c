@@ -3,7 +3,6 @@
  * The hak_ names of include/hakmem/hakmem.h, but for statistics.
  */
 #include "api/entry.h"
-#include "api/usage.h"
 #include "base/options.h"
 #include "large/page_heap.h"
 #include "hakmem/hakmem.h"

@@ -33,7 +33,6 @@
 #define hk_load_full(p) atomic_load_explicit(p, memory_order_seq_cst)
 #define hk_swap_full(p, v) atomic_exchange_explicit(p, v, memory_order_seq_cst)
 #define hk_add_full(p, v) atomic_fetch_add_explicit(p, v, memory_order_seq_cst)
-#define hk_sub_full(p, v) atomic_fetch_sub_explicit(p, v, memory_order_seq_cst)
 #define hk_cas_full(p, expected, v) \
     atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst, memory_order_relaxed)
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/purge.h"
 
-#include "base/assert.h"
 #include "box/peak.h"
 #include "box/purge_priv.h"
 #include "box/transfer.h"

@@ -2,7 +2,6 @@
  *
  * The TLS SLL between the bins and the slabs (-Dtls_sll=enabled).
  */
-#include "base/options.h"
 #include "front/back.h"
 
 /* The most that one list holds, in bytes and in blocks. */

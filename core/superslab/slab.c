@@ -2,7 +2,6 @@
 #include "superslab/slab.h"
 
 #include "base/telemetry.h"
-#include "os/os.h"
 
 /* In classes up to this size, where a page has two starts or more, all on a page are marked as free when the first of
  * them go to a front: the page is about to be used anyway, and a wild free next to a live block is then found. */
