@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * picture_options: the options of the heap picture. Rows of the table of base/options.h, which says what is in a row,
- * and sees nothing else of the box.
+ * picture_options: the options of the heap picture; rows of the table of base/options.h.
  */
 #ifndef HK_API_PICTURE_OPTIONS_H
 #define HK_API_PICTURE_OPTIONS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * stats_options: the options of statistics. Rows of the table of base/options.h, which says what is in a row, and sees
- * nothing else of the box.
+ * stats_options: the options of statistics; rows of the table of base/options.h.
  */
 #ifndef HK_API_STATS_OPTIONS_H
 #define HK_API_STATS_OPTIONS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * assert_options: the options of every build, and of assert: what a wrong free does. Rows of the table of
- * base/options.h, which says what is in a row, and sees nothing else of the box.
+ * assert_options: the options of every build, and what a wrong free does; rows of the table of base/options.h.
  */
 #ifndef HK_BASE_ASSERT_OPTIONS_H
 #define HK_BASE_ASSERT_OPTIONS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * hot_cold_options: the options of the classifier. Rows of the table of base/options.h, which says what is in a row,
- * and sees nothing else of the box.
+ * hot_cold_options: the options of the classifier; rows of the table of base/options.h.
  */
 #ifndef HK_BOX_HOT_COLD_OPTIONS_H
 #define HK_BOX_HOT_COLD_OPTIONS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pool_options: the options of the pool. Rows of the table of base/options.h, which says what is in a row, and sees
- * nothing else of the box.
+ * pool_options: the options of the pool; rows of the table of base/options.h.
  */
 #ifndef HK_BOX_POOL_OPTIONS_H
 #define HK_BOX_POOL_OPTIONS_H

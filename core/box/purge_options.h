@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * purge_options: the options of purge. Rows of the table of base/options.h, which says what is in a row, and sees
- * nothing else of the box.
+ * purge_options: the options of purge; rows of the table of base/options.h.
  */
 #ifndef HK_BOX_PURGE_OPTIONS_H
 #define HK_BOX_PURGE_OPTIONS_H

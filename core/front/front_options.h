@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * front_options: the options of all fronts. Rows of the table of base/options.h, which says what is in a row, and sees
- * nothing else of the box.
+ * front_options: the options of all fronts; rows of the table of base/options.h.
  */
 #ifndef HK_FRONT_FRONT_OPTIONS_H
 #define HK_FRONT_FRONT_OPTIONS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * numa_options: the options of NUMA. Rows of the table of base/options.h, which says what is in a row, and sees
- * nothing else of the box.
+ * numa_options: the options of NUMA; rows of the table of base/options.h.
  */
 #ifndef HK_OS_NUMA_OPTIONS_H
 #define HK_OS_NUMA_OPTIONS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ss_arena_options: the options of the SSArena. Rows of the table of base/options.h, which says what is in a row, and
- * sees nothing else of the box.
+ * ss_arena_options: the options of the SSArena; rows of the table of base/options.h.
  */
 #ifndef HK_PAGES_SS_ARENA_OPTIONS_H
 #define HK_PAGES_SS_ARENA_OPTIONS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ring_options: the options of the front ring. Rows of the table of base/options.h, which says what is in a row, and
- * sees nothing else of the box.
+ * ring_options: the options of the front ring; rows of the table of base/options.h.
  */
 #ifndef HK_FRONT_RING_OPTIONS_H
 #define HK_FRONT_RING_OPTIONS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * unified_options: the options of the front unified. Rows of the table of base/options.h, which says what is in a row,
- * and sees nothing else of the box.
+ * unified_options: the options of the front unified; rows of the table of base/options.h.
  */
 #ifndef HK_FRONT_UNIFIED_OPTIONS_H
 #define HK_FRONT_UNIFIED_OPTIONS_H
