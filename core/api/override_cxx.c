@@ -29,7 +29,6 @@ static void *(*const link_malloc)(size_t) __attribute__((used)) = malloc;
 #define DELETE(name, ...)                     \
     HK_EXPORT HK_WEAK void name(__VA_ARGS__); \
     void name(__VA_ARGS__)
-#define UNUSED __attribute__((unused))
 
 typedef void handler(void);
 
@@ -131,7 +130,7 @@ DELETE(_ZdlPv, void *ptr)
     hk_free_fast(ptr);
 }
 
-DELETE(_ZdlPvSt11align_val_t, void *ptr, size_t align UNUSED)
+DELETE(_ZdlPvSt11align_val_t, void *ptr, size_t align)
 {
     hk_free_fast(ptr);
 }
@@ -148,12 +147,12 @@ NEW(_ZnamSt11align_val_t, size_t size, size_t align)
     return _ZnwmSt11align_val_t(size, align);
 }
 
-DELETE(_ZdlPvm, void *ptr, size_t size UNUSED)
+DELETE(_ZdlPvm, void *ptr, size_t size)
 {
     _ZdlPv(ptr);
 }
 
-DELETE(_ZdlPvRKSt9nothrow_t, void *ptr, const void *tag UNUSED)
+DELETE(_ZdlPvRKSt9nothrow_t, void *ptr, const void *tag)
 {
     _ZdlPv(ptr);
 }
@@ -163,22 +162,22 @@ DELETE(_ZdaPv, void *ptr)
     _ZdlPv(ptr);
 }
 
-DELETE(_ZdaPvm, void *ptr, size_t size UNUSED)
+DELETE(_ZdaPvm, void *ptr, size_t size)
 {
     _ZdaPv(ptr);
 }
 
-DELETE(_ZdaPvRKSt9nothrow_t, void *ptr, const void *tag UNUSED)
+DELETE(_ZdaPvRKSt9nothrow_t, void *ptr, const void *tag)
 {
     _ZdaPv(ptr);
 }
 
-DELETE(_ZdlPvmSt11align_val_t, void *ptr, size_t size UNUSED, size_t align)
+DELETE(_ZdlPvmSt11align_val_t, void *ptr, size_t size, size_t align)
 {
     _ZdlPvSt11align_val_t(ptr, align);
 }
 
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align, const void *tag UNUSED)
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align, const void *tag)
 {
     _ZdlPvSt11align_val_t(ptr, align);
 }
@@ -188,12 +187,12 @@ DELETE(_ZdaPvSt11align_val_t, void *ptr, size_t align)
     _ZdlPvSt11align_val_t(ptr, align);
 }
 
-DELETE(_ZdaPvmSt11align_val_t, void *ptr, size_t size UNUSED, size_t align)
+DELETE(_ZdaPvmSt11align_val_t, void *ptr, size_t size, size_t align)
 {
     _ZdaPvSt11align_val_t(ptr, align);
 }
 
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align, const void *tag UNUSED)
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align, const void *tag)
 {
     _ZdaPvSt11align_val_t(ptr, align);
 }

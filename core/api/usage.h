@@ -14,7 +14,7 @@
 #include "front/front.h"
 
 struct hk_class_usage {
-    size_t slabs;    /* owned by heaps */
+    size_t slabs;    /* owned by heaps; a span counts once, as it has one record */
     size_t hot;      /* of these, densely used */
     size_t used;     /* blocks outside slabs, fronts and chains included */
     size_t front;    /* blocks in fronts */
@@ -39,7 +39,7 @@ struct hk_usage {
     size_t free_blocks;  /* carved and free in slabs */
     size_t mapped;
     size_t superslabs, threads;
-    size_t slabs, hot; /* owned by heaps; of these, densely used */
+    size_t slabs, hot; /* owned by heaps, a span once; of these, densely used */
     uint64_t refills, flushes, chains, transfers;
     uint64_t refilled, flushed; /* blocks */
     struct hk_front_hits hits;  /* zero without telemetry */

@@ -31,7 +31,7 @@ struct hk_heap {
     struct hk_heap *next_free; /* in the list of records without a thread; the records lock's */
     uint64_t refills, flushes; /* batches taken and given; statistics read them without the lock */
     uint64_t chains; /* pushed to slabs of other heaps; of the orphan heap about, as many threads count there */
-    size_t slabs;    /* owned; read without the lock by its own thread's front */
+    size_t slabs;    /* owned, of a span each; read without the lock by its own thread's front */
     unsigned node;   /* the NUMA node that its thread was last seen on; 0 where there is one */
     struct hk_heap_class cls[HK_CLASS_COUNT];
 };
@@ -98,8 +98,8 @@ static inline void hk_heap_give_one(struct hk_heap *heap, struct hk_slab *slab, 
 /* Takes one block that is known to be zero, or NULL (then take any and clear it). */
 void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls);
 
-/* Works on a heap on behalf of its thread, which may be asleep: collects what others pushed, and retires slabs that
- * have become EMPTY. Or on every heap. Any thread that holds no lock. */
+/* Works on a heap on behalf of its thread, which may be asleep: collects what others pushed, and releases the
+ * active slabs in which nothing lives. Or on every heap. Any thread that holds no lock. */
 void hk_heap_sweep_one(struct hk_heap *heap);
 void hk_heap_sweep(void);
 

@@ -41,14 +41,14 @@ static bool find_room_in_lists(struct hk_thread *thread, size_t bytes)
 /* How often one block lies in another slab than the one before. */
 static unsigned count_changes_of_slab(void *const *blocks, unsigned n)
 {
-    unsigned slabs = 0;
+    unsigned changes = 0;
     uintptr_t before = 0;
     for (unsigned i = 0; i < n; i++) {
         uintptr_t slab = (uintptr_t)blocks[i] / HK_SLAB_SIZE;
-        slabs += slab != before;
+        changes += slab != before;
         before = slab;
     }
-    return slabs;
+    return changes;
 }
 
 unsigned hk_back_list_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)

@@ -137,7 +137,7 @@ const void *hk_vdso_find(const void *image, const char *name)
 /* ---- the functions ---- */
 
 typedef int clock_function(clockid_t clock, struct timespec *t);
-typedef int node_function(unsigned *cpu, unsigned *node, void *unused);
+typedef int node_function(unsigned *cpu, unsigned *node, void *cache);
 
 /* 0: not looked for yet; 1: not there. Relaxed: whoever writes one writes the same, and code is not written at all. */
 static _Atomic uintptr_t clock_at, node_at;

@@ -32,7 +32,7 @@ struct hk_front_own {
 
 /* Where the next block goes: to the front of the list. */
 struct hk_spot {
-    char unused;
+    char nothing;
 };
 
 /* Takes the newest block; false: there is none. */
