@@ -157,7 +157,7 @@ inline hk_gate_leave()
 inline hk_gate_wait()
 {
     do
-    :: hk_gate_enter();                                /*= while (!hk_gate_enter(pass)) */
+    :: hk_gate_enter();                                /*= while (!(pass != NULL ? hk_gate_enter(pass) : hk_gate_enter_stranger())) */
        if
        :: entered -> break
        :: !entered && (IS_INSIDE || IS_FORKING) -> break  /*= if (hk_gate_is_inside(pass) || is_forking(pass)) */
