@@ -12,22 +12,18 @@
 /* Everything at the first miss. */
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 {
-    (void)cls;
     return cap->max;
 }
 
 /* Room for one is none: the class would be bypassed. */
 static inline bool hk_bin_takes_rest(unsigned cls)
 {
-    (void)cls;
     return false;
 }
 
 /* The one that the program waits for. */
 static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
 {
-    (void)cap;
-    (void)cls;
     return 1;
 }
 

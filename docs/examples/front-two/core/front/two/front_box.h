@@ -47,8 +47,6 @@ static inline bool hk_bin_is_empty(const struct hk_bin HK_TLS_SPACE *bin)
 static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, const struct hk_thread *thread,
                                              const void *block, struct hk_spot *spot)
 {
-    (void)thread;
-    (void)block;
     spot->count = bin->count;
     return HK_LIKELY(spot->count != bin->cap);
 }

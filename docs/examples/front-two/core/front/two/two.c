@@ -26,24 +26,16 @@ void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)
 /* Neither is called: a refill is one block (hk_bin_batch), and that does not come to lie in the bin. */
 void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent)
 {
-    (void)thread;
-    (void)cls;
     return lent + n - 1;
 }
 
 void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
 {
-    (void)thread;
-    (void)cls;
-    (void)n;
-    (void)got;
     return *top;
 }
 
 void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
 {
-    (void)n;
-    (void)lent;
     return thread->front->bin[cls].slots;
 }
 
