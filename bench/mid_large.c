@@ -4,24 +4,9 @@
  * (log-uniform, linear within each doubling). With --touch pages every page of a block is written, as a program does
  * that reads a file into it; then page faults decide.
  */
-#include "support.h"
+#include "sizes.h"
 
 enum { ITERATIONS, LIVE, SEED, MIN, MAX, TOUCH };
-
-/* A logarithm to the base of 2 with 16 bits after the point, linear between powers of two, and its inverse. */
-static uint32_t log_of(uint64_t size)
-{
-    unsigned whole = 63 - (unsigned)__builtin_clzll(size);
-    uint64_t rest = size - (UINT64_C(1) << whole);
-    return whole << 16 | (uint32_t)(whole < 16 ? rest << (16 - whole) : rest >> (whole - 16));
-}
-
-static uint64_t size_of(uint32_t log)
-{
-    unsigned whole = log >> 16;
-    uint64_t rest = log & 0xffff;
-    return (UINT64_C(1) << whole) + (whole < 16 ? rest >> (16 - whole) : rest << (whole - 16));
-}
 
 int main(int argc, char **argv)
 {
@@ -34,8 +19,7 @@ int main(int argc, char **argv)
         [TOUCH] = {.name = "touch", .value = BENCH_ENDS, .choices = bench_touch_words, .help = "what is written"},
     };
     bench_args(argc, argv, "frees and allocates blocks of log-uniform sizes", args, BENCH_COUNT(args));
-    uint32_t low = log_of(args[MIN].value), high = log_of(args[MAX].value);
-    uint32_t span = bench_span(low, high);
+    struct bench_sizes sizes = bench_sizes(args[MIN].value, args[MAX].value);
     uint64_t random = bench_seed(args[SEED].value);
     size_t stride = bench_stride(args[TOUCH].value);
     bench_pin(0);
@@ -44,7 +28,7 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < args[ITERATIONS].value; i++) {
         uint64_t bits = bench_next(&random);
         char **slot = &slots[bench_scale(bits, (uint32_t)args[LIVE].value)];
-        size_t size = size_of(low + bench_scale(bits >> 32, span));
+        size_t size = bench_draw(sizes, bits >> 32);
         if (*slot != NULL)
             free(*slot);
         char *block = malloc(size);

@@ -38,6 +38,7 @@
 
 #define BENCH_MAX_ITERATIONS (UINT64_C(1) << 48)
 #define BENCH_MAX_SIZE (UINT64_C(1) << 40)
+#define BENCH_MAX_THREADS 1024
 
 _Noreturn BENCH_FUNCTION void bench_die(const char *what)
 {
@@ -317,6 +318,16 @@ BENCH_FUNCTION void bench_join(pthread_t thread)
 {
     if (pthread_join(thread, NULL) != 0)
         bench_die("pthread_join failed");
+}
+
+/* One thread for each of `count` arguments of `size` bytes; returns when all have ended. */
+BENCH_FUNCTION void bench_team(void *(*body)(void *), void *arguments, size_t size, size_t count)
+{
+    pthread_t threads[BENCH_MAX_THREADS];
+    for (size_t t = 0; t < count; t++)
+        threads[t] = bench_thread(body, (char *)arguments + t * size);
+    for (size_t t = 0; t < count; t++)
+        bench_join(threads[t]);
 }
 
 /* ---- Time and the result line ---- */
