@@ -8,7 +8,7 @@ import bench_run
 
 COLUMNS = ("date", "commit", "compiler", "options", "machine", "thp", "line", "command", "round", "allocator",
            "library", "status", "ops_per_sec", "elapsed_s", "wall_s", "user_s", "sys_s", "peak_rss_kib",
-           "minor_faults", "major_faults", *bench_run.CALL_FIELDS)
+           "minor_faults", "major_faults", *bench_run.MORE_FIELDS)
 
 
 class Rows:
@@ -34,6 +34,6 @@ class Rows:
             "ops_per_sec": run.ops_per_sec, "elapsed_s": f"{run.elapsed:.6f}", "wall_s": f"{run.wall:.6f}",
             "user_s": f"{run.user:.6f}", "sys_s": f"{run.sys:.6f}", "peak_rss_kib": run.rss,
             "minor_faults": run.minor_faults, "major_faults": run.major_faults,
-            **{field: run.calls.get(field, "") for field in bench_run.CALL_FIELDS},
+            **{field: run.more.get(field, "") for field in bench_run.MORE_FIELDS},
         })
         self.file.flush()

@@ -41,6 +41,9 @@ class Line:
 
 # What burst prints besides: the slowest calls, and what one in ten thousand is slower than.
 CALL_FIELDS = ("slowest_malloc_ns", "slowest_free_ns", "p9999_malloc_ns", "p9999_free_ns")
+# What aging prints besides: the RSS in percent of the live bytes, the mean and the worst of its samples.
+LIVE_FIELDS = ("mean_rss_percent", "worst_rss_percent")
+MORE_FIELDS = CALL_FIELDS + LIVE_FIELDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Run:
     rss: int = 0
     minor_faults: int = 0
     major_faults: int = 0
-    calls: dict = dataclasses.field(default_factory=dict)  # CALL_FIELDS in ns, where the program times single calls
+    more: dict = dataclasses.field(default_factory=dict)  # those of MORE_FIELDS that the program prints
 
     @property
     def ok(self):
@@ -176,7 +179,7 @@ def run_once(build, preload, command, env=None, measured=True):
             result = parse_fields(output) if measured else {"elapsed_ns": wall_ns, "ops_per_sec": 1e9 / wall_ns}
             return Run("ok", result["ops_per_sec"], result["elapsed_ns"] / 1e9, usage["wall_us"] / 1e6,
                        usage["user_us"] / 1e6, usage["sys_us"] / 1e6, usage["max_rss_kib"], usage["minor_faults"],
-                       usage["major_faults"], {key: result[key] for key in CALL_FIELDS if key in result})
+                       usage["major_faults"], {key: result[key] for key in MORE_FIELDS if key in result})
         except (ValueError, KeyError):
             return Run("no result line")
 

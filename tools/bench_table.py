@@ -19,6 +19,9 @@ LEGEND = (
     "glibc's, and minor faults (f). Marks: G slower than glibc (the whole interval), g its median is, p slower than "
     f"another peer, M RSS above {RSS_LIMIT} x glibc on a line above 10 MiB."
 )
+CALL_TITLES = {"slowest_malloc_ns": "malloc", "slowest_free_ns": "free", "p9999_malloc_ns": "malloc 99.99 %",
+               "p9999_free_ns": "free 99.99 %"}
+LIVE_TITLES = {"mean_rss_percent": "mean", "worst_rss_percent": "worst"}
 
 
 def short(name):
@@ -55,8 +58,8 @@ class LineResult:
         self.speed = {who: median(run.ops_per_sec for run in rows) for who, rows in good.items()}
         self.rss = {who: median(run.rss for run in rows) for who, rows in good.items()}
         self.faults = {who: median(run.minor_faults for run in rows) for who, rows in good.items()}
-        self.calls = {field: {who: median(run.calls[field] for run in rows) for who, rows in good.items()
-                              if all(field in run.calls for run in rows)} for field in bench_run.CALL_FIELDS}
+        self.more = {field: {who: median(run.more[field] for run in rows) for who, rows in good.items()
+                             if all(field in run.more for run in rows)} for field in bench_run.MORE_FIELDS}
         self.interval = (math.nan, math.nan)
         if "hakmem" in good and "glibc" in good:
             self.interval = interval(*([run.ops_per_sec for run in good[who]] for who in ("hakmem", "glibc")))
@@ -131,21 +134,20 @@ def draw(title, cols, results, last):
     return [text[0].rstrip(), rule, *(row.rstrip() for row in text[1:-1]), rule, text[-1].rstrip()]
 
 
-def draw_calls(names, results):
-    """The slowest calls, in microseconds, of the lines that time single calls; nothing where there are none."""
-    titles = {"slowest_malloc_ns": "malloc", "slowest_free_ns": "free", "p9999_malloc_ns": "malloc 99.99 %",
-              "p9999_free_ns": "free 99.99 %"}
+def draw_more(head, titles, unit, digits, names, results):
+    """What only some programs print, by field; nothing where none of them ran. A figure is shown in units of `unit`."""
     cols = [(short(name), max(8, len(short(name))), name) for name in names]
     text = []
     for result in results:
         for field, title in titles.items():
-            figures = result.calls[field]
+            figures = result.more[field]
             if figures:
-                cells = [number(figures[name] / 1e3 if name in figures else None, 1).rjust(width) for _, width, name in cols]
+                cells = [number(figures[name] / unit if name in figures else None, digits).rjust(width)
+                         for _, width, name in cols]
                 text.append(" ".join([f"{result.name} {title}".ljust(30), *cells]))
     if not text:
         return []
-    head = " ".join(["slowest call, microseconds".ljust(30), *(title.rjust(width) for title, width, _ in cols)])
+    head = " ".join([head.ljust(30), *(title.rjust(width) for title, width, _ in cols)])
     return [head, "-" * len(head), *text, ""]
 
 
@@ -216,7 +218,8 @@ def render(results, allocators, rounds, facts):
         "",
         *wrap(LEGEND),
         "",
-        *draw_calls(names, results),
+        *draw_more("slowest call, microseconds", CALL_TITLES, 1e3, 1, names, results),
+        *draw_more("RSS / live bytes", LIVE_TITLES, 100, 2, names, results),
         *to_best(names, results),
         "",
         *verdict(results),
