@@ -17,8 +17,8 @@ struct object {
     unsigned level;
 };
 
-struct worker {
-    struct object **objects;
+struct worker { /* on cache lines of its own: its thread writes to it all the time */
+    _Alignas(128) struct object **objects;
     uint64_t random;
     uint64_t steps;
     uint32_t count;

@@ -10,8 +10,8 @@
 
 enum { OPERATIONS, THREADS, GENERATIONS, SLOTS, MIN, MAX, SEED };
 
-struct chain {
-    char **slots;
+struct chain { /* on cache lines of its own: its thread writes to it all the time */
+    _Alignas(128) char **slots;
     uint64_t random;
     uint64_t operations;
     uint64_t generations; /* threads of this chain still to come, the running one included */

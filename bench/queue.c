@@ -29,8 +29,8 @@ static struct {
     .not_empty = PTHREAD_COND_INITIALIZER,
 };
 
-struct worker {
-    uint64_t random, blocks; /* of a producer */
+struct worker {                            /* on cache lines of its own: its thread writes to it all the time */
+    _Alignas(128) uint64_t random, blocks; /* of a producer */
     unsigned index;
     bool produces;
 };

@@ -8,8 +8,8 @@
 
 enum { THREADS, AT_ONCE, OPERATIONS, SLOTS, MIN, MAX, SEED };
 
-struct worker {
-    char **slots;
+struct worker { /* on cache lines of its own: its thread writes to it all the time */
+    _Alignas(128) char **slots;
     uint64_t random;
     uint64_t operations;
     size_t min;

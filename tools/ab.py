@@ -37,7 +37,7 @@ from progress import Progress, Remaining  # noqa: E402
 ROUNDS = 20
 PROGRAM_ROUNDS = 6
 PAIRS = 4  # of runs, in a round and line
-THREADED = ("prodcons", "larson", "threads", "cycles", "sharing", "queue", "kv", "aging")
+THREADED = ("prodcons", "larson", "threads", "cycles", "sharing", "queue", "kv", "aging", "lanes")
 QUICK_DIVIDE = 10
 QUICK_ROUNDS = 3
 
