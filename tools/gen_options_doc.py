@@ -36,7 +36,8 @@ NOTES = {
                       'beyond that, or half of what is live, goes back whatever its age; see [idle memory](idle.md).',
     'PURGE_THREAD': 'Read at the start. The process then has a second thread from its start on, and so has each child '
                     'of a fork; see [idle memory](idle.md).',
-    'FRONT_BYTES': 'Or an eighth of the slabs that the thread owns (8 KiB for each), whichever is more; see '
+    'FRONT_BYTES': 'Or a quarter of the slabs that the thread owns (16 KiB for each), whichever is more. With more than four '
+                   'threads they share four times as much, down to a sixteenth of it for each; see '
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
     'TINY_FRONT_SLIM': 'Blocks go straight to and from their slabs, or the TLS SLL with `-Dtls_sll=enabled`. As the three '
                        'that follow, read when a thread first uses a class.',

@@ -38,7 +38,7 @@ NOTES = {
                        'each class says where.',
     'empty_bytes': 'Goes back after `HAKMEM_PURGE_DELAY_MS`, but for `HAKMEM_MIN_KEEP`; so does `run_free_bytes`. See '
                    '[idle memory](idle.md).',
-    'front_bytes': '`HAKMEM_FRONT_BYTES` bounds it, for each thread.',
+    'front_bytes': '`HAKMEM_FRONT_BYTES` bounds it, for each thread, and once more for what waits between them.',
     'first_pages': 'By what the page was for: class groups `C0` to `C7`, `MID`, `L25`, `HUGE`; and `SSM`, all pages '
                    'of slabs that were taken for blocks, of which `C0` to `MID` are those handed out. In C an array with the indices `HAK_PAGES_...`.',
     'peak_live_bytes': 'Never less than any `live_bytes` that was asked for. Nothing is counted for it when memory is taken: '
@@ -49,7 +49,7 @@ NOTES = {
                        'of them, so that a small program has a small peak): `slab_free_bytes` and `front_bytes` of that moment are in it, so of a program whose slabs are sparse then it is above the peak. Where threads take and '
                        'free huge blocks at the same moment it may miss one of them.',
     'refills': 'Of the process all batches that heaps gave, of a class those that fronts asked for: with `-Dtransfer` some '
-               'come from other threads and not from slabs.',
+               'come from other fronts and not from slabs.',
 }
 
 # Which figures add up to which; tests/api/stats_report.py and tests/api/seen.c hold the library to it.
@@ -76,7 +76,7 @@ EXAMPLE = {
 EXAMPLE_CLASS = {
     'block_bytes': 64, 'slabs': 160, 'hot_slabs': 160, 'live_blocks': 163840, 'cached_blocks': 0, 'free_blocks': 0,
     'resident_bytes': 10485760, 'acquired_partial': 0, 'acquired_empty': 0, 'acquired_unused': 155, 'acquired_new': 5,
-    'refills': 1287, 'flushes': 0, 'refilled': 163840, 'flushed': 0,
+    'refills': 1287, 'flushes': 0, 'refilled': 163840, 'flushed': 0, 'chained_blocks': 0,
 }
 
 HEAD = """# Statistics

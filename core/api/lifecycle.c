@@ -49,7 +49,7 @@ static void fork_child(void)
     hk_lock_reset(hk_arena_lock());
     hk_lock_reset(hk_huge_lock());
     hk_lock_reset(hk_meta_lock());
-    hk_heap_fork_child(mine != NULL ? &mine->inbox.heap : NULL);
+    hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
     if (HK_TRANSFER)
         hk_transfer_fork_child();
     hk_front_fork_child();

@@ -62,8 +62,8 @@
       u->hits.free_misses)                                                                                             \
     X(hk_page_counts, first_pages, PAGES, TELEMETRY, "slab, ss_arena, huge",                                           \
       "pages handed out for the first time since they came from the system, by what for", count_pages)                 \
-    X(uint64_t, transfers, BATCHES, ALWAYS, "transfer",                                                                \
-      "batches of other threads' blocks that went from front to front", u->transfers)                                  \
+    X(uint64_t, transfers, BATCHES, ALWAYS, "transfer", "batches of blocks that went from front to front",             \
+      u->transfers)                                                                                                    \
     X(size_t, peak_live_bytes, BYTES, ALWAYS, "peak",                                                                  \
       "the most that live_bytes was so far; slabs of small blocks count whole", peak_live(u))
 
@@ -97,7 +97,9 @@
       c->hits->malloc_misses)                                                                                          \
     X(uint64_t, free_hits, BLOCKS, TELEMETRY, "front", "blocks that the front cache had room for", c->hits->free_hits) \
     X(uint64_t, free_misses, BLOCKS, TELEMETRY, "front", "blocks that the front cache had no room for",                \
-      c->hits->free_misses)
+      c->hits->free_misses)                                                                                            \
+    X(size_t, chained_blocks, BLOCKS, ALWAYS, "remote",                                                                \
+      "of the cached ones those in chains, on the way to their slabs", c->remote)
 
 /* What the JSON has beside these, in its order: name, unit, boxes, sentence. The statistics of the process stand behind
  * `pid`, those of a class in each element of `classes`. */

@@ -69,16 +69,21 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_class_usage *c = &u->cls[cls];
         c->front += alive ? hk_front_count(thread, cls) : 0;
-        if (HK_TRANSFER) {
-            c->front += hk_transfer_count(heap, cls);
-            u->transfers += hk_transfer_batches(heap, cls);
-        }
         c->moved.refills += hk_peek(&thread->metrics[cls].refills);
         c->moved.flushes += hk_peek(&thread->metrics[cls].flushes);
         c->moved.refilled += hk_peek(&thread->metrics[cls].refilled);
         c->moved.flushed += hk_peek(&thread->metrics[cls].flushed);
         if (HK_TELEMETRY)
             add_hits(c->hits, &thread->hits[cls]);
+    }
+}
+
+/* What waits in the arrays between fronts counts as in a front. */
+static void add_transfers(struct hk_usage *u)
+{
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        u->cls[cls].front += hk_transfer_count(cls);
+        u->transfers += hk_transfer_batches(cls);
     }
 }
 
@@ -176,8 +181,10 @@ void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
         hk_transfer_hold();
     hk_heap_visit(visit_heap, u);
     hk_pool_visit(visit_superslab, u);
-    if (HK_TRANSFER)
+    if (HK_TRANSFER) {
+        add_transfers(u);
         hk_transfer_release();
+    }
     hk_arena_visit(visit_run, u);
     u->run_free += u->counted ? hk_arena_dirty() : 0;
     hk_huge_visit(visit_huge, u);

@@ -32,11 +32,16 @@ struct hk_heap {
     uint64_t refills, flushes; /* batches taken and given; statistics read them without the lock */
     uint64_t chains; /* pushed to slabs of other heaps; of the orphan heap about, as many threads count there */
     size_t slabs;    /* owned, of a span each; read without the lock by its own thread's front */
+    unsigned number; /* of the record: how many were made before it */
     unsigned node;   /* the NUMA node that its thread was last seen on; 0 where there is one */
     struct hk_heap_class cls[HK_CLASS_COUNT];
 };
 
 extern HK_HIDDEN struct hk_heap hk_orphan_heap;
+
+/* Heaps with a thread, which may be at its end; heaps ever made. Written under the lock of the records; hints without.
+ */
+extern HK_HIDDEN _Atomic unsigned hk_heap_threads, hk_heap_records;
 
 static inline struct hk_heap *hk_heap_of(struct hk_owner *owner)
 {

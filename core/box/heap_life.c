@@ -9,6 +9,7 @@
 
 struct hk_heap hk_orphan_heap = {.owner = {.state = HK_OWNER_GONE}, .lock = HK_LOCK_FREE(HK_RANK_ORPHANS)};
 _Atomic bool hk_heap_forked;
+_Atomic unsigned hk_heap_threads, hk_heap_records;
 
 /* Guards the two lists of records; outermost of all ranks. Records are only ever added to `records`. */
 static struct hk_lock records_lock = HK_LOCK_FREE(HK_RANK_RECORDS);
@@ -20,8 +21,12 @@ void hk_heap_begin(struct hk_heap *heap)
     hk_lock(&records_lock);
     heap->node = hk_numa_node();
     hk_lock_init(&heap->lock, HK_RANK_HEAP);
-    if (heap->all.at == NULL)
+    if (heap->all.at == NULL) {
+        heap->number = hk_load_relaxed(&hk_heap_records);
+        hk_store_relaxed(&hk_heap_records, heap->number + 1);
         hk_list_push(&records, &heap->all);
+    }
+    hk_store_relaxed(&hk_heap_threads, hk_load_relaxed(&hk_heap_threads) + 1);
     hk_store_release(&heap->owner.state, HK_OWNER_ALIVE); /* pairs with visit_heap: what is counted is this thread's */
     hk_unlock(&records_lock);
 }
@@ -88,6 +93,7 @@ void hk_heap_retire(struct hk_heap *heap)
 {
     hk_lock(&records_lock);
     hk_store_relaxed(&heap->owner.state, HK_OWNER_NONE);
+    hk_store_relaxed(&hk_heap_threads, hk_load_relaxed(&hk_heap_threads) - 1);
     heap->next_free = unused;
     unused = heap;
     hk_unlock(&records_lock);

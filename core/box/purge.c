@@ -139,17 +139,11 @@ size_t hk_purge_give_all(uint32_t now, uint32_t delay_ms, size_t keep)
 
 /* ---- on behalf of others ---- */
 
-static void sweep_heap(struct hk_heap *heap)
-{
-    if (HK_TRANSFER)
-        hk_transfer_sweep_one(heap);
-    hk_heap_sweep_one(heap);
-}
-
 void hk_purge_sweep_all(void)
 {
-    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
-        sweep_heap(heap);
+    if (HK_TRANSFER)
+        hk_transfer_sweep(); /* before heaps, which collect what came of it */
+    hk_heap_sweep();
 }
 
 /* Blocks that wait for a thread, and slabs that its classes only keep for their next block, are little beside a live
@@ -169,10 +163,12 @@ static void sweep_some(void)
         hk_store_relaxed(&most_live, live_bytes());
     if (!must)
         return;
+    if (HK_TRANSFER && heap == NULL)
+        hk_transfer_sweep();
     for (unsigned i = 0; i < SWEEP_HEAPS && (i == 0 || heap != NULL); i++) {
         heap = hk_heap_next(heap);
         if (heap != NULL)
-            sweep_heap(heap);
+            hk_heap_sweep_one(heap);
     }
     hk_store_release(&swept, heap); /* pairs with the acquire above: who goes on sees the record, and what is next */
 }

@@ -2,202 +2,200 @@
 #include "box/transfer.h"
 
 #include "base/options.h"
+#include "box/pool.h"
+#include "os/numa.h"
 #include "pages/meta.h"
 
 #include <string.h>
 
-/* Fewer are no batch. */
-#define BLOCKS_MIN 3u
-
-/* An owner that wanted nothing while so many arrays of blocks were offered is asleep, or has no use for the class.
- * What waits would only keep its slabs from becoming EMPTY. */
+/* Where so many arrays full were offered and nothing was wanted, nobody has use for the class. What waits would only
+ * keep slabs from becoming EMPTY. */
 #define PATIENCE 2u
 
-/* All that waits for a heap is at most HAKMEM_FRONT_BYTES, or one part in so many of its slabs. */
-#define SHARE 8u
+/* All that waits is at most HAKMEM_FRONT_BYTES, or one part in so many of the slabs in use. */
+#define SHARE 4u
+
+struct array {
+    struct hk_lock lock;
+    _Atomic uint32_t count;          /* blocks in it; written under the lock, a hint without */
+    _Atomic uint32_t offered;        /* blocks since some were wanted, those that were refused included; relaxed */
+    uint64_t batches;                /* put into it so far; the lock, but for statistics */
+    void *block[HK_TRANSFER_BLOCKS]; /* the newest last; the lock */
+};
+
+/* NULL before the first batch. A node's places lie beside each other. */
+static struct array *_Atomic arrays[HK_NUMA_NODES * HK_TRANSFER_PLACES][HK_CLASS_COUNT];
+static _Atomic size_t bytes; /* in all of them; relaxed: about right is enough */
 
 static struct hk_lock making = HK_LOCK_FREE(HK_RANK_MAKING); /* held while an array is made */
 
-/* Held by who empties arrays on behalf of others, and by who counts what is where. */
+/* Held by who empties arrays, and by who counts what is where. */
 static struct hk_lock sweeping = HK_LOCK_FREE(HK_RANK_SWEEPING);
+
+static struct array *array_at(unsigned place, unsigned cls)
+{
+    return hk_load_acquire(&arrays[place][cls]); /* pairs with the release in make_array */
+}
+
+static unsigned place_of(const struct hk_heap *heap, unsigned node)
+{
+    return node * HK_TRANSFER_PLACES + heap->number % HK_TRANSFER_PLACES;
+}
+
+static unsigned place_count(void)
+{
+    return hk_numa_nodes() * HK_TRANSFER_PLACES;
+}
+
+/* Arrays stay. NULL: somebody else is just making one, or no memory. */
+static HK_SLOW_PATH struct array *make_array(unsigned place, unsigned cls)
+{
+    if (!hk_try_lock(&making))
+        return NULL;
+    struct array *a = array_at(place, cls);
+    if (a == NULL) {
+        a = hk_meta_alloc(sizeof *a);
+        if (a != NULL)
+            hk_lock_init(&a->lock, HK_RANK_ARRAY);
+        hk_store_release(&arrays[place][cls], a); /* pairs with array_at */
+    }
+    hk_unlock(&making);
+    return a;
+}
+
+/* Nobody else can be at it where there is one thread: then it costs nothing. */
+static inline bool try_array(struct array *a)
+{
+    if (!hk_single_threaded())
+        return hk_try_lock(&a->lock);
+    hk_lock(&a->lock);
+    return true;
+}
+
+/* The newest blocks, at most n; the lock. */
+static unsigned take_from_array(struct array *a, unsigned cls, void **to, unsigned n)
+{
+    unsigned count = hk_load_relaxed(&a->count);
+    n = (unsigned)hk_min(n, count);
+    memcpy(to, a->block + count - n, n * sizeof *to);
+    hk_store_relaxed(&a->count, count - n);
+    hk_sub_relaxed(&bytes, n * hk_class_size(cls));
+    return n;
+}
+
+/* The orphan heap gives the blocks away, as it does for threads that have no heap. */
+static HK_SLOW_PATH void empty_array(struct array *a, unsigned cls)
+{
+    void *blocks[HK_TRANSFER_BLOCKS];
+    hk_lock(&a->lock);
+    unsigned n = take_from_array(a, cls, blocks, HK_TRANSFER_BLOCKS);
+    hk_unlock(&a->lock);
+    if (n != 0)
+        hk_heap_give(&hk_orphan_heap, blocks, n);
+}
 
 static unsigned most_of_class(unsigned cls)
 {
     return (unsigned)hk_min(HK_TRANSFER_BYTES / hk_class_size(cls), HK_TRANSFER_BLOCKS);
 }
 
-/* The orphan heap, which has no inbox, never is. */
-static bool is_alive(const struct hk_heap *heap)
+/* ---- give ---- */
+
+/* Blocks of the class that may wait beside what does. */
+static unsigned room_for_more(unsigned cls)
 {
-    return hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE; /* decided under a lock: see hk_transfer_end */
+    size_t most = hk_max(hk_load_relaxed(&hk_pool_owned) * (HK_SLAB_SIZE / SHARE), (size_t)hk_opt(HK_OPT_FRONT_BYTES));
+    size_t now = hk_load_relaxed(&bytes);
+    return most > now ? (unsigned)hk_min((most - now) / hk_class_size(cls), most_of_class(cls)) : 0;
 }
 
-static struct hk_transfer *array_of(const struct hk_heap *heap, unsigned cls)
+/* The node on which a batch lies, as its ends have it. */
+static inline unsigned batch_node(void *const *blocks, unsigned n)
 {
-    return hk_load_acquire(&hk_inbox_of(heap)->array[cls]); /* pairs with the release in make_array */
+    if (HK_LIKELY(hk_numa_nodes() == 1))
+        return 0;
+    unsigned node = hk_superslab_of(blocks[0])->node;
+    return hk_superslab_of(blocks[n - 1])->node == node ? node : HK_NUMA_NODES;
 }
 
-/* The first batch for a heap's class makes the array; heaps keep them, as records are kept. NULL: somebody else is just
- * making one, or no memory. */
-static struct hk_transfer *make_array(struct hk_heap *heap, unsigned cls)
+/* Puts as many of n blocks as there is room for; returns how many. The lock. */
+static unsigned put_in_array(struct array *a, unsigned cls, void *const *blocks, unsigned n)
 {
-    if (!hk_try_lock(&making))
-        return NULL;
-    struct hk_transfer *t = array_of(heap, cls);
-    if (t == NULL && is_alive(heap)) {
-        t = hk_meta_alloc(sizeof *t + most_of_class(cls) * sizeof t->block[0]);
-        if (t != NULL)
-            hk_lock_init(&t->lock, HK_RANK_ARRAY);
-        hk_store_release(&hk_inbox_of(heap)->array[cls], t); /* pairs with array_of */
-    }
-    hk_unlock(&making);
-    return t;
+    unsigned count = hk_load_relaxed(&a->count);
+    n = (unsigned)hk_min(n, hk_min(most_of_class(cls) - count, room_for_more(cls)));
+    memcpy(a->block + count, blocks, n * sizeof *blocks);
+    hk_store_relaxed(&a->count, count + n);
+    hk_add_relaxed(&bytes, n * hk_class_size(cls));
+    hk_poke_add(&a->batches, n != 0);
+    return n;
+}
+
+unsigned hk_transfer_give(const struct hk_heap *heap, unsigned cls, void **blocks, unsigned n)
+{
+    unsigned node = batch_node(blocks, n), place = place_of(heap, node);
+    if (HK_UNLIKELY(node == HK_NUMA_NODES))
+        return n;
+    struct array *a = array_at(place, cls);
+    if ((a == NULL && (a = make_array(place, cls)) == NULL) || !try_array(a))
+        return n;
+    unsigned before = hk_load_relaxed(&a->offered), enough = PATIENCE * most_of_class(cls), put = 0;
+    hk_store_relaxed(&a->offered, (uint32_t)hk_min(before + n, enough + 1));
+    if (before <= enough)
+        put = put_in_array(a, cls, blocks, n);
+    hk_unlock(&a->lock);
+    if (HK_UNLIKELY(before <= enough && before + n > enough))
+        empty_array(a, cls);
+    memmove(blocks, blocks + put, (n - put) * sizeof *blocks);
+    return n - put;
 }
 
 bool hk_transfer_is_wanted(const struct hk_heap *heap, unsigned cls)
 {
-    const struct hk_transfer *t = is_alive(heap) ? array_of(heap, cls) : NULL;
-    return t != NULL && hk_load_relaxed(&t->offered) == 0;
-}
-
-/* ---- give ---- */
-
-/* Who owns a block's slab, now. Spans of one slab need no look at the slab's record, which its owner writes to. */
-static struct hk_owner *owner_of(const void *block, unsigned cls)
-{
-    if (hk_class_slabs(cls) == 1)
-        return hk_load_relaxed(&hk_superslab_of(block)->owner[hk_slab_index_of(block)]); /* a hint */
-    return hk_slab_owner(hk_slab_of(block));
-}
-
-/* Blocks of the class that the heap may have beside what it has. */
-static size_t room_for_more(struct hk_heap *heap, unsigned cls)
-{
-    size_t most = hk_max(hk_load_relaxed(&hk_inbox_of(heap)->most), (size_t)hk_opt(HK_OPT_FRONT_BYTES));
-    size_t bytes = hk_load_relaxed(&hk_inbox_of(heap)->bytes);
-    return most > bytes ? (most - bytes) / hk_class_size(cls) : 0;
-}
-
-static void empty_array(struct hk_heap *heap, unsigned cls);
-
-/* Puts as many of n blocks as there is room for into the owner's array; returns how many. */
-static unsigned put_in_array(struct hk_heap *heap, unsigned cls, void *const *blocks, unsigned n)
-{
-    struct hk_transfer *t = array_of(heap, cls);
-    if ((t == NULL && (t = make_array(heap, cls)) == NULL) || !hk_try_lock(&t->lock))
-        return 0;
-    unsigned before = hk_load_relaxed(&t->offered), enough = PATIENCE * most_of_class(cls);
-    unsigned count = hk_load_relaxed(&t->count), put = 0;
-    hk_store_relaxed(&t->offered, (uint32_t)hk_min(before + n, enough + 1));
-    if (before <= enough && is_alive(heap))
-        put = (unsigned)hk_min(n, hk_min(most_of_class(cls) - count, room_for_more(heap, cls)));
-    memcpy(t->block + count, blocks, put * sizeof *blocks);
-    hk_store_relaxed(&t->count, count + put);
-    hk_add_relaxed(&hk_inbox_of(heap)->bytes, put * hk_class_size(cls));
-    hk_poke_add(&t->batches, put != 0);
-    hk_unlock(&t->lock);
-    if (HK_UNLIKELY(before <= enough && before + n > enough))
-        empty_array(heap, cls);
-    return put;
-}
-
-unsigned hk_transfer_give(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n)
-{
-    void *batch[HK_TRANSFER_BLOCKS];
-    if (n < BLOCKS_MIN || most_of_class(cls) < BLOCKS_MIN)
-        return n;
-    struct hk_owner *to = owner_of(blocks[0], cls);
-    if (to == &heap->owner || owner_of(blocks[n - 1], cls) != to || !is_alive(hk_heap_of(to)))
-        return n; /* it does not look like a batch of one owner */
-    unsigned count = 0, kept = 0;
-    for (unsigned i = 0; i < n; i++) {
-        bool theirs = i == 0 || i == n - 1 || owner_of(blocks[i], cls) == to;
-        if (theirs && count < HK_TRANSFER_BLOCKS)
-            batch[count++] = blocks[i];
-        else
-            blocks[kept++] = blocks[i];
-    }
-    unsigned gone = count < BLOCKS_MIN ? 0 : put_in_array(hk_heap_of(to), cls, batch, count);
-    memcpy(blocks + kept, batch + gone, (count - gone) * sizeof *blocks);
-    return n - gone;
+    const struct array *a = array_at(place_of(heap, hk_numa_node()), cls);
+    return a != NULL && hk_load_relaxed(&a->offered) == 0;
 }
 
 /* ---- take ---- */
 
-/* The newest blocks, at most n; the lock. */
-static unsigned take_from_array(struct hk_heap *heap, unsigned cls, void **to, unsigned n)
+static HK_NOINLINE unsigned take_at(unsigned place, unsigned cls, void **top, unsigned n)
 {
-    struct hk_transfer *t = array_of(heap, cls);
-    unsigned count = hk_load_relaxed(&t->count);
-    n = (unsigned)hk_min(n, count);
-    memcpy(to, t->block + count - n, n * sizeof *to);
-    hk_store_relaxed(&t->count, count - n);
-    hk_sub_relaxed(&hk_inbox_of(heap)->bytes, n * hk_class_size(cls));
+    struct array *a = array_at(place, cls);
+    if (a == NULL)
+        return 0;
+    /* A giver that is just counting may undo this: then the next take does it again. */
+    if (hk_load_relaxed(&a->offered) != 0)
+        hk_store_relaxed(&a->offered, 0);
+    if (hk_load_relaxed(&a->count) == 0 || !try_array(a))
+        return 0;
+    n = (unsigned)hk_min(n, hk_load_relaxed(&a->count));
+    n = take_from_array(a, cls, top + 1 - n, n);
+    hk_unlock(&a->lock);
     return n;
 }
 
-unsigned hk_transfer_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n)
+/* In the place of this thread, and then in those that others have. */
+unsigned hk_transfer_take(const struct hk_heap *heap, unsigned cls, void **top, unsigned n)
 {
-    struct hk_transfer *t = array_of(heap, cls);
-    if (t == NULL)
-        return 0;
-    /* A giver that is just counting may undo this: then the next take does it again. */
-    if (hk_load_relaxed(&t->offered) != 0)
-        hk_store_relaxed(&t->offered, 0);
-    if (hk_load_relaxed(&t->count) == 0 || !hk_try_lock(&t->lock))
-        return 0;
-    n = (unsigned)hk_min(n, hk_load_relaxed(&t->count));
-    n = take_from_array(heap, cls, top + 1 - n, n);
-    hk_unlock(&t->lock);
-    hk_store_relaxed(&hk_inbox_of(heap)->most, hk_peek(&heap->slabs) * (HK_SLAB_SIZE / SHARE));
-    return n;
+    unsigned node = hk_numa_node(), own = place_of(heap, node), got = take_at(own, cls, top, n);
+    unsigned places = (unsigned)hk_min(hk_load_relaxed(&hk_heap_records), HK_TRANSFER_PLACES);
+    for (unsigned i = 1; i < places && got == 0; i++)
+        got = take_at(node * HK_TRANSFER_PLACES + (heap->number + i) % places, cls, top, n);
+    return got;
 }
 
 /* ---- on behalf of others ---- */
 
-/* The orphan heap gives the blocks away, as it does for threads that have no heap. */
-static void empty_array(struct hk_heap *heap, unsigned cls)
-{
-    void *blocks[HK_TRANSFER_BLOCKS];
-    struct hk_transfer *t = array_of(heap, cls);
-    if (t == NULL)
-        return;
-    hk_lock(&t->lock);
-    unsigned n = take_from_array(heap, cls, blocks, HK_TRANSFER_BLOCKS);
-    hk_unlock(&t->lock);
-    if (n != 0)
-        hk_heap_give(&hk_orphan_heap, blocks, n);
-}
-
-static void empty_all(struct hk_heap *heap)
-{
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        empty_array(heap, cls);
-}
-
-/* The state is GONE. A giver looks at it under `making`, and again under the array's lock: what it put in before I held
- * these I find, and afterwards it sees the state. */
-void hk_transfer_end(struct hk_heap *heap)
-{
-    hk_lock(&making);
-    hk_unlock(&making);
-    hk_store_relaxed(&hk_inbox_of(heap)->most, 0);
-    empty_all(heap);
-}
-
-void hk_transfer_sweep_one(struct hk_heap *heap)
-{
-    if (heap == &hk_orphan_heap)
-        return;
-    hk_transfer_hold();
-    empty_all(heap);
-    hk_transfer_release();
-}
-
 void hk_transfer_sweep(void)
 {
-    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
-        hk_transfer_sweep_one(heap);
+    hk_transfer_hold();
+    for (unsigned place = 0; place < place_count(); place++) {
+        for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+            struct array *a = array_at(place, cls);
+            if (a != NULL)
+                empty_array(a, cls);
+        }
+    }
+    hk_transfer_release();
 }
 
 void hk_transfer_hold(void)
@@ -210,33 +208,48 @@ void hk_transfer_release(void)
     hk_unlock(&sweeping);
 }
 
-static HK_SLOW_PATH void reset_locks(struct hk_heap *heap)
-{
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        struct hk_transfer *t = array_of(heap, cls);
-        if (t != NULL)
-            hk_lock_reset(&t->lock);
-    }
-}
-
 void hk_transfer_fork_child(void)
 {
     hk_lock_reset(&making);
     hk_lock_reset(&sweeping);
-    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != &hk_orphan_heap;)
-        reset_locks(heap);
+    for (unsigned place = 0; place < place_count(); place++) {
+        for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+            struct array *a = array_at(place, cls);
+            if (a != NULL)
+                hk_lock_reset(&a->lock);
+        }
+    }
+}
+
+struct hk_lock *hk_transfer_lock(unsigned place, unsigned cls)
+{
+    struct array *a = array_at(place, cls);
+    return cls == 0 ? &making : a != NULL ? &a->lock : NULL;
 }
 
 /* ---- statistics ---- */
 
-unsigned hk_transfer_count(const struct hk_heap *heap, unsigned cls)
+unsigned hk_transfer_count(unsigned cls)
 {
-    struct hk_transfer *t = array_of(heap, cls);
-    return t != NULL ? hk_load_relaxed(&t->count) : 0;
+    unsigned n = 0;
+    for (unsigned place = 0; place < place_count(); place++) {
+        struct array *a = array_at(place, cls);
+        n += a != NULL ? hk_load_relaxed(&a->count) : 0;
+    }
+    return n;
 }
 
-uint64_t hk_transfer_batches(const struct hk_heap *heap, unsigned cls)
+size_t hk_transfer_bytes(void)
 {
-    struct hk_transfer *t = array_of(heap, cls);
-    return t != NULL ? hk_peek(&t->batches) : 0;
+    return hk_load_relaxed(&bytes);
+}
+
+uint64_t hk_transfer_batches(unsigned cls)
+{
+    uint64_t n = 0;
+    for (unsigned place = 0; place < place_count(); place++) {
+        struct array *a = array_at(place, cls);
+        n += a != NULL ? hk_peek(&a->batches) : 0;
+    }
+    return n;
 }

@@ -19,7 +19,7 @@ static void flush_list(struct hk_thread *thread, unsigned cls, unsigned n)
     unsigned before = list->count; /* a corrupted list loses more than was asked for */
     void *blocks[LIST_BLOCKS];
     n = hk_sll_take_oldest(list, cls, blocks, n);
-    hk_transfer_or_give(&thread->inbox.heap, cls, blocks, n);
+    hk_transfer_or_give(&thread->heap, cls, blocks, n);
     thread->back->bytes -= (before - list->count) * hk_class_size(cls);
 }
 
@@ -58,7 +58,7 @@ unsigned hk_back_list_take(struct hk_thread *thread, unsigned cls, void **top, u
     unsigned before = list->count;
     unsigned got = hk_sll_take(list, cls, top, n);
     back->bytes -= (before - list->count) * hk_class_size(cls);
-    return got != 0 ? got : hk_transfer_or_take(&thread->inbox.heap, cls, top, n);
+    return got != 0 ? got : hk_transfer_or_take(&thread->heap, cls, top, n);
 }
 
 unsigned hk_back_list_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
@@ -68,7 +68,7 @@ unsigned hk_back_list_give(struct hk_thread *thread, unsigned cls, void **blocks
     size_t bytes = n * hk_class_size(cls);
     list->cap = (uint16_t)longest_list(cls);
     if (thread->own.room.draining || n > list->cap || !find_room_in_lists(thread, bytes))
-        return hk_transfer_or_give(&thread->inbox.heap, cls, blocks, n);
+        return hk_transfer_or_give(&thread->heap, cls, blocks, n);
     if (list->count + n > list->cap)
         flush_list(thread, cls, (unsigned)hk_min(list->count, hk_max(list->count + n - list->cap, list->cap / 2u)));
     hk_sll_put(list, blocks, n);

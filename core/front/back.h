@@ -18,15 +18,14 @@ void hk_back_list_flush(struct hk_thread *thread);
  * memory. */
 static inline unsigned hk_back_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)
 {
-    return HK_TLS_SLL ? hk_back_list_take(thread, cls, top, n) : hk_transfer_or_take(&thread->inbox.heap, cls, top, n);
+    return HK_TLS_SLL ? hk_back_list_take(thread, cls, top, n) : hk_transfer_or_take(&thread->heap, cls, top, n);
 }
 
 /* Gives n blocks of a class, which may be moved in `blocks`. Returns how often a block that went
  * to its slab lay in another one than the block before it, the first counted; 0: others' arrays took all. */
 static inline unsigned hk_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
 {
-    return HK_TLS_SLL ? hk_back_list_give(thread, cls, blocks, n)
-                      : hk_transfer_or_give(&thread->inbox.heap, cls, blocks, n);
+    return HK_TLS_SLL ? hk_back_list_give(thread, cls, blocks, n) : hk_transfer_or_give(&thread->heap, cls, blocks, n);
 }
 
 /* Gives what the lists hold to the slabs. */

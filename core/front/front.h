@@ -10,7 +10,7 @@
  *
  * A front belongs to its thread alone; nobody else ever touches its bins (statistics read them, knowing that the answer
  * is exact only while the program is quiet). That is why the size of those that use room.c is bounded, for all classes
- * together: what it holds by HAKMEM_FRONT_BYTES or an eighth of the slabs that the thread owns, whichever is more (a
+ * together: what it holds by HAKMEM_FRONT_BYTES or a quarter of the slabs that the thread owns, whichever is more (a
  * thread with a large heap of large blocks would else miss all the time), looked at every few flushes; what its bins
  * have room for by twice that, always.
  */
@@ -83,7 +83,7 @@ struct hk_back {
 
 /* The rest of a thread's record, in metadata memory, found by its heap: records are reused by later threads. */
 struct hk_thread {
-    struct hk_inbox inbox;
+    struct hk_heap heap;
     struct hk_front *front;        /* of the living thread, else NULL; its thread's, and who may count (`seen`) */
     struct hk_front *_Atomic seen; /* the same, for who counts blocks: where it is not NULL under the heap's lock, the
                                       bins stay where they are until that is given back. Then they may be unmapped */
@@ -100,7 +100,7 @@ struct hk_thread {
 
 static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
 {
-    return HK_CONTAINER(heap, struct hk_thread, inbox.heap);
+    return HK_CONTAINER(heap, struct hk_thread, heap);
 }
 
 /* Where the fast paths count, if they do: the bin of `code` had what they wanted, so the front has a thread. */

@@ -23,11 +23,24 @@
 #define ASK_MISSES 8u
 #define BOUND_FLUSHES 16u
 
+/* The fronts of so many threads may hold HAKMEM_FRONT_BYTES each, and those of more no more together; but each has at
+ * least one part in so many of these. */
+#define THREADS_FULL 4u
+#define THREADS_MOST 64u
+
+/* What a front may hold that has few slabs. */
+static size_t least_limit(void)
+{
+    unsigned threads = hk_load_relaxed(&hk_heap_threads);
+    threads = (unsigned)hk_min(hk_max(threads, THREADS_FULL), THREADS_MOST);
+    return (unsigned)hk_opt(HK_OPT_FRONT_BYTES) * THREADS_FULL / threads;
+}
+
 size_t hk_front_limit(const struct hk_thread *thread)
 {
-    size_t limit = (size_t)hk_opt(HK_OPT_FRONT_BYTES);
     /* In a drain slabs allow nothing: blocks that bins keep would pin the slabs that allow more of them. */
-    return thread->own.room.draining ? limit : hk_max(limit, hk_peek(&thread->inbox.heap.slabs) * (HK_SLAB_SIZE / 8));
+    size_t slabs = thread->own.room.draining ? 0 : hk_peek(&thread->heap.slabs);
+    return hk_max(least_limit(), slabs * (HK_SLAB_SIZE / 4));
 }
 
 static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)
@@ -66,7 +79,7 @@ static void flush_oldest(struct hk_thread *thread, unsigned cls, unsigned n)
     struct hk_room *room = &thread->own.room;
     if (slabs * 4 > n + 3) {
         room->scattered++;
-    } else if (HK_TRANSFER && slabs == 0) { /* all of them went to a thread that takes what comes */
+    } else if (HK_TRANSFER && slabs == 0) { /* an array took all: somebody takes what comes */
         room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
         room->scattered -= room->scattered != 0;
         room->draining = room->draining && room->scattered != 0;
@@ -181,17 +194,17 @@ static HK_SLOW_PATH void close_all_bins(struct hk_thread *thread)
 unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
 {
     unsigned n = 0;
-    hk_lock(&thread->inbox.heap.lock);
+    hk_lock(&thread->heap.lock);
     if (hk_load_acquire(&thread->seen) != NULL) /* pairs with the release in make_record */
         n = hk_bin_count(thread, cls) + (HK_TLS_SLL ? hk_peek(&thread->back->list[cls].count) : 0);
-    hk_unlock(&thread->inbox.heap.lock);
+    hk_unlock(&thread->heap.lock);
     return n;
 }
 
 /* A block of a class that is off. */
 static HK_NOINLINE void *take_past_bin(struct hk_thread *thread, unsigned cls)
 {
-    void *block = HK_TLS_SLL ? NULL : hk_heap_take_one(&thread->inbox.heap, cls);
+    void *block = HK_TLS_SLL ? NULL : hk_heap_take_one(&thread->heap, cls);
     if (block == NULL)
         hk_back_take(thread, cls, &block, 1);
     return block;
@@ -252,11 +265,11 @@ static bool make_room(struct hk_thread *thread, unsigned cls)
     return !hk_front_is_bypassed(thread, cls);
 }
 
-/* In a drain, for a block of another heap: its thread takes what comes back, so batches are worth it again. */
+/* In a drain, for a block of another heap: somebody takes what comes, so batches are worth it again. */
 static bool ends_drain(const struct hk_thread *thread, const struct hk_slab *slab)
 {
     struct hk_owner *owner = hk_slab_owner(slab);
-    return HK_TRANSFER && owner != &thread->inbox.heap.owner && hk_transfer_is_wanted(hk_heap_of(owner), slab->cls);
+    return HK_TRANSFER && owner != &thread->heap.owner && hk_transfer_is_wanted(&thread->heap, slab->cls);
 }
 
 void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
@@ -266,7 +279,7 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
     struct hk_spot spot;
     if (room->draining && room->cap[slab->cls].now == 0) {
         if (!ends_drain(thread, slab)) {
-            hk_heap_give_one(&thread->inbox.heap, slab, block);
+            hk_heap_give_one(&thread->heap, slab, block);
             return;
         }
         room->draining = false;
@@ -277,7 +290,7 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
     else if (HK_TLS_SLL && room->cap[slab->cls].max == 0)
         hk_back_give(thread, slab->cls, &block, 1); /* where take_past_bin looks */
     else
-        hk_heap_give_one(&thread->inbox.heap, slab, block);
+        hk_heap_give_one(&thread->heap, slab, block);
     fit_to_budget(thread);
 }
 

@@ -142,7 +142,7 @@ static void *take_bypassed(struct hk_thread *thread, unsigned cls)
 {
     if (!hk_front_go_in(thread))
         return NULL;
-    uintptr_t *block = hk_heap_take_one(&thread->inbox.heap, cls);
+    uintptr_t *block = hk_heap_take_one(&thread->heap, cls);
     hk_front_come_out(&thread->pass);
     if (HK_UNLIKELY(block == NULL))
         return NULL;
@@ -188,7 +188,7 @@ static void *take_virgin(size_t size)
     unsigned cls = hk_class_of(size);
     if (thread == NULL || !hk_front_is_empty(thread, cls) || !hk_front_go_in(thread))
         return NULL;
-    void *block = hk_heap_take_zero(&thread->inbox.heap, cls);
+    void *block = hk_heap_take_zero(&thread->heap, cls);
     hk_purge_took(&thread->ticks);
     hk_front_come_out(&thread->pass);
     if (block != NULL)

@@ -17,18 +17,16 @@
 static void end_heap(struct hk_thread *thread)
 {
     hk_front_flush_all(thread);
-    hk_heap_end(&thread->inbox.heap);
-    if (HK_TRANSFER)
-        hk_transfer_end(&thread->inbox.heap);
+    hk_heap_end(&thread->heap);
     hk_purge_end_thread();
 }
 
 /* Nobody counts its blocks any more: the memory of the bins may go with the thread. Inside the gate. */
 static void hide_front(struct hk_thread *thread)
 {
-    hk_lock(&thread->inbox.heap.lock);
+    hk_lock(&thread->heap.lock);
     hk_store_relaxed(&thread->seen, NULL); /* the lock's */
-    hk_unlock(&thread->inbox.heap.lock);
+    hk_unlock(&thread->heap.lock);
 }
 
 /* The same in a handler: the lock may be this thread's own, so it is not waited for. */
@@ -36,12 +34,12 @@ static HK_SLOW_PATH void hide_from_handler(struct hk_thread *thread)
 {
     bool held = false;
     for (unsigned i = 0; i < 1000 && !held; i++) {
-        held = hk_try_lock(&thread->inbox.heap.lock);
+        held = hk_try_lock(&thread->heap.lock);
         hk_pause();
     }
     hk_store_relaxed(&thread->seen, NULL);
     if (held)
-        hk_unlock(&thread->inbox.heap.lock);
+        hk_unlock(&thread->heap.lock);
 }
 
 /* The next thread that gets the record uses its pass: so as a thread without one. */
@@ -49,7 +47,7 @@ static void retire_record(struct hk_thread *thread)
 {
     if (!hk_gate_wait(NULL))
         return; /* the record is lost */
-    hk_heap_retire(&thread->inbox.heap);
+    hk_heap_retire(&thread->heap);
     hk_gate_leave(NULL);
 }
 
@@ -138,7 +136,7 @@ static struct hk_thread *make_front(void)
     front->thread = thread;
     thread->error = &errno;
     hk_front_enter(front);
-    hk_heap_begin(&thread->inbox.heap); /* last: a fork in a handler now finds whose it is */
+    hk_heap_begin(&thread->heap); /* last: a fork in a handler now finds whose it is */
     hk_gate_leave(NULL);
     hk_thread_watch(thread); /* may come back to malloc, which finds everything in place */
     hk_arena_learn();        /* as may this */

@@ -177,6 +177,7 @@ struct hak_class_stats {
     uint64_t malloc_misses;
     uint64_t free_hits;
     uint64_t free_misses;
+    size_t chained_blocks; /* of the cached ones those in chains, on the way to their slabs */
 };
 
 /* Fills *stats; 0, or -1 when stats is NULL or its size field is smaller than version 1 of the structure. Walks all

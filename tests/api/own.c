@@ -305,7 +305,7 @@ static void options_are_read_and_set(void **state)
 {
     (void)state;
     assert_int_equal(hak_option_get("PURGE_DELAY_MS"), 500);
-    assert_int_equal(hak_option_get("FRONT_BYTES"), 131072);
+    assert_int_equal(hak_option_get("FRONT_BYTES"), 1048576);
     assert_int_equal(hak_option_get("MEMORY_LIMIT"), 0);
     assert_int_equal(hak_option_set("PURGE_DELAY_MS", 250), 0);
     assert_int_equal(hak_option_get("PURGE_DELAY_MS"), 250);

@@ -205,12 +205,13 @@ struct leaver {
 static void *leave(void *arg)
 {
     struct leaver *l = arg;
-    void *mine[200];
-    for (size_t i = 0; i < 200; i++)
+    void *mine[2000]; /* more than waits between fronts when nobody wants them */
+    for (size_t i = 0; i < 2000; i++)
         mine[i] = hak_malloc(1000);
     l->kept = mine[100];
-    for (size_t i = 0; i < 200; i++) {
-        if (mine[i] != NULL && ((uintptr_t)mine[i] ^ (uintptr_t)l->kept) >= SLAB)
+    for (size_t i = 0; i < 2000; i++) {
+        uintptr_t apart = (uintptr_t)mine[i] ^ (uintptr_t)l->kept;
+        if (mine[i] != NULL && apart >= SLAB && apart < SUPERSLAB)
             l->freed = mine[i];
         if (i != 100)
             hak_free(mine[i]);

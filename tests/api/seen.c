@@ -86,7 +86,8 @@ static void classes_need_their_size(void **state)
     assert_in_range(count, 8, CLASSES_MAX);
     assert_int_equal(hak_stats_classes(NULL, sizeof(*classes), 1), -1);
     memset(room, 0x3c, sizeof(room));
-    assert_int_equal(hak_stats_classes((void *)room, sizeof(*classes) - 8, 2), -1);
+    size_t first = offsetof(struct hak_class_stats, chained_blocks); /* the first version had no more */
+    assert_int_equal(hak_stats_classes((void *)room, first - 8, 2), -1);
     for (size_t i = 0; i < sizeof(room); i++)
         assert_int_equal(room[i], 0x3c);
     /* Elements of a newer header: what this library knows is filled in, the rest left alone. */

@@ -360,8 +360,8 @@ static void run_shelf(size_t threads, uint64_t seed, size_t turns, bool forks)
 
 enum { CLASSES = 256 };
 
-/* All threads that had blocks have ended, and main has none above 1 KiB: none of these may lie in a front, or be on its
- * way to anybody. */
+/* All threads that had blocks have ended, and main has none above 1 KiB: none of these may be in the program's hands,
+ * or on its way to a slab. */
 static void check_nothing_waits(size_t turn)
 {
     static struct hak_class_stats classes[CLASSES];
@@ -369,9 +369,9 @@ static void check_nothing_waits(size_t turn)
     CHECK(count <= CLASSES);
     for (int i = 0; i < count; i++) {
         const struct hak_class_stats *c = &classes[i];
-        CHECKF(c->block_bytes <= KIB || (c->live_blocks == 0 && c->cached_blocks == 0),
-               "turn %zu: of %zu bytes %zu blocks are out and %zu wait for a thread", turn, c->block_bytes,
-               c->live_blocks, c->cached_blocks);
+        CHECKF(c->block_bytes <= KIB || (c->live_blocks == 0 && c->chained_blocks == 0),
+               "turn %zu: of %zu bytes %zu blocks are out and %zu wait at a slab", turn, c->block_bytes, c->live_blocks,
+               c->chained_blocks);
     }
 }
 

@@ -26,8 +26,12 @@ struct hk_thread *front_self(void);
 /* Bytes in this thread's bins. */
 size_t front_held(void);
 
-/* Slabs that are neither EMPTY nor UNUSED, in the whole pool. */
+/* Slabs that are neither EMPTY nor UNUSED, in the whole pool, after what waits between fronts went to them, and heaps
+ * were swept. */
 unsigned front_owned_slabs(void);
+
+/* So many blocks of another thread, which stays until the process ends: its slabs allow this thread's front nothing. */
+void front_borrow(void **blocks, unsigned n, size_t size);
 
 /* This thread's bins against what the header of its front says. */
 void front_check(void);

@@ -10,7 +10,7 @@ struct hk_heap *fixture_heap(void)
 {
     struct hk_heap *heap = hk_heap_reuse();
     if (heap == NULL)
-        heap = hk_meta_alloc(sizeof(struct hk_inbox));
+        heap = hk_meta_alloc(sizeof(struct hk_heap));
     EXPECT(heap != NULL);
     hk_heap_begin(heap);
     return heap;

@@ -39,7 +39,7 @@ static void free_first(void *arg)
     hk_front_attach();
     void *p;
     unsigned cls = hk_class_of(80);
-    EXPECT(hk_heap_take(&front_self()->inbox.heap, cls, &p, 1) == 1);
+    EXPECT(hk_heap_take(&front_self()->heap, cls, &p, 1) == 1);
     ((uintptr_t *)p)[1] = 0;
     front_free(p);
     front_check();
@@ -79,7 +79,7 @@ static void fill_and_free(void *arg)
         for (size_t i = 0; i < most; i++)
             front_free(blocks[i * 7919 % most]); /* a prime */
         front_check();
-        EXPECT(hk_heap_check(&front_self()->inbox.heap));
+        EXPECT(hk_heap_check(&front_self()->heap));
     }
     hk_front_flush_all(front_self());
     EXPECT(front_held() == 0);

@@ -138,7 +138,7 @@ static void find_at_flush(void *arg)
     write_over(free_most(*(size_t *)arg));
     for (unsigned i = 0; i < MOST; i++)
         blocks[i] = NULL;
-    struct hk_heap *heap = &front_self()->inbox.heap;
+    struct hk_heap *heap = &front_self()->heap;
     for (unsigned i = 0; i < MOST; i++) {
         void *block = NULL;
         EXPECT(hk_heap_take(heap, hk_class_of(*(size_t *)arg), &block, 1) == 1);
@@ -165,14 +165,14 @@ static void *free_tens(void *arg)
     unsigned ten = *(unsigned *)arg;
     front_free(front_take(SIZE));
     for (unsigned i = 10 * ten; i < 10 * ten + 10; i++)
-        hk_heap_give(&front_self()->inbox.heap, &blocks[i], 1);
+        hk_heap_give(&front_self()->heap, &blocks[i], 1);
     return NULL;
 }
 
 static struct hk_slab *chain_on_its_way(void)
 {
     front_free(front_take(SIZE)); /* now there is a front */
-    struct hk_heap *heap = &front_self()->inbox.heap;
+    struct hk_heap *heap = &front_self()->heap;
     for (unsigned got = 0; got < 2 * PER_SLAB; got++)
         EXPECT(hk_heap_take(heap, KIB, &blocks[got], 1) == 1);
     struct hk_slab *slab = hk_slab_of(blocks[PER_SLAB / 2]);
@@ -210,7 +210,7 @@ static void *free_one(void *block)
 static void *sleep_with_chain(void *arg)
 {
     struct hk_slab *slab = chain_on_its_way();
-    EXPECT(hk_remote_take_woken(&front_self()->inbox.heap.owner) == slab);
+    EXPECT(hk_remote_take_woken(&front_self()->heap.owner) == slab);
     hk_remote_wake(&hk_orphan_heap.owner, slab); /* as if it had been pushed a moment later */
     return arg;
 }

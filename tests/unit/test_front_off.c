@@ -36,9 +36,8 @@ static void turn_off(void *arg)
         EXPECT((thread->metrics[cls].refills == 0) == off && (thread->metrics[cls].flushes == 0 || !off));
     }
     front_check();
-    EXPECT(hk_heap_check(&thread->inbox.heap));
+    EXPECT(hk_heap_check(&thread->heap));
     hk_front_flush_all(thread);
-    hk_heap_sweep();
     EXPECT(front_owned_slabs() == 0);
 }
 
@@ -85,9 +84,8 @@ static void turn_all_off(void *slim)
     struct hk_thread *thread = front_self();
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         EXPECT(hk_bin_count(thread, cls) == 0 && thread->own.room.cap[cls].max == 0);
-    EXPECT(hk_heap_check(&thread->inbox.heap));
+    EXPECT(hk_heap_check(&thread->heap));
     hk_front_flush_all(thread);
-    hk_heap_sweep();
     EXPECT(front_owned_slabs() == 0);
 }
 

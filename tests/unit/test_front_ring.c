@@ -92,7 +92,7 @@ static void flush_half(void *arg)
     EXPECT(hk_bin_count(thread, cls) == 33);
     for (i = 32; i <= 64; i++)
         EXPECT(front_malloc(64) == blocks[i]);
-    EXPECT(hk_bin_count(thread, cls) == 0 && hk_heap_check(&thread->inbox.heap));
+    EXPECT(hk_bin_count(thread, cls) == 0 && hk_heap_check(&thread->heap));
     front_check();
 }
 

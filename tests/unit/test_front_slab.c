@@ -41,7 +41,7 @@ static void last_in_first_out(void *arg)
     for (unsigned i = 0; i < 20; i++)
         blocks[i] = front_take(SIZE);
     struct hk_thread *thread = front_self();
-    uint64_t flushes = thread->inbox.heap.flushes, refills = thread->inbox.heap.refills;
+    uint64_t flushes = thread->heap.flushes, refills = thread->heap.refills;
     unsigned count = hk_front_count(thread, cls());
     EXPECT(bin()->slab == hk_bin_slab(blocks[0]));
     for (unsigned i = 0; i < 20; i++)
@@ -50,7 +50,7 @@ static void last_in_first_out(void *arg)
     for (unsigned i = 20; i-- > 0;)
         EXPECT(front_malloc(SIZE) == blocks[i]);
     EXPECT(hk_front_count(thread, cls()) == count);
-    EXPECT(thread->inbox.heap.flushes == flushes && thread->inbox.heap.refills == refills);
+    EXPECT(thread->heap.flushes == flushes && thread->heap.refills == refills);
     front_check();
 }
 
@@ -80,7 +80,7 @@ static void free_elsewhere(void *arg)
     for (unsigned i = 99; i >= 1; i--)
         EXPECT(front_malloc(SIZE) == blocks[i]);
     EXPECT(bin()->slab == hk_bin_slab(blocks[0]));
-    EXPECT(hk_heap_check(&thread->inbox.heap));
+    EXPECT(hk_heap_check(&thread->heap));
 }
 
 static void blocks_wait_beside_their_slab(void **state)
@@ -104,8 +104,8 @@ static void free_all(void *arg)
     for (unsigned i = 0; i < MOST; i++)
         front_free(blocks[i]);
     front_check();
-    EXPECT(front_self()->inbox.heap.slabs <= HK_TINY_LAST);
-    EXPECT(hk_heap_check(&front_self()->inbox.heap));
+    EXPECT(front_self()->heap.slabs <= HK_TINY_LAST);
+    EXPECT(hk_heap_check(&front_self()->heap));
     hk_front_flush_all(front_self());
     hk_purge_now(0);
     EXPECT(front_owned_slabs() == 0);
@@ -136,11 +136,11 @@ static void free_in_two_threads(void *arg)
         blocks[i] = front_take(SIZE);
     for (unsigned i = 0; i < MOST; i += 2)
         front_free(blocks[i]);
-    EXPECT(front_self()->inbox.heap.slabs >= MOST / PER_SLAB);
+    EXPECT(front_self()->heap.slabs >= MOST / PER_SLAB);
     EXPECT(pthread_create(&thread, NULL, free_the_rest, NULL) == 0);
     EXPECT(pthread_join(thread, NULL) == 0);
     hk_heap_sweep();
-    EXPECT(front_self()->inbox.heap.slabs <= 2);
+    EXPECT(front_self()->heap.slabs <= 2);
 }
 
 static void private_lists_do_not_keep_slabs_of_a_sleeper(void **state)
@@ -204,7 +204,7 @@ static void slab_that_moved_on(void *arg)
     while (bin()->list != NULL); /* the bin has no block, and all are live */
     uint32_t slab = bin()->slab;
     for (unsigned i = 0; i < n; i++)
-        hk_heap_give(&front_self()->inbox.heap, &blocks[i], 1);
+        hk_heap_give(&front_self()->heap, &blocks[i], 1);
     hk_heap_sweep(); /* as the helper does */
     EXPECT(front_owned_slabs() == 0 && bin()->slab == slab);
     EXPECT(pthread_create(&thread, NULL, take_one, NULL) == 0);
@@ -214,7 +214,7 @@ static void slab_that_moved_on(void *arg)
     front_check();
     EXPECT(front_take(SIZE) != front_take(SIZE));
     hk_front_flush_all(front_self());
-    EXPECT(hk_heap_check(&front_self()->inbox.heap) && hk_heap_check(&hk_orphan_heap) && hk_pool_check());
+    EXPECT(hk_heap_check(&front_self()->heap) && hk_heap_check(&hk_orphan_heap) && hk_pool_check());
 }
 
 static void a_bins_slab_may_move_on(void **state)
@@ -240,7 +240,7 @@ static void bypass(void *arg)
         EXPECT(hk_front_count(front_self(), large) == 0);
     }
     EXPECT(hk_front_is_bypassed(front_self(), large) && !hk_front_is_bypassed(front_self(), cls()));
-    EXPECT(front_self()->inbox.heap.slabs <= HK_SPAN_MAX);
+    EXPECT(front_self()->heap.slabs <= HK_SPAN_MAX);
 }
 
 static void spans_go_straight_to_their_slabs(void **state)

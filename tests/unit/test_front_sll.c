@@ -40,12 +40,12 @@ static void serve_from_list(void *arg)
     struct hk_thread *thread = front_self();
     for (unsigned i = 0; i < 150; i++)
         front_free(blocks[i]);
-    EXPECT(thread->inbox.heap.flushes == 0 && thread->metrics[cls].flushes > 0);
+    EXPECT(thread->heap.flushes == 0 && thread->metrics[cls].flushes > 0);
     EXPECT(listed_bytes() > 0 && hk_front_count(thread, cls) >= 150);
-    uint64_t refills = thread->inbox.heap.refills, misses = thread->metrics[cls].refills;
+    uint64_t refills = thread->heap.refills, misses = thread->metrics[cls].refills;
     for (unsigned i = 0; i < 150; i++)
         blocks[i] = front_take(SIZE);
-    EXPECT(thread->inbox.heap.refills == refills && thread->metrics[cls].refills > misses);
+    EXPECT(thread->heap.refills == refills && thread->metrics[cls].refills > misses);
     listed_bytes();
     front_check();
 }
@@ -67,7 +67,7 @@ static void hold_little(void *arg)
         if (i % 50 == 0)
             EXPECT(listed_bytes() <= 2 * hk_front_limit(front_self())); /* the limit shrinks with the heap */
     }
-    EXPECT(hk_heap_check(&front_self()->inbox.heap));
+    EXPECT(hk_heap_check(&front_self()->heap));
 }
 
 static void what_lists_hold_is_bounded(void **state)

@@ -307,7 +307,7 @@ static void random_program(void *arg)
         EXPECT(step(&seed));
         if (i % 500 == 0) {
             front_check();
-            EXPECT(hk_heap_check(&front_self()->inbox.heap) && hk_pool_check() && hk_arena_check());
+            EXPECT(hk_heap_check(&front_self()->heap) && hk_pool_check() && hk_arena_check());
             fake_os_travel(100);
         }
     }
@@ -396,7 +396,7 @@ static void program_with_handler(void *threads)
     front_free(handed_over);
     EXPECT(interruptions > 500);
     front_check();
-    EXPECT(hk_heap_check(&front_self()->inbox.heap) && hk_pool_check() && hk_arena_check());
+    EXPECT(hk_heap_check(&front_self()->heap) && hk_pool_check() && hk_arena_check());
     for (unsigned i = 0; i < HK_COUNT(blocks); i++)
         front_free(blocks[i]);
     EXPECT(!hk_side_has_deferred());
@@ -434,7 +434,7 @@ static void work_refused(void *arg)
     for (unsigned i = 0; i < 400; i++)
         EXPECT(step(&seed));
     front_check();
-    EXPECT(hk_heap_check(&front_self()->inbox.heap));
+    EXPECT(hk_heap_check(&front_self()->heap));
     free_everything();
     _exit(happened ? 0 : 3);
 }

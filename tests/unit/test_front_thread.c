@@ -52,7 +52,6 @@ static void flush_all(void *arg)
     hk_front_flush_all(front_self());
     EXPECT(front_held() == 0);
     front_check();
-    hk_heap_sweep();
     EXPECT(front_owned_slabs() == 0);
     front_take(16);
     front_check();
@@ -163,14 +162,14 @@ static void fork_beside_end(void *arg)
     EXPECT(hk_heap_reuse() == NULL);
     hk_gate_close(&front_self()->pass);
     for (unsigned i = 0; i < 20; i++) {
-        EXPECT(record->pass.state == HK_PASS_OUTSIDE && record->inbox.heap.owner.state == HK_OWNER_GONE);
+        EXPECT(record->pass.state == HK_PASS_OUTSIDE && record->heap.owner.state == HK_OWNER_GONE);
         EXPECT(hk_heap_reuse() == NULL);
         usleep(1000);
     }
     hk_gate_open(&front_self()->pass);
     pthread_join(thread, NULL);
-    EXPECT(record->front == NULL && record->inbox.heap.owner.state == HK_OWNER_NONE);
-    EXPECT(hk_heap_reuse() == &record->inbox.heap && hk_heap_reuse() == NULL);
+    EXPECT(record->front == NULL && record->heap.owner.state == HK_OWNER_NONE);
+    EXPECT(hk_heap_reuse() == &record->heap && hk_heap_reuse() == NULL);
 }
 
 static void a_record_is_offered_when_its_thread_is_through(void **state)
@@ -204,7 +203,6 @@ static void outlive(void *arg)
     }
     front_check();
     hk_front_flush_all(front_self());
-    hk_heap_sweep();
     EXPECT(front_owned_slabs() == 0);
 }
 
@@ -283,7 +281,6 @@ static void destroy_late(void *arg)
         run(end_late, NULL);
     EXPECT(late_calls == 20);
     hk_front_flush_all(front_self());
-    hk_heap_sweep();
     EXPECT(front_owned_slabs() == 0);
     EXPECT(hk_heap_check(&hk_orphan_heap));
 }
@@ -521,15 +518,15 @@ static void fork_at_work(void *arg)
     for (unsigned i = 0; i < 10; i++) {
         int status;
         hk_gate_close(pass);
-        EXPECT(hk_pool_lock()->word == 0 && hk_meta_lock()->word == 0 && front_self()->inbox.heap.lock.word == 0);
+        EXPECT(hk_pool_lock()->word == 0 && hk_meta_lock()->word == 0 && front_self()->heap.lock.word == 0);
         pid_t pid = unit_fork();
         if (pid == 0) {
             EXPECT(hk_pool_check() && hk_arena_check());
-            hk_heap_fork_child(&front_self()->inbox.heap);
+            hk_heap_fork_child(&front_self()->heap);
             hk_gate_reset(pass);
             use_sizes((size_t[]){16, 1000, 20000, 90000, 0});
             front_check();
-            EXPECT(hk_pool_check() && hk_arena_check() && hk_heap_check(&front_self()->inbox.heap));
+            EXPECT(hk_pool_check() && hk_arena_check() && hk_heap_check(&front_self()->heap));
             _exit(0);
         }
         EXPECT(hk_gate_open(pass));

@@ -24,7 +24,7 @@ static unsigned left, left_other;
 /* A record that no thread has had. */
 static struct hk_heap *new_heap(void)
 {
-    struct hk_heap *heap = hk_meta_alloc(sizeof(struct hk_inbox));
+    struct hk_heap *heap = hk_meta_alloc(sizeof(struct hk_heap));
     EXPECT(heap != NULL);
     hk_heap_begin(heap);
     return heap;
@@ -36,13 +36,13 @@ static void begin(void)
     second = new_heap();
     third = new_heap();
     fixture_take(first, CLS, blocks, 4 * BATCH);
+    EXPECT(hk_transfer_take(first, CLS, taken, 1) == 0); /* none waits, and some are wanted: arrays take what comes */
     left = left_other = 0;
 }
 
 static void end(struct hk_heap *heap)
 {
     hk_heap_end(heap);
-    hk_transfer_end(heap);
     hk_heap_retire(heap);
 }
 
@@ -189,7 +189,7 @@ static void take_back(void)
 
 static void sweep(void)
 {
-    hk_transfer_sweep_one(first);
+    hk_transfer_sweep();
     hk_heap_sweep_one(first);
 }
 

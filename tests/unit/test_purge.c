@@ -29,7 +29,7 @@ static void *blocks[4096][32];
 static void work(unsigned slabs, unsigned held)
 {
     if (heap == NULL) {
-        heap = hk_meta_alloc(sizeof(struct hk_inbox));
+        heap = hk_meta_alloc(sizeof(struct hk_heap));
         EXPECT(heap != NULL);
         hk_heap_begin(heap);
     }
@@ -569,7 +569,7 @@ static void free_for_a_sleeper(void *arg)
     static void *batches[400][32];
     options(3600000, 0);
     work(1, 0); /* makes a heap of this thread */
-    struct hk_heap *sleeper = hk_meta_alloc(sizeof(struct hk_inbox));
+    struct hk_heap *sleeper = hk_meta_alloc(sizeof(struct hk_heap));
     EXPECT(sleeper != NULL);
     hk_heap_begin(sleeper);
     for (unsigned i = 0; i < 400; i++)

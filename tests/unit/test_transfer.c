@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Blocks that wait for the thread they came from. Each case runs in a child.
+ * Blocks on their way from one front to another. Each case runs in a child.
  */
 #include "heap_fixture.h"
 
 #include "base/options.h"
 #include "box/transfer.h"
 #include "fake_os.h"
+#include "os/numa.h"
 #include "pages/meta.h"
+#include "pages/ss_arena.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -15,7 +17,7 @@
 #include <unistd.h>
 
 #define CLS HK_TINY_LAST /* 1024 bytes: 64 blocks to a slab */
-#define MOST ((unsigned)(HK_TRANSFER_BYTES / 1024))
+#define MOST HK_TRANSFER_BLOCKS
 
 static void *blocks[4 * MOST], *again[4 * MOST];
 
@@ -24,7 +26,7 @@ static void *nothing(void *arg)
     return arg;
 }
 
-static void second_thread(void)
+static void make_second_thread(void)
 {
     pthread_t thread;
     EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0);
@@ -45,84 +47,77 @@ static void expect_same(void **one, void **two, unsigned n)
     EXPECT(memcmp(one, two, n * sizeof(void *)) == 0);
 }
 
-static void go_home(void *arg)
+/* `arg`: another thread was made before. */
+static void come_and_go(void *arg)
 {
-    (void)arg;
-    struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
-    second_thread();
-    fixture_take(owner, CLS, blocks, 20);
+    struct hk_heap *heap = fixture_heap(), *other = fixture_heap();
+    if (arg != NULL)
+        make_second_thread();
+    fixture_take(heap, CLS, blocks, 12);
+    fixture_take(other, CLS, blocks + 12, 8); /* whose they are does not matter */
     struct hk_slab *slab = hk_slab_of(blocks[0]);
     unsigned used = slab->used;
     memcpy(again, blocks, sizeof again);
-    EXPECT(hk_transfer_give(other, CLS, again, 20) == 0);
-    EXPECT(hk_transfer_count(owner, CLS) == 20 && hk_transfer_batches(owner, CLS) == 1);
-    EXPECT(hk_transfer_count(other, CLS) == 0);
-    EXPECT(hk_transfer_take(other, CLS, again + 19, 20) == 0);
-    EXPECT(hk_transfer_take(owner, CLS - 1, again + 19, 20) == 0);
+    EXPECT(hk_transfer_take(heap, CLS, again + 19, 20) == 0 && !hk_transfer_is_wanted(heap, CLS));
+    EXPECT(hk_transfer_give(heap, CLS, again, 20) == 0);
+    EXPECT(hk_transfer_count(CLS) == 20 && hk_transfer_batches(CLS) == 1 && hk_transfer_bytes() == 20 * 1024);
+    EXPECT(hk_transfer_count(CLS - 1) == 0 && hk_transfer_take(heap, CLS - 1, again + 19, 20) == 0);
+    EXPECT(!hk_transfer_is_wanted(heap, CLS));
     memset(again, 0, sizeof again);
-    EXPECT(hk_transfer_take(owner, CLS, again + 7, 8) == 8);
+    EXPECT(hk_transfer_take(heap, CLS, again + 7, 8) == 8 && hk_transfer_is_wanted(heap, CLS));
     EXPECT(again[7] == blocks[19] && again[0] == blocks[12]); /* the newest first */
-    EXPECT(hk_transfer_take(owner, CLS, again + 31, 24) == 12);
+    EXPECT(hk_transfer_take(heap, CLS, again + 31, 24) == 12);
     EXPECT(again[31] == blocks[11] && again[20] == blocks[0] && again[19] == NULL);
-    EXPECT(hk_transfer_count(owner, CLS) == 0 && hk_transfer_take(owner, CLS, again, 1) == 0);
-    EXPECT(slab->used == used && hk_remote_count(slab) == 0 && other->chains == 0); /* no slab was touched */
+    EXPECT(hk_transfer_count(CLS) == 0 && hk_transfer_take(heap, CLS, again, 1) == 0 && hk_transfer_bytes() == 0);
+    EXPECT(slab->used == used && hk_remote_count(slab) == 0 && heap->chains == 0 && other->chains == 0);
 }
 
-static void batches_go_home(void **state)
+static void batches_pass_the_slabs_by(void **state)
 {
     (void)state;
-    unit_passes(go_home, NULL);
+    bool threads = true;
+    unit_passes(come_and_go, NULL);
+    unit_passes(come_and_go, &threads);
 }
 
-static void stay(void *arg)
+/* Each thread has a place of its own, and finds what is in another one's. */
+static void two_places(void *arg)
 {
     (void)arg;
-    struct hk_heap *owner = fixture_heap(), *third = fixture_heap(), *mine = fixture_heap();
-    void *own[12], *batch[31];
-    fixture_take(owner, CLS, blocks, 12);
-    fixture_take(third, CLS, blocks + 12, 7);
-    fixture_take(mine, CLS, own, 12);
-    memcpy(batch, blocks, 12 * sizeof(void *));
-    second_thread();
-    EXPECT(hk_transfer_give(mine, CLS, own, 12) == 12);
-    EXPECT(hk_transfer_give(mine, CLS, batch, 2) == 2); /* too few to be worth it */
-    for (unsigned i = 0; i < 12; i++) {
-        batch[2 * i] = own[i];
-        batch[2 * i + 1] = blocks[i];
-    }
-    EXPECT(hk_transfer_give(mine, CLS, batch, 24) == 24); /* both ends are not of one owner */
-    memcpy(batch + 24, blocks + 12, 7 * sizeof(void *));
-    EXPECT(hk_transfer_give(mine, CLS, batch + 1, 30) == 30);
-    EXPECT(hk_transfer_give(mine, CLS, batch + 1, 23) == 11); /* own ones between them stay */
-    expect_same(batch + 1, own + 1, 11);
-    EXPECT(hk_transfer_give(mine, CLS, batch + 24, 7) == 0);
-    EXPECT(hk_transfer_count(owner, CLS) == 12 && hk_transfer_count(third, CLS) == 7);
-    EXPECT(hk_transfer_count(mine, CLS) == 0);
+    struct hk_heap *heap = fixture_heap(), *other = fixture_heap();
+    fixture_take(heap, CLS, blocks, 20);
+    memcpy(again, blocks, sizeof again);
+    EXPECT(hk_transfer_give(heap, CLS, again, 10) == 0);
+    EXPECT(hk_transfer_give(other, CLS, again + 10, 10) == 0 && hk_transfer_count(CLS) == 20);
+    EXPECT(hk_transfer_take(heap, CLS, again + 29, 4) == 4 && again[29] == blocks[9]); /* its own first */
+    EXPECT(hk_transfer_take(other, CLS, again + 29, 20) == 10 && again[29] == blocks[19]);
+    EXPECT(!hk_transfer_is_wanted(heap, CLS) || hk_transfer_is_wanted(other, CLS));
+    EXPECT(hk_transfer_take(other, CLS, again + 29, 20) == 6 && again[29] == blocks[5]);
+    EXPECT(hk_transfer_give(heap, CLS, again, 4) == 0 && !hk_transfer_is_wanted(heap, CLS));
+    EXPECT(hk_transfer_take(other, CLS, again + 29, 1) == 1 && hk_transfer_is_wanted(heap, CLS));
+    EXPECT(hk_transfer_lock(heap->number, CLS) != hk_transfer_lock(other->number, CLS));
 }
 
-static void own_blocks_stay(void **state)
+static void what_another_gave_is_found(void **state)
 {
     (void)state;
-    unit_passes(stay, NULL);
+    unit_passes(two_places, NULL);
 }
 
 static void overfill(void *arg)
 {
     (void)arg;
-    struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
-    second_thread();
-    fixture_take(owner, CLS, blocks, 3 * MOST);
+    struct hk_heap *heap = fixture_heap();
+    fixture_take(heap, CLS, blocks, 2 * MOST);
     memcpy(again, blocks, sizeof again);
-    EXPECT(hk_transfer_give(other, CLS, again, MOST - 5) == 0);
-    EXPECT(hk_transfer_give(other, CLS, again + MOST, 20) == 15);
-    EXPECT(hk_transfer_count(owner, CLS) == MOST);
-    EXPECT(hk_transfer_give(other, CLS, again + 2 * MOST, 20) == 20);
-    /* Large blocks: one array has fewer than a few. */
-    unsigned large = HK_CLASS_COUNT - 1;
-    fixture_take(owner, large, again, 8);
-    EXPECT(hk_transfer_give(other, large, again, 8) == 8);
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        EXPECT(hk_transfer_count(owner, cls) * hk_class_size(cls) <= HK_TRANSFER_BYTES);
+    EXPECT(hk_transfer_give(heap, CLS, again, MOST - 5) == 0);
+    EXPECT(hk_transfer_give(heap, CLS, again + MOST, 20) == 15 && hk_transfer_count(CLS) == MOST);
+    EXPECT(memcmp(again + MOST, blocks + MOST + 5, 15 * sizeof(void *)) == 0); /* those are left */
+    /* The largest: a megabyte. */
+    unsigned large = HK_CLASS_COUNT - 1, most = (unsigned)(HK_TRANSFER_BYTES / hk_class_size(large));
+    EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216));
+    fixture_take(heap, large, again, most + 8);
+    EXPECT(hk_transfer_give(heap, large, again, most + 8) == 8 && hk_transfer_count(large) == most);
 }
 
 static void arrays_are_bounded(void **state)
@@ -134,24 +129,24 @@ static void arrays_are_bounded(void **state)
 static void budget(void *arg)
 {
     (void)arg;
-    struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
-    second_thread();
-    EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 65536));
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        fixture_take(owner, cls, blocks, 60);
-        unsigned left = hk_transfer_give(other, cls, blocks, 60);
-        hk_heap_give(other, blocks, left);
+    struct hk_heap *heap = fixture_heap();
+    size_t bytes = 0, least = 65536;
+    EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, (int64_t)least));
+    fixture_take(heap, CLS, blocks, 63);
+    EXPECT(hk_transfer_give(heap, CLS, blocks, 63) == 0);
+    fixture_take(heap, CLS, blocks, 63);
+    EXPECT(hk_transfer_give(heap, CLS, blocks, 63) == 62); /* two slabs are in use */
+    for (unsigned cls = 1; cls < CLS; cls++) {
+        fixture_take(heap, cls, blocks, 60);
+        hk_transfer_give(heap, cls, blocks, 60); /* what is left stays out */
     }
-    size_t bytes = 0;
+    do {
+        fixture_take(heap, CLS, blocks, 1);
+    } while (hk_transfer_give(heap, CLS, blocks, 1) == 0);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        bytes += hk_transfer_count(owner, cls) * hk_class_size(cls);
-    EXPECT(bytes == hk_inbox_of(owner)->bytes && bytes <= 65536 && bytes > 60000);
-    EXPECT(owner->slabs > 32);
-    EXPECT(hk_transfer_take(owner, 1, again + 9, 10) == 10); /* now it is known how large the heap is */
-    fixture_take(owner, CLS, blocks, 40);
-    EXPECT(hk_transfer_give(other, CLS, blocks, 40) == 0);
-    EXPECT(hk_inbox_of(owner)->bytes > 65536);
-    EXPECT(hk_inbox_of(owner)->bytes == bytes - 160 + 40960 && hk_inbox_of(other)->bytes == 0);
+        bytes += hk_transfer_count(cls) * hk_class_size(cls);
+    size_t quarter = fixture_owned_slabs() * HK_SLAB_SIZE / 4;
+    EXPECT(bytes == hk_transfer_bytes() && bytes > least && bytes <= quarter && bytes + 1024 > quarter);
 }
 
 static void all_together_are_bounded(void **state)
@@ -160,30 +155,30 @@ static void all_together_are_bounded(void **state)
     unit_passes(budget, NULL);
 }
 
-static void sleep_on(void *arg)
+static void offer_to_nobody(void *arg)
 {
     (void)arg;
-    struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
-    second_thread();
-    fixture_take(owner, CLS, blocks, 4 * MOST);
+    struct hk_heap *heap = fixture_heap();
+    fixture_take(heap, CLS, blocks, 4 * MOST);
     for (unsigned i = 0; i < 4 * MOST; i += 16) {
-        unsigned left = hk_transfer_give(other, CLS, blocks + i, 16);
-        hk_heap_give(other, blocks + i, left);
-        EXPECT(i < MOST ? hk_transfer_count(owner, CLS) == i + 16 : i < 2 * MOST || hk_transfer_count(owner, CLS) == 0);
+        unsigned left = hk_transfer_give(heap, CLS, blocks + i, 16);
+        if (left != 0)
+            hk_heap_give(heap, blocks + i, left);
+        EXPECT(i < MOST ? hk_transfer_count(CLS) == i + 16 : i < 2 * MOST || hk_transfer_count(CLS) == 0);
     }
     hk_heap_sweep(); /* of slabs alone */
     EXPECT(fixture_owned_slabs() == 0);
-    fixture_take(owner, CLS, blocks, 40);
-    EXPECT(hk_transfer_give(other, CLS, blocks, 20) == 20);
-    EXPECT(hk_transfer_take(owner, CLS, again, 1) == 0); /* it is awake */
-    EXPECT(hk_transfer_give(other, CLS, blocks, 20) == 0);
-    EXPECT(hk_transfer_take(owner, CLS, again + 39, 40) == 20);
+    fixture_take(heap, CLS, blocks, 40);
+    EXPECT(hk_transfer_give(heap, CLS, blocks, 20) == 20);
+    EXPECT(hk_transfer_take(heap, CLS, again, 1) == 0); /* somebody wants some */
+    EXPECT(hk_transfer_give(heap, CLS, blocks, 20) == 0);
+    EXPECT(hk_transfer_take(heap, CLS, again + 39, 40) == 20);
 }
 
-static void a_sleeping_owner_pins_nothing(void **state)
+static void what_nobody_wants_pins_nothing(void **state)
 {
     (void)state;
-    unit_passes(sleep_on, NULL);
+    unit_passes(offer_to_nobody, NULL);
 }
 
 static void *take_lock(void *lock)
@@ -202,17 +197,20 @@ static void hold(struct hk_lock *lock)
 static void busy(void *arg)
 {
     (void)arg;
-    struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
-    second_thread();
-    fixture_take(owner, CLS, blocks, 30);
-    EXPECT(hk_transfer_give(other, CLS, blocks, 10) == 0);
-    struct hk_transfer *t = hk_inbox_of(owner)->array[CLS];
-    hold(&t->lock);
-    EXPECT(hk_transfer_give(other, CLS, blocks + 10, 10) == 10);
-    EXPECT(hk_transfer_take(owner, CLS, again + 29, 10) == 0);
+    struct hk_heap *heap = fixture_heap();
+    make_second_thread();
+    fixture_take(heap, CLS, blocks, 30);
+    EXPECT(hk_transfer_lock(0, CLS) == NULL);
+    hold(hk_transfer_lock(0, 0));
+    EXPECT(hk_transfer_give(heap, CLS, blocks, 10) == 10); /* somebody makes an array */
+    hk_transfer_fork_child();
+    EXPECT(hk_transfer_give(heap, CLS, blocks, 10) == 0);
+    hold(hk_transfer_lock(0, CLS));
+    EXPECT(hk_transfer_give(heap, CLS, blocks + 10, 10) == 10);
+    EXPECT(hk_transfer_take(heap, CLS, again + 29, 10) == 0);
     hk_transfer_fork_child(); /* a child's array is free, whoever held it */
-    EXPECT(hk_transfer_give(other, CLS, blocks + 10, 10) == 0);
-    EXPECT(hk_transfer_take(owner, CLS, again + 29, 30) == 20);
+    EXPECT(hk_transfer_give(heap, CLS, blocks + 10, 10) == 0);
+    EXPECT(hk_transfer_take(heap, CLS, again + 29, 30) == 20);
 }
 
 static void nobody_waits(void **state)
@@ -225,23 +223,17 @@ static void end_owner(void *arg)
 {
     (void)arg;
     struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
-    second_thread();
     fixture_take(owner, CLS, blocks, 30);
-    EXPECT(hk_transfer_give(other, CLS, blocks, 10) == 0);
-    hk_heap_end(owner);
-    hk_transfer_end(owner);
-    hk_heap_retire(owner);
-    EXPECT(hk_transfer_count(owner, CLS) == 0);
-    EXPECT(hk_transfer_give(other, CLS, blocks + 10, 10) == 10); /* its slab is the orphan heap's now */
-    EXPECT(hk_heap_give(other, blocks + 10, 20) == 1);
+    EXPECT(hk_transfer_give(owner, CLS, blocks, 30) == 0);
+    fixture_end(owner);
+    EXPECT(hk_transfer_take(other, CLS, again + 29, 10) == 10); /* its slab is the orphan heap's now */
+    hk_heap_give(other, again + 20, 10);
+    hk_transfer_sweep();
     hk_heap_sweep();
     EXPECT(fixture_owned_slabs() == 0);
-    EXPECT(fixture_heap() == owner); /* a later thread's: the array is used again */
-    fixture_take(owner, CLS, blocks, 30);
-    EXPECT(hk_transfer_give(other, CLS, blocks, 30) == 0 && hk_transfer_count(owner, CLS) == 30);
 }
 
-static void nothing_waits_for_an_ended_thread(void **state)
+static void what_waits_outlives_its_thread(void **state)
 {
     (void)state;
     unit_passes(end_owner, NULL);
@@ -250,17 +242,18 @@ static void nothing_waits_for_an_ended_thread(void **state)
 static void sweep(void *arg)
 {
     (void)arg;
-    struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
-    second_thread();
+    struct hk_heap *heap = fixture_heap();
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        fixture_take(owner, cls, blocks, 16);
-        unsigned left = hk_transfer_give(other, cls, blocks, 16);
-        hk_heap_give(other, blocks, left);
+        fixture_take(heap, cls, blocks, 16);
+        unsigned left = hk_transfer_give(heap, cls, blocks, 16);
+        if (left != 0)
+            hk_heap_give(heap, blocks, left);
     }
     EXPECT(fixture_owned_slabs() > 4);
     hk_transfer_sweep();
+    EXPECT(hk_transfer_bytes() == 0);
     hk_heap_sweep();
-    EXPECT(fixture_owned_slabs() == 0 && owner->slabs == 0);
+    EXPECT(fixture_owned_slabs() == 0 && heap->slabs == 0);
 }
 
 static void what_waits_too_long_goes_to_the_slabs(void **state)
@@ -272,17 +265,16 @@ static void what_waits_too_long_goes_to_the_slabs(void **state)
 static void no_memory(void *arg)
 {
     (void)arg;
-    struct hk_heap *owner = fixture_heap(), *other = fixture_heap();
-    second_thread();
-    fixture_take(owner, CLS, blocks, 30);
+    struct hk_heap *heap = fixture_heap();
+    fixture_take(heap, CLS, blocks, 30);
     fake_os_fail_from(FAKE_ANY, 1);
     while (hk_meta_alloc(64) != NULL)
         ;
     EXPECT(fake_os_failures() > 0);
     memcpy(again, blocks, sizeof again);
-    EXPECT(hk_transfer_give(other, CLS, again, 30) == 30);
+    EXPECT(hk_transfer_give(heap, CLS, again, 30) == 30);
     expect_same(again, blocks, 30);
-    EXPECT(hk_heap_give(other, blocks, 30) != 0);
+    EXPECT(hk_heap_give(heap, blocks, 30) != 0);
 }
 
 static void without_memory_they_stay(void **state)
@@ -291,38 +283,36 @@ static void without_memory_they_stay(void **state)
     unit_passes(no_memory, NULL);
 }
 
-static struct hk_heap *ending;
-
-static void end_now(void)
-{
-    fake_os_during_calls(NULL);
-    hk_store_relaxed(&ending->owner.state, HK_OWNER_GONE);
-}
-
-/* The owner says that its thread has ended when a giver has looked at it already, and is making the array. */
-static void give_to_who_ends(void *arg)
+static void two_nodes(void *arg)
 {
     (void)arg;
-    struct hk_heap *other = fixture_heap();
-    ending = fixture_heap();
-    second_thread();
-    fixture_take(ending, CLS, blocks, 30);
-    fake_os_fail_from(FAKE_ANY, 1);
-    while (hk_meta_alloc(64) != NULL)
-        ;
-    fake_os_recover(); /* the array takes a call of the system now */
-    fake_os_during_calls(end_now);
+    fake_os_set_nodes(3);
+    EXPECT(hk_arena_start() && hk_numa_start());
+    hk_arena_place();
+    struct hk_heap *heap = fixture_heap();
+    fixture_take(heap, CLS, blocks, 20);
+    fake_os_run_on(1);
+    fixture_take(heap, CLS, blocks + 20, 64); /* the last ones from there */
     memcpy(again, blocks, sizeof again);
-    EXPECT(hk_transfer_give(other, CLS, again, 30) == 30);
-    EXPECT(ending->owner.state == HK_OWNER_GONE && hk_transfer_count(ending, CLS) == 0);
-    expect_same(again, blocks, 30);
-    hk_transfer_end(ending);
+    EXPECT(hk_transfer_give(heap, CLS, again, 10) == 0);      /* where they lie, and not where the thread runs */
+    EXPECT(hk_transfer_give(heap, CLS, again + 70, 14) == 0); /* of the other node */
+    EXPECT(hk_transfer_give(heap, CLS, again + 10, 60) == 60);
+    EXPECT(hk_transfer_count(CLS) == 24 && hk_transfer_batches(CLS) == 2);
+    EXPECT(hk_transfer_take(heap, CLS, again + 29, 30) == 14 && again[29] == blocks[83]);
+    fake_os_run_on(0);
+    EXPECT(hk_transfer_take(heap, CLS, again + 29, 30) == 10 && again[29] == blocks[9]);
+    EXPECT(hk_transfer_give(heap, CLS, blocks + 70, 14) == 0);
+    hk_transfer_fork_child();
+    hk_transfer_sweep();
+    EXPECT(hk_transfer_count(CLS) == 0);
 }
 
-static void nothing_comes_after_the_end(void **state)
+static void nodes_have_arrays_of_their_own(void **state)
 {
     (void)state;
-    unit_passes(give_to_who_ends, NULL);
+    if (!HK_NUMA)
+        skip();
+    unit_passes(two_nodes, NULL);
 }
 
 /* ---- threads ---- */
@@ -374,7 +364,7 @@ static void trade(void *arg)
         hk_store_release(&written, round + 1);
     }
     EXPECT(pthread_join(thread, NULL) == 0);
-    EXPECT(hk_transfer_batches(owner_heap, CLS) > 0);
+    EXPECT(hk_transfer_batches(CLS) > 0);
     hk_transfer_sweep();
     hk_heap_sweep();
     fixture_check(owner_heap);
@@ -390,16 +380,16 @@ static void two_threads_trade(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batches_go_home),
-        cmocka_unit_test(own_blocks_stay),
+        cmocka_unit_test(batches_pass_the_slabs_by),
+        cmocka_unit_test(what_another_gave_is_found),
         cmocka_unit_test(arrays_are_bounded),
         cmocka_unit_test(all_together_are_bounded),
-        cmocka_unit_test(a_sleeping_owner_pins_nothing),
+        cmocka_unit_test(what_nobody_wants_pins_nothing),
         cmocka_unit_test(nobody_waits),
-        cmocka_unit_test(nothing_waits_for_an_ended_thread),
+        cmocka_unit_test(what_waits_outlives_its_thread),
         cmocka_unit_test(what_waits_too_long_goes_to_the_slabs),
         cmocka_unit_test(without_memory_they_stay),
-        cmocka_unit_test(nothing_comes_after_the_end),
+        cmocka_unit_test(nodes_have_arrays_of_their_own),
         cmocka_unit_test(two_threads_trade),
     };
     return cmocka_run_group_tests_name("transfer", tests, NULL, NULL);

@@ -353,7 +353,7 @@ static void look_at_bins(void *arg)
     (void)arg;
     counted = hk_front_thread_or_new();
     EXPECT(counted != NULL);
-    expect_wait(&counted->inbox.heap.lock, count_blocks);
+    expect_wait(&counted->heap.lock, count_blocks);
 }
 
 static void who_counts_in_bins(void **state)

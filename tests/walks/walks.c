@@ -128,26 +128,21 @@ static bool calloc_run(void)
 
 static pthread_barrier_t freed, left;
 
-/* Frees half of the blocks, in turns with blocks of its own if asked to, and is there until the walk is over. */
-static void *free_theirs(void *in_turns)
+/* Frees so many of the blocks, and is there until the walk is over. */
+static void *free_theirs(void *count)
 {
-    for (unsigned i = MANY / 2; in_turns != NULL && i < MANY; i++)
-        NEED((blocks[i] = hak_malloc(SIZE)) != NULL);
-    for (unsigned i = 0; i < MANY / 2; i++) {
+    for (unsigned i = 0; i < *(unsigned *)count; i++)
         hak_free(blocks[i]);
-        if (in_turns != NULL)
-            hak_free(blocks[MANY / 2 + i]);
-    }
     pthread_barrier_wait(&freed);
     pthread_barrier_wait(&left);
     return NULL;
 }
 
-static void let_another_free(pthread_t *thread, void *in_turns)
+static void let_another_free(pthread_t *thread, unsigned count)
 {
     pthread_barrier_init(&freed, NULL, 2);
     pthread_barrier_init(&left, NULL, 2);
-    NEED(pthread_create(thread, NULL, free_theirs, in_turns) == 0);
+    NEED(pthread_create(thread, NULL, free_theirs, &count) == 0);
     pthread_barrier_wait(&freed);
 }
 
@@ -158,23 +153,23 @@ static bool let_it_end(pthread_t thread, bool found)
     return found;
 }
 
-/* Its flushes had blocks of one owner: they wait in the array. */
+/* What it had no room for waits in the array. */
 static bool malloc_transfer(void)
 {
     pthread_t thread;
     use();
-    let_another_free(&thread, NULL);
+    let_another_free(&thread, HK_TRANSFER_BLOCKS + HK_TRANSFER_BLOCKS / 2);
     recorded_malloc(SIZE);
     return let_it_end(thread, HK_TRANSFER && ENTERED(hk_transfer_take) && !ENTERED(hk_heap_take));
 }
 
-/* They had blocks of two: these are in chains at their slabs. */
+/* More than the array holds while nobody takes: these are in chains at their slabs. */
 static bool malloc_collect(void)
 {
     pthread_t thread;
     bool found = false;
     use();
-    let_another_free(&thread, &thread);
+    let_another_free(&thread, MANY);
     for (unsigned i = 0; i < MANY && !found; i++) {
         recorded_malloc(SIZE);
         found = ENTERED(hk_heap_collect_locked) && !ENTERED(hk_pool_acquire);
@@ -254,7 +249,7 @@ static bool let_others_end(const pthread_t *thread, bool found)
     return found;
 }
 
-/* The oldest half of the bin belongs to one thread, whose array there is already. */
+/* There is an array for them already. */
 static bool free_transfer(void)
 {
     pthread_t thread[2];
@@ -268,7 +263,7 @@ static bool free_transfer(void)
     return let_others_end(thread, found);
 }
 
-/* It belongs to two, sixteen blocks of one and sixteen of the other. */
+/* It is full. */
 static bool free_chains(void)
 {
     pthread_t thread[2];
@@ -276,7 +271,7 @@ static bool free_chains(void)
     use();
     let_others_own(thread);
     for (unsigned i = 0; i < MANY && !found; i++) {
-        recorded_free(blocks[i / 16 % 2 * (MANY / 2) + i / 32 * 16 + i % 16]);
+        recorded_free(blocks[i]);
         found = ENTERED(hk_remote_push);
     }
     return let_others_end(thread, found);

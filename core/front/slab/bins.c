@@ -35,8 +35,8 @@ static bool leads_out(const struct hk_bin *bin)
 
 static void *take_past_bin(struct hk_thread *thread, unsigned cls)
 {
-    void *block = hk_heap_take_one(&thread->inbox.heap, cls);
-    if (block == NULL && hk_heap_take(&thread->inbox.heap, cls, &block, 1) == 0)
+    void *block = hk_heap_take_one(&thread->heap, cls);
+    if (block == NULL && hk_heap_take(&thread->heap, cls, &block, 1) == 0)
         return NULL;
     hk_front_count_refill(thread, cls, 1);
     return block;
@@ -48,7 +48,7 @@ static unsigned take_list(struct hk_thread *thread, unsigned cls)
     struct hk_bin *bin = &thread->front->bin[cls];
     unsigned count, step = (unsigned)hk_max(STEP_BYTES / hk_class_size(cls), 1);
     void *first;
-    struct hk_slab *slab = hk_heap_take_list(&thread->inbox.heap, cls, step, &first, &count);
+    struct hk_slab *slab = hk_heap_take_list(&thread->heap, cls, step, &first, &count);
     bin->inverse = hk_class_inverse[cls];
     if (slab == NULL)
         return 0;
@@ -71,7 +71,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     if (HK_UNLIKELY(leads_out(bin)))
         give_up_bin(bin);
     if (bin->list == NULL) { /* the heap makes another slab the active one */
-        if (hk_heap_take(&thread->inbox.heap, cls, &block, 1) == 0)
+        if (hk_heap_take(&thread->heap, cls, &block, 1) == 0)
             return NULL;
         taken = 1 + take_list(thread, cls);
     }
@@ -93,7 +93,7 @@ static void flush_foreign(struct hk_thread *thread)
         before = cls;
     }
     if (own->count != 0)
-        hk_heap_give(&thread->inbox.heap, own->foreign, own->count);
+        hk_heap_give(&thread->heap, own->foreign, own->count);
     hk_poke(&own->count, 0);
     own->bytes = 0;
 }
@@ -102,10 +102,10 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
 {
     struct hk_front_own *own = &thread->own;
     if (hk_front_is_bypassed(thread, slab->cls)) {
-        hk_heap_give_one(&thread->inbox.heap, slab, block);
-    } else if (hk_slab_owner(slab) == &thread->inbox.heap.owner) { /* stays so: we hold a block of it */
-        unsigned cls = slab->cls;                                  /* of somebody else perhaps, once it is released */
-        hk_front_count_flush(thread, cls, hk_heap_free_own(&thread->inbox.heap, slab, block, thread));
+        hk_heap_give_one(&thread->heap, slab, block);
+    } else if (hk_slab_owner(slab) == &thread->heap.owner) { /* stays so: we hold a block of it */
+        unsigned cls = slab->cls;                            /* of somebody else perhaps, once it is released */
+        hk_front_count_flush(thread, cls, hk_heap_free_own(&thread->heap, slab, block, thread));
     } else {
         hk_poke(&own->foreign[own->count], block);
         hk_poke_add(&own->count, 1);
@@ -130,7 +130,7 @@ static void flush_bin(struct hk_thread *thread, unsigned cls)
             blocks[n] = bin->list;
             bin->list = *(void **)bin->list;
         }
-        hk_heap_give(&thread->inbox.heap, blocks, n);
+        hk_heap_give(&thread->heap, blocks, n);
         hk_front_count_flush(thread, cls, n);
     }
     bin->slab = 0;
@@ -141,7 +141,7 @@ void hk_front_flush_all(struct hk_thread *thread)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         flush_bin(thread, cls);
     flush_foreign(thread);
-    hk_heap_close_lists(&thread->inbox.heap);
+    hk_heap_close_lists(&thread->heap);
 }
 
 void hk_front_reset(struct hk_thread *thread)
@@ -173,11 +173,11 @@ static unsigned bin_count(const struct hk_bin *bin, unsigned cls)
 unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
 {
     unsigned n = 0;
-    hk_lock(&thread->inbox.heap.lock);
+    hk_lock(&thread->heap.lock);
     if (hk_load_acquire(&thread->seen) != NULL) /* pairs with the release in make_record */
         n = bin_count(&thread->front->bin[cls], cls);
-    hk_unlock(&thread->inbox.heap.lock);
+    hk_unlock(&thread->heap.lock);
     for (unsigned i = 0; i < hk_min(hk_peek(&thread->own.count), HK_FOREIGN); i++)
         n += hk_registry_code(hk_peek(&thread->own.foreign[i])) == hk_code_of_class(cls);
-    return n + hk_heap_count_lists(&thread->inbox.heap, cls);
+    return n + hk_heap_count_lists(&thread->heap, cls);
 }

@@ -30,7 +30,7 @@ static void keep_two(void *arg)
     EXPECT(front_malloc(size) == blocks[MOST - 2]);
     EXPECT(hk_bin_count(thread, cls) == 0);
     front_check();
-    EXPECT(hk_heap_check(&thread->inbox.heap));
+    EXPECT(hk_heap_check(&thread->heap));
 }
 
 static void the_two_freed_last_are_kept(void **state)
@@ -89,7 +89,7 @@ static void random_program(void *arg)
         EXPECT(hk_bin_count(front_self(), hk_class_of(64)) == count);
     }
     front_check();
-    EXPECT(hk_heap_check(&front_self()->inbox.heap));
+    EXPECT(hk_heap_check(&front_self()->heap));
 }
 
 static void bins_are_stacks_of_two(void **state)
