@@ -95,7 +95,8 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
         hk_poke_add(&hk_pool.served[stage][cls], 1);
         slab = hk_slab_open(ss, index, cls, zero);
         hk_slab_set_owner(slab, owner);
-        hk_registry_set_code(hk_slab_base(slab), slabs, hk_code_of_class(cls));
+        hk_registry_set_code(hk_slab_base(slab) + HK_SLAB_SIZE, slabs - 1, HK_CODE_SECOND);
+        hk_registry_set_code(hk_slab_base(slab), 1, hk_code_of_class(cls));
     }
     hk_unlock(&hk_pool.lock);
     return slab;

@@ -30,8 +30,9 @@ struct hk_thread;
  * is scarce. */
 struct hk_front {
     uint8_t code_of[HK_TINY_MAX / 16 + 1]; /* doubled class of a tiny size; zero before first use: the bin of class 0 */
-    struct hk_bin bin[HK_CLASS_COUNT] HK_ALIGNED(16);
-    struct hk_thread *thread; /* NULL before first use; HK_THREAD_ENDED after the thread's end */
+    struct hk_bin
+        bin[HK_CLASS_COUNT + 1] HK_ALIGNED(16); /* the last one, of HK_CODE_SECOND, stays zero, as the first */
+    struct hk_thread *thread;                   /* NULL before first use; HK_THREAD_ENDED after the thread's end */
 };
 
 /* Late destructors of an ended thread allocate and free through the orphan heap: a front would never be flushed again.

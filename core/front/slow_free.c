@@ -118,10 +118,9 @@ static inline void free_in_slab(void *ptr, unsigned code)
     if (HK_UNLIKELY(slab == NULL))
         return;
     ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
-    /* Spans of several slabs fail the fast path's test of block starts: their bin may well have room. */
-    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), code);
+    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
     struct hk_spot spot;
-    if (bin->inverse == 0 && hk_bin_has_room(bin, hk_front_self()->thread, ptr, &spot)) {
+    if (code == HK_CODE_SECOND && hk_bin_has_room(bin, hk_front_self()->thread, ptr, &spot)) {
         hk_bin_push(bin, spot, ptr);
         if (HK_TELEMETRY)
             hk_poke_add(&hk_front_thread()->hits[slab->cls].free_hits, 1);

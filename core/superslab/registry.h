@@ -46,6 +46,17 @@ static inline unsigned hk_code_of_class(unsigned cls)
     return cls * 2;
 }
 
+/* The code of the second slab of a span: of a class that has no blocks, so that the fast path finds no start there. */
+#define HK_CODE_SECOND (HK_CLASS_COUNT * 2)
+_Static_assert(HK_CODE_SECOND <= UINT8_MAX, "a code is a byte");
+
+/* The class of the slab that any address lies in, 0 where there is none. */
+static inline unsigned hk_registry_class(const void *ptr)
+{
+    unsigned code = hk_registry_code(ptr);
+    return (code != HK_CODE_SECOND ? code : hk_registry_code((const char *)ptr - HK_SLAB_SIZE)) / 2;
+}
+
 /* The SuperSlab of a block of ours: its code is not 0. */
 static inline struct hk_superslab *hk_registry_superslab_of_block(const void *block)
 {

@@ -33,7 +33,7 @@ const uint8_t hk_mid_class[HK_MID_MAX / 64 + 1] = {
     FOUR_KIB(20480), FOUR_KIB(24576), FOUR_KIB(28672), MID_CLASS_OF(HK_MID_MAX),
 };
 
-#define INVERSE(size, n) SLABS(size) > 1 ? 0 : (uint32_t)(((uint64_t)1 << 32) / (size) + 1),
+#define INVERSE(size, n) (uint32_t)(((uint64_t)1 << 32) / (size) + 1),
 
 const uint32_t hk_class_inverse[HK_CLASS_COUNT] = {0, HK_TINY_CLASSES(INVERSE, 0) HK_MID_CLASSES(INVERSE, 0)};
 

@@ -47,7 +47,8 @@
 struct hk_class_info {
     uint16_t size;  /* bytes of a block */
     uint16_t slabs; /* 1 or 2 neighbouring slabs make a span: two above 16 KiB where they hold more than twice as many
-                     * blocks as one. Two neighbours are harder to find, and fail the fast path's test of starts */
+                     * blocks as one. Two neighbours are harder to find, and what starts in the second is freed on the
+                     * slow path */
 };
 
 extern HK_HIDDEN const struct hk_class_info hk_class_table[HK_CLASS_COUNT];
@@ -60,8 +61,7 @@ extern HK_HIDDEN const uint8_t hk_mid_class[HK_MID_MAX / 64 + 1];
 
 /* A number `inv`, more than 2^32 / size, with: offset % size == 0 exactly when (uint32_t)(offset * inv) < inv, for
  * offsets below 64 KiB. These products of the starts rise by the same small number from one start to the next, which
- * makes a smaller bound mean "one of the first so many" (hk_slab_bound). 0 for classes whose spans are longer than one
- * slab: the test then always fails and the slow path asks exactly. */
+ * makes a smaller bound mean "one of the first so many" (hk_slab_bound). In the first slab of a span. */
 extern HK_HIDDEN const uint32_t hk_class_inverse[HK_CLASS_COUNT];
 
 /* ceil(2^64 / size): the same test for spans of any length, with 64-bit arithmetic. */

@@ -8,7 +8,7 @@
 #define MARK_PAGE 4096u
 #define MARK_VIRGIN_MAX (MARK_PAGE / 2)
 
-_Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT] HK_ALIGNED(HK_CACHE_LINE);
+_Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT + 1] HK_ALIGNED(HK_CACHE_LINE);
 
 /* The record may have described another SuperSlab: no slab of this one has held a class. */
 void hk_superslab_init(struct hk_superslab *ss, char *base)
@@ -139,8 +139,10 @@ static HK_NOINLINE bool mark_starts(struct hk_slab *slab, unsigned end)
 static void raise_bound(const struct hk_slab *slab, unsigned carved)
 {
     _Atomic uint32_t *bound = &hk_slab_bound[slab->cls];
-    uint32_t inverse = hk_class_inverse[slab->cls], before = hk_load_relaxed(bound);
-    uint32_t needed = inverse != 0 ? (carved - 1) * slab->block_size * inverse + 1 : 0;
+    uint32_t last = (carved - 1) * slab->block_size, before = hk_load_relaxed(bound);
+    if (HK_UNLIKELY(last >= HK_SLAB_SIZE)) /* the last start in the first slab of the span */
+        last = (uint32_t)(HK_SLAB_SIZE - 1) / slab->block_size * slab->block_size;
+    uint32_t needed = last * hk_class_inverse[slab->cls] + 1;
     while (HK_UNLIKELY(before < needed) && !hk_cas_relaxed(bound, &before, needed)) {
     }
 }

@@ -70,8 +70,9 @@ struct hk_superslab {
 
 /* Per class, above (offset in the slab) * hk_class_inverse of every block that was ever handed out, in any slab. What
  * is as large is no start, or the tail behind the last block, or a start that no slab has come to yet. 0 where nothing
- * was handed out, and for spans of several slabs. Raised before the blocks are handed over; relaxed. */
-extern HK_HIDDEN _Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT];
+ * was handed out. Of spans of two slabs in the first; the last one is for HK_CODE_SECOND, and stays 0. Raised before
+ * the blocks are handed over; relaxed. */
+extern HK_HIDDEN _Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT + 1];
 
 /* Is the product as large as that of a doubled class? */
 static HK_ALWAYS_INLINE bool hk_slab_is_beyond(uint32_t product, unsigned code)

@@ -19,7 +19,8 @@ struct hk_slab *acquire(unsigned cls)
     EXPECT(hk_slab_owner(slab) == OWNER);
     for (unsigned i = 0; i < slab->slabs; i++) {
         char *inside = hk_slab_base(slab) + i * HK_SLAB_SIZE + 99;
-        EXPECT(hk_registry_code(inside) == hk_code_of_class(cls));
+        EXPECT(hk_registry_code(inside) == (i == 0 ? hk_code_of_class(cls) : HK_CODE_SECOND));
+        EXPECT(hk_registry_class(inside) == cls);
         EXPECT(hk_slab_of(inside) == slab);
     }
     EXPECT(!slab->zero || unit_is_zero(hk_slab_base(slab), slab->slabs * HK_SLAB_SIZE));

@@ -188,17 +188,18 @@ static void the_bound_rises_with_what_is_handed_out(void *arg)
         for (unsigned n = 1; take(slab, blocks, n) != 0; n++) {
             unsigned wrong = 0;
             for (uint32_t offset = 0; offset < HK_SLAB_SIZE; offset++) {
-                bool out = inverse != 0 && offset % slab->block_size == 0 && offset / slab->block_size < slab->carved;
+                bool out = offset % slab->block_size == 0 && offset / slab->block_size < slab->carved;
                 wrong += hk_slab_is_beyond(offset * inverse, hk_code_of_class(cls)) == out;
             }
             EXPECT(wrong == 0);
         }
         slab = fresh(cls); /* another slab does not lower it */
         EXPECT(take(slab, blocks, 1) == 1);
-        uint32_t last = (slab->capacity - 1) * slab->block_size;
-        EXPECT(inverse == 0 || !hk_slab_is_beyond(last * inverse, hk_code_of_class(cls)));
+        uint32_t last = (uint32_t)(HK_SLAB_SIZE - 1) / slab->block_size; /* with a span, in its first slab */
+        last = (uint32_t)hk_min(last, slab->capacity - 1) * slab->block_size;
+        EXPECT(!hk_slab_is_beyond(last * inverse, hk_code_of_class(cls)));
     }
-    EXPECT(hk_slab_is_beyond(0, 0));
+    EXPECT(hk_slab_is_beyond(0, 0) && hk_slab_is_beyond(0, HK_CODE_SECOND));
     (void)arg;
 }
 

@@ -178,6 +178,6 @@ unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
         n = bin_count(&thread->front->bin[cls], cls);
     hk_unlock(&thread->heap.lock);
     for (unsigned i = 0; i < hk_min(hk_peek(&thread->own.count), HK_FOREIGN); i++)
-        n += hk_registry_code(hk_peek(&thread->own.foreign[i])) == hk_code_of_class(cls);
+        n += hk_registry_class(hk_peek(&thread->own.foreign[i])) == cls;
     return n + hk_heap_count_lists(&thread->heap, cls);
 }
