@@ -10,7 +10,7 @@ struct hk_block hk_block_find_large(const void *ptr)
 {
     size_t size = hk_side_is_used() ? hk_side_size(ptr) : 0;
     if (size != 0)
-        return (struct hk_block){HK_BLOCK_SIDE, (void *)(uintptr_t)ptr, size, NULL};
+        return (struct hk_block){HK_BLOCK_SIDE, (void *)(uintptr_t)ptr, size};
     return hk_page_heap_find(ptr);
 }
 
@@ -28,10 +28,9 @@ static HK_NOINLINE size_t look_for_huge_again(const void *ptr)
 struct hk_block hk_block_find(const void *ptr, const char *verb)
 {
     if (hk_registry_code(ptr) != 0) {
-        struct hk_slab *slab = hk_block_slab(ptr, verb);
-        struct hk_block none = {HK_BLOCK_NONE, NULL, 0, NULL};
-        struct hk_block block = {HK_BLOCK_SLAB, (void *)(uintptr_t)ptr, slab != NULL ? slab->block_size : 0, slab};
-        return slab != NULL ? block : none;
+        const struct hk_slab *slab = hk_block_slab(ptr, verb);
+        enum hk_block_kind kind = slab != NULL ? HK_BLOCK_SLAB : HK_BLOCK_NONE;
+        return (struct hk_block){kind, (void *)(uintptr_t)ptr, slab != NULL ? slab->block_size : 0};
     }
     struct hk_block block = hk_block_find_large(ptr);
     if (HK_UNLIKELY(block.kind == HK_BLOCK_NONE)) {

@@ -33,9 +33,9 @@ struct hk_block hk_page_heap_find(const void *ptr)
     void *start = (void *)(uintptr_t)ptr;
     size_t pages = hk_arena_pages_of_live(ptr);
     if (pages != 0)
-        return (struct hk_block){HK_BLOCK_RUN, start, pages * HK_PAGE, NULL};
+        return (struct hk_block){HK_BLOCK_RUN, start, pages * HK_PAGE};
     size_t size = hk_huge_look(ptr);
-    return (struct hk_block){size != 0 ? HK_BLOCK_HUGE : HK_BLOCK_NONE, start, size, NULL};
+    return (struct hk_block){size != 0 ? HK_BLOCK_HUGE : HK_BLOCK_NONE, start, size};
 }
 
 bool hk_page_heap_free(const struct hk_block *block)

@@ -11,8 +11,6 @@
 
 #include "base/bits.h"
 
-struct hk_slab;
-
 enum hk_block_kind {
     HK_BLOCK_NONE, /* no live block starts there */
     HK_BLOCK_SLAB, /* a block of a class */
@@ -24,8 +22,7 @@ enum hk_block_kind {
 struct hk_block {
     enum hk_block_kind kind;
     void *start;
-    size_t size;          /* usable bytes; 0 where there is none */
-    struct hk_slab *slab; /* of HK_BLOCK_SLAB, else NULL */
+    size_t size; /* usable bytes; 0 where there is none */
 };
 
 #endif
