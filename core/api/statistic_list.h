@@ -25,8 +25,8 @@
     X(size_t, slab_free_bytes, BYTES, ALWAYS, "slab", "resident and free beside live blocks of the same class",        \
       u->slab_free)                                                                                                    \
     X(size_t, empty_bytes, BYTES, ALWAYS, "pool", "resident in EMPTY slabs, free for any class", u->empty)             \
-    X(size_t, run_free_bytes, BYTES, ALWAYS, "ss_arena", "resident in free page runs, for blocks above 32 KiB",        \
-      u->run_free)                                                                                                     \
+    X(size_t, run_free_bytes, BYTES, ALWAYS, "ss_arena, run_cache",                                                    \
+      "resident in free page runs, threads' caches included, for blocks above 32 KiB", u->run_free)                    \
     X(size_t, metadata_bytes, BYTES, ALWAYS, "meta, registry, ss_arena, side",                                         \
       "resident records of the allocator itself", u->metadata)                                                         \
     X(size_t, resident_bytes, BYTES, ALWAYS, "usage", "resident pages of all our mappings", u->resident)               \

@@ -9,6 +9,7 @@
 #define HK_BASE_ATOMIC_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #define hk_load_relaxed(p) atomic_load_explicit(p, memory_order_relaxed)
 #define hk_load_acquire(p) atomic_load_explicit(p, memory_order_acquire)
@@ -28,6 +29,11 @@
 /* Adds to such a word: a load and a store. */
 #define hk_poke_add(p, n) hk_poke(p, *(p) + (n))
 #define hk_poke_sub(p, n) hk_poke(p, *(p) - (n))
+
+/* Writes such a word where it is still *expected: of several that try one wins. On failure *expected is what was found.
+ */
+#define hk_poke_cas(p, expected, v) \
+    __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
 
 /* In one order that all threads see: for "I write my word, then look at yours". */
 #define hk_load_full(p) atomic_load_explicit(p, memory_order_seq_cst)

@@ -27,9 +27,12 @@ static const struct {
     /* Fronts try these with no lock held; a sweep and the end of a thread wait for them. */
     [HK_RANK_MAKING] = {"making", IN_SWEEP},
     [HK_RANK_ARRAY] = {"array", IN_SWEEP},
+    /* Nothing is taken inside. */
+    [HK_RANK_RUNS] = {"run cache", BIT(HK_RANK_FILE)},
     /* It is only tried. */
     [HK_RANK_LEARNING] = {"learning", 0},
-    [HK_RANK_META] = {"meta", ORDERED(HK_RANK_FILE, HK_RANK_META) & ~(BIT(HK_RANK_ARRAY) | BIT(HK_RANK_LEARNING))},
+    [HK_RANK_META] = {"meta", ORDERED(HK_RANK_FILE, HK_RANK_META) &
+                                  ~(BIT(HK_RANK_ARRAY) | BIT(HK_RANK_RUNS) | BIT(HK_RANK_LEARNING))},
 };
 
 enum how {

@@ -27,6 +27,7 @@ enum hk_rank {
     HK_RANK_HUGE,
     HK_RANK_MAKING,
     HK_RANK_ARRAY,
+    HK_RANK_RUNS,
     HK_RANK_LEARNING,
     HK_RANK_META,
     HK_RANKS,

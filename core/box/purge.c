@@ -4,6 +4,7 @@
 #include "box/peak.h"
 #include "box/purge_priv.h"
 #include "box/transfer.h"
+#include "large/run_cache.h"
 #include "os/os.h"
 #include "os/thread.h"
 
@@ -66,7 +67,8 @@ static size_t min_keep(void)
 
 static size_t live_bytes(void)
 {
-    return hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE + hk_load_relaxed(&hk_pool_owned) * HK_SLAB_SIZE;
+    size_t runs = hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE;
+    return runs - hk_min(runs, hk_run_cache_bytes()) + hk_load_relaxed(&hk_pool_owned) * HK_SLAB_SIZE;
 }
 
 size_t hk_purge_allowance(void)
@@ -144,6 +146,8 @@ void hk_purge_sweep_all(void)
     if (HK_TRANSFER)
         hk_transfer_sweep(); /* before heaps, which collect what came of it */
     hk_heap_sweep();
+    if (HK_RUN_CACHE)
+        hk_run_cache_sweep_all();
 }
 
 /* Blocks that wait for a thread, and slabs that its classes only keep for their next block, are little beside a live
@@ -154,7 +158,7 @@ static inline bool has_to_sweep(void)
     return hk_load_relaxed(&swept) != NULL || (now <= most / 2 && most - now >= SWEEP_BYTES);
 }
 
-/* A few heaps at a time. */
+/* A few heaps at a time, and as many caches: there are no more of these. */
 static void sweep_some(void)
 {
     struct hk_heap *heap = hk_load_acquire(&swept); /* pairs with the release below */
@@ -165,6 +169,8 @@ static void sweep_some(void)
         return;
     if (HK_TRANSFER && heap == NULL)
         hk_transfer_sweep();
+    if (HK_RUN_CACHE)
+        hk_run_cache_sweep(SWEEP_HEAPS);
     for (unsigned i = 0; i < SWEEP_HEAPS && (i == 0 || heap != NULL); i++) {
         heap = hk_heap_next(heap);
         if (heap != NULL)

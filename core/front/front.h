@@ -22,6 +22,7 @@
 #include "box/gate.h"
 #include "box/tls_sll.h"
 #include "box/transfer.h"
+#include "large/run_cache.h"
 
 struct hk_thread;
 
@@ -95,8 +96,9 @@ struct hk_thread {
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;
-    struct hk_front_place place;     /* for hk_front_open */
-    struct hk_back back[HK_TLS_SLL]; /* one or none */
+    struct hk_front_place place;            /* for hk_front_open */
+    struct hk_back back[HK_TLS_SLL];        /* one or none */
+    struct hk_run_cache runs[HK_RUN_CACHE]; /* one or none; others sweep it */
 };
 
 static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
@@ -177,6 +179,12 @@ static inline struct hk_thread *hk_front_thread_or_new(void)
 {
     struct hk_thread *thread = hk_front_thread();
     return HK_LIKELY(thread != NULL) ? thread : hk_front_attach();
+}
+
+/* Where the thread keeps page runs; NULL: nowhere. */
+static inline struct hk_run_cache *hk_front_runs(struct hk_thread *thread)
+{
+    return HK_RUN_CACHE && thread != NULL ? thread->runs : NULL;
 }
 
 static inline struct hk_pass *hk_front_pass(struct hk_thread *thread)

@@ -14,17 +14,29 @@
 
 #include <errno.h>
 
-/* False: there is no such block. */
-static bool give_large(const struct hk_block *block)
+/* Where the thread keeps a run that it frees. None is kept while free memory goes back: it would hold neighbours apart,
+ * and come back in a heap when the piece of one call is not enough. */
+static struct hk_run_cache *cache_to_put_in(struct hk_thread *thread)
+{
+    struct hk_run_cache *runs = hk_front_runs(thread);
+    if (HK_RUN_CACHE && runs != NULL && hk_purge_is_over()) {
+        hk_run_cache_give_oldest(runs);
+        return NULL;
+    }
+    return runs;
+}
+
+/* False: there is no such block. A run that is kept changes nothing that is to go back. */
+static bool give_large(struct hk_thread *thread, const struct hk_block *block)
 {
     if (block->kind == HK_BLOCK_HUGE)
         hk_peak_look(0);
     size_t before = hk_arena_dirty();
-    bool freed = hk_page_heap_free(block);
+    bool freed = hk_page_heap_free(cache_to_put_in(thread), block);
     size_t now = hk_arena_dirty(); /* others change it too: about what this block leaves */
     if (HK_UNLIKELY(now > before + HK_PURGE_MOST / 2))
         hk_purge_tick_long(now - before);
-    else
+    else if (!HK_RUN_CACHE || thread == NULL || now != before || ++thread->ticks % 8 == 0)
         hk_purge_tick();
     return freed;
 }
@@ -40,7 +52,7 @@ static void free_large(const struct hk_block *block)
         errno = saved;
         return;
     }
-    bool freed = give_large(block);
+    bool freed = give_large(thread, block);
     hk_front_come_out(hk_front_pass(thread));
     if (HK_UNLIKELY(!freed))
         hk_wrong_unknown(block->start, "free");

@@ -60,7 +60,7 @@ static void *take_any(struct hk_thread *thread, struct want *w)
 {
     if (w->size <= HK_MID_MAX && w->align <= 16)
         return take_of_class(thread, hk_class_of(w->size));
-    return hk_page_heap_alloc(hk_max(w->size, 1), w->align, &w->zero);
+    return hk_page_heap_alloc(hk_front_runs(thread), hk_max(w->size, 1), w->align, &w->zero);
 }
 
 /* Everything that is free comes together, so that it can serve any size: the few blocks that a front keeps can pin

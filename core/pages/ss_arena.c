@@ -77,19 +77,21 @@ static unsigned next_bin(const struct bins *b, unsigned bin)
 static uint32_t free_behind(uint32_t ref, uint32_t pages, bool absent)
 {
     uint32_t behind = ref + pages;
-    const struct page *p = behind < all_pages() ? page_of(behind) : NULL;
-    if (p == NULL || !is_free(p) || (kind_of(p) == PAGE_ABSENT) != absent || node_of(behind) != node_of(ref))
+    if (behind >= all_pages())
         return 0;
-    return pages + pages_of(p) <= LONGEST ? pages_of(p) : 0;
+    struct page seen = seen_at(behind);
+    if (!is_free(&seen) || (kind_of(&seen) == PAGE_ABSENT) != absent || node_of(behind) != node_of(ref))
+        return 0;
+    return pages + pages_of(&seen) <= LONGEST ? pages_of(&seen) : 0;
 }
 
 /* The same before them. */
 static uint32_t free_before(uint32_t ref, uint32_t pages, bool absent)
 {
-    const struct page *p = ref > 0 ? page_of(ref - 1) : NULL;
-    if (p == NULL || (kind_of(p) != PAGE_FREE_TAIL && !is_free(p)))
+    struct page seen = ref > 0 ? seen_at(ref - 1) : (struct page){.word = PAGE_RUN};
+    if (kind_of(&seen) != PAGE_FREE_TAIL && !is_free(&seen))
         return 0;
-    uint32_t more = pages_of(p), first = ref - more;
+    uint32_t more = pages_of(&seen), first = ref - more;
     bool fits = (kind_of(page_of(first)) == PAGE_ABSENT) == absent && node_of(first) == node_of(ref);
     return fits && pages + more <= LONGEST ? more : 0;
 }
@@ -261,9 +263,8 @@ static void set_dirty(uint32_t ref, uint32_t pages)
     hk_add_relaxed(&hk_arena_dirty_pages, pages - before); /* as in hk_arena_clear_dirty */
 }
 
-static void give_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean)
+void hk_arena_free_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean)
 {
-    set_page(page_of(ref), 0, PAGE_INTERIOR);
     set_dirty(ref, pages);
     for (; clean != 0; clean &= clean - 1)
         hk_arena_clear_dirty(ref + hk_lowest(clean) * SLAB_PAGES, SLAB_PAGES);
@@ -274,11 +275,13 @@ HK_NOINLINE bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clea
 {
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
-    bool ok = ref != NO_PAGE && (uintptr_t)ptr % HK_PAGE == 0 && kind_of(page_of(ref)) == kind;
+    bool ok = ref != NO_PAGE && (uintptr_t)ptr % HK_PAGE == 0;
+    struct page seen = ok ? seen_at(ref) : (struct page){.word = 0};
+    uint32_t pages = pages_of(&seen);
+    ok = ok && turn_page(page_of(ref), pages, kind, 0, PAGE_INTERIOR);
     if (ok) {
-        uint32_t pages = pages_of(page_of(ref));
         count_live(kind, -(size_t)pages);
-        give_pages_locked(ref, pages, clean);
+        hk_arena_free_pages_locked(ref, pages, clean);
     }
     hk_unlock(&hk_arenas.lock);
     return ok;
@@ -291,11 +294,13 @@ bool hk_arena_give(void *ptr)
 
 /* ---- resize ---- */
 
-static void shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
+static bool shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
-    set_page(page_of(ref), pages, PAGE_RUN);
+    if (!turn_page(page_of(ref), have, PAGE_RUN, pages, PAGE_RUN))
+        return false;
     count_live(PAGE_RUN, -(size_t)(have - pages));
-    give_pages_locked(ref + pages, have - pages, 0);
+    hk_arena_free_pages_locked(ref + pages, have - pages, 0);
+    return true;
 }
 
 static HK_SLOW_PATH bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages)
@@ -306,10 +311,9 @@ static HK_SLOW_PATH bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages
     if (have + more < pages && ref + have + more == all_pages() &&
         hk_arena_grow(pages - have - more, node_of(ref))) /* there, or else where others find it */
         more = free_behind(ref, have, false);
-    if (have + more < pages)
+    if (have + more < pages || !turn_page(page_of(ref), have, PAGE_RUN, pages, PAGE_RUN))
         return false;
     hk_arena_cut(ref + have, ref + have, pages - have);
-    set_page(page_of(ref), pages, PAGE_RUN);
     hand_out(ref + have, pages - have, pages);
     count_live(PAGE_RUN, pages - have);
     return true;
@@ -317,10 +321,13 @@ static HK_SLOW_PATH bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages
 
 static bool resize_locked(uint32_t ref, uint32_t pages, uint32_t roomy)
 {
-    uint32_t have = pages_of(page_of(ref));
+    struct page seen = seen_at(ref);
+    uint32_t have = pages_of(&seen);
+    if (kind_of(&seen) != PAGE_RUN)
+        return false;
     if (pages < have)
-        shrink_locked(ref, have, pages);
-    return pages <= have || grow_locked(ref, have, roomy) || (roomy != pages && grow_locked(ref, have, pages));
+        return shrink_locked(ref, have, pages);
+    return pages == have || grow_locked(ref, have, roomy) || (roomy != pages && grow_locked(ref, have, pages));
 }
 
 size_t hk_arena_pages_of_live(const void *ptr)
@@ -328,7 +335,7 @@ size_t hk_arena_pages_of_live(const void *ptr)
     uint32_t ref = hk_arena_page(ptr);
     if (ref == NO_PAGE || (uintptr_t)ptr % HK_PAGE != 0)
         return 0;
-    struct page seen = {.word = hk_peek(&page_of(ref)->word)}; /* set_page may be at work there, if it is not live */
+    struct page seen = seen_at(ref);
     return kind_of(&seen) == PAGE_RUN ? pages_of(&seen) : 0;
 }
 
@@ -339,7 +346,7 @@ bool hk_arena_may_grow(const void *ptr, size_t have, size_t pages)
     uint32_t behind = hk_arena_page(ptr) + (uint32_t)have;
     if (behind >= end)
         return true;
-    struct page seen = {.word = hk_peek(&page_of(behind)->word)};
+    struct page seen = seen_at(behind);
     return is_free(&seen) && (have + pages_of(&seen) >= pages || behind + pages_of(&seen) == end);
 }
 
@@ -347,8 +354,7 @@ HK_SLOW_PATH bool hk_arena_resize(void *ptr, size_t pages, size_t roomy)
 {
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
-    bool ok =
-        ref != NO_PAGE && kind_of(page_of(ref)) == PAGE_RUN && resize_locked(ref, (uint32_t)pages, (uint32_t)roomy);
+    bool ok = ref != NO_PAGE && resize_locked(ref, (uint32_t)pages, (uint32_t)roomy);
     hk_unlock(&hk_arenas.lock);
     return ok;
 }

@@ -175,23 +175,23 @@ HK_SLOW_PATH bool hk_arena_start(void)
 /* The first page of the run that a page is in. */
 static uint32_t start_of(uint32_t ref)
 {
-    uint32_t back = 0;
-    while (kind_of(page_of(ref - back)) == PAGE_INTERIOR && ref > back)
-        back++;
-    return kind_of(page_of(ref - back)) == PAGE_FREE_TAIL ? ref - (pages_of(page_of(ref - back)) - 1) : ref - back;
+    struct page seen = seen_at(ref);
+    for (; kind_of(&seen) == PAGE_INTERIOR && ref > 0; seen = seen_at(ref))
+        ref--;
+    return kind_of(&seen) == PAGE_FREE_TAIL ? ref - (pages_of(&seen) - 1) : ref;
 }
 
 static struct hk_run describe_run(uint32_t ref, const void *ptr)
 {
     struct hk_run none = {HK_RUN_NONE, NULL, 0};
     uint32_t start = start_of(ref);
-    struct page *p = page_of(start);
-    struct hk_run run = {HK_RUN_FREED, address_of(start), pages_of(p)};
-    if (kind_of(p) == PAGE_SUPERSLAB)
+    struct page seen = seen_at(start);
+    struct hk_run run = {HK_RUN_FREED, address_of(start), pages_of(&seen)};
+    if (kind_of(&seen) == PAGE_SUPERSLAB)
         run.kind = HK_RUN_SUPERSLAB;
-    else if (kind_of(p) == PAGE_RUN)
+    else if (kind_of(&seen) == PAGE_RUN)
         run.kind = run.start == ptr ? HK_RUN_LIVE : HK_RUN_INTERIOR;
-    return kind_of(p) == PAGE_INTERIOR || kind_of(p) == PAGE_TAKEN ? none : run;
+    return kind_of(&seen) == PAGE_INTERIOR || kind_of(&seen) == PAGE_TAKEN ? none : run;
 }
 
 HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr)
@@ -209,7 +209,10 @@ HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr)
 
 static enum hk_run_kind public_kind(enum page_kind kind)
 {
-    return kind == PAGE_RUN ? HK_RUN_LIVE : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB : HK_RUN_FREED;
+    return kind == PAGE_RUN         ? HK_RUN_LIVE
+           : kind == PAGE_ASIDE     ? HK_RUN_ASIDE
+           : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB
+                                    : HK_RUN_FREED;
 }
 
 static void visit_table(const struct hk_table *table,
@@ -223,8 +226,9 @@ HK_SLOW_PATH void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t si
 {
     hk_lock(&hk_arenas.lock);
     for (uint32_t at = 0, pages; at < all_pages(); at += pages) {
-        enum page_kind kind = kind_of(page_of(at));
-        pages = pages_of(page_of(at));
+        struct page seen = seen_at(at);
+        enum page_kind kind = kind_of(&seen);
+        pages = pages_of(&seen);
         if (kind != PAGE_TAKEN && kind != PAGE_ABSENT)
             visit(ctx, address_of(at), pages * HK_PAGE, public_kind(kind));
     }

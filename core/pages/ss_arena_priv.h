@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * ss_arena_priv: what the files of the ss_arena box share. Included by pages/ss_arena*.c only. All of it is guarded by
- * the arena lock; the word of a page and `mapped` are read without it, too.
+ * the arena lock; the word of a page and `mapped` are read without it, too, and the word of a live run is changed
+ * without it where that is set aside and comes back (ss_arena_aside.c).
  */
 #ifndef HK_PAGES_SS_ARENA_PRIV_H
 #define HK_PAGES_SS_ARENA_PRIV_H
@@ -21,6 +22,7 @@ _Static_assert(HK_SPACE_MOST / HK_PAGE < NO_PAGE, "every page has a number");
 enum page_kind {
     PAGE_INTERIOR = 0, /* not the first page of a run, nor the last of a free one */
     PAGE_RUN,          /* first page of a live run */
+    PAGE_ASIDE,        /* first page of a run that was set aside */
     PAGE_SUPERSLAB,    /* first page of a SuperSlab */
     PAGE_PURGING,      /* first page of a run that the purge has taken out for a moment */
     PAGE_TAKEN,        /* first page of what is not ours: others have mapped something there */
@@ -112,6 +114,13 @@ static inline enum page_kind kind_of(const struct page *p)
     return (enum page_kind)(p->word & 15);
 }
 
+/* The word of a page whose run may be live, or for who has no lock: it may be set aside, or whatever, at this moment.
+ */
+static inline struct page seen_at(uint32_t ref)
+{
+    return (struct page){.word = hk_peek(&page_of(ref)->word)};
+}
+
 static inline bool is_free(const struct page *p)
 {
     return kind_of(p) >= PAGE_FREE && kind_of(p) <= PAGE_ABSENT;
@@ -120,6 +129,14 @@ static inline bool is_free(const struct page *p)
 static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)
 {
     hk_poke(&p->word, pages << 4 | (uint32_t)kind); /* hk_arena_pages_of_live looks without the lock */
+}
+
+/* Changes the record of a run that somebody has, who may not be alone in giving it away: of several one wins, under the
+ * lock or without. False: it is not of that kind and length (any more), and nothing changed. */
+static inline bool turn_page(struct page *p, uint32_t pages, enum page_kind from, uint32_t now, enum page_kind to)
+{
+    uint32_t word = pages << 4 | (uint32_t)from;
+    return hk_poke_cas(&p->word, &word, now << 4 | (uint32_t)to);
 }
 
 /* The stamp of two parts of a run together, of which this page begins one. */
@@ -173,6 +190,9 @@ uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind kind);
 /* Gives a live run of that kind back, of which the slabs in `clean` are known to be zero; false, and nothing changed,
  * when none starts there. Takes the lock. */
 bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clean);
+
+/* Makes what was a live run free, of which the slabs in `clean` are known to be zero. */
+void hk_arena_free_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean);
 
 /* Takes dirty bits away from pages that become live; returns how many there were. */
 static inline size_t hk_arena_clear_dirty(uint32_t ref, uint32_t pages)

@@ -40,6 +40,7 @@ REFUSED = [
     ({"front": "none", "tls_sll": "disabled"}, "TLS SLL"),
     ({"front": "slab", "tls_sll": "enabled"}, "no place between"),
     ({"front": "slab", "transfer": "enabled"}, "no batches"),
+    ({"hot_span": "disabled", "run_cache": "enabled"}, "nothing to keep"),
 ]
 
 # The tests of a case: whole suites, and some others by name. A pattern that fits none in a configuration is said to be

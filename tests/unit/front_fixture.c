@@ -106,6 +106,9 @@ static void expect_heap_free(void *ctx, struct hk_heap *heap)
 {
     (void)ctx;
     expect_free(&heap->lock);
+    struct hk_run_cache *runs = heap != &hk_orphan_heap ? hk_front_runs(hk_thread_of(heap)) : NULL;
+    if (runs != NULL && runs->joined)
+        expect_free(&runs->lock);
 }
 
 /* Locks that no other box knows are waited for: who holds one of them lets the child hang, until its time is up. */

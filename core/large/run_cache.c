@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include "large/run_cache.h"
+
+#include "base/assert.h"
+#include "base/options.h"
+
+#include <string.h>
+
+/* Of what is in runs one part in so many may wait in caches; a run may be one part in so many longer than asked for. */
+#define SHARE 4u
+#define LONGER 8u
+
+/* Runs that are put between two looks at the share: others write what it depends on. */
+#define TURNS 8u
+
+_Atomic size_t hk_run_cache_pages;
+
+static _Atomic unsigned sharers;              /* caches that have a share; relaxed: about right is enough */
+static struct hk_run_cache *_Atomic caches;   /* all that ever had one */
+static struct hk_run_cache *_Atomic swept_to; /* where the next sweep begins; NULL: at the first */
+
+/* Runs on their way to the arena. */
+struct batch {
+    unsigned n;
+    void *run[HK_RUN_CACHE_RUNS];
+};
+
+/* ---- the list of runs; under the lock ---- */
+
+static void add_newest(struct hk_run_cache *cache, void *run, unsigned length)
+{
+    unsigned count = hk_load_relaxed(&cache->count); /* the lock's */
+    cache->run[count] = run;
+    cache->length[count] = (uint8_t)length;
+    cache->of_length[length]++;
+    cache->lengths |= (uint64_t)1 << length;
+    cache->pages += (uint32_t)(length + HK_RUN_CACHE_FIRST);
+    hk_store_relaxed(&cache->count, count + 1);
+}
+
+static void count_out(struct hk_run_cache *cache, unsigned length)
+{
+    if (--cache->of_length[length] == 0)
+        cache->lengths &= ~((uint64_t)1 << length);
+    cache->pages -= (uint32_t)(length + HK_RUN_CACHE_FIRST);
+}
+
+/* Takes the n runs from `at` on out of the list. */
+static void close_gap(struct hk_run_cache *cache, unsigned at, unsigned n)
+{
+    unsigned count = hk_load_relaxed(&cache->count) - n, rest = count - at; /* the lock's */
+    memmove(cache->run + at, cache->run + at + n, rest * sizeof cache->run[0]);
+    memmove(cache->length + at, cache->length + at + n, rest);
+    hk_store_relaxed(&cache->count, count);
+}
+
+/* There is one. */
+static void *take_newest(struct hk_run_cache *cache, unsigned length)
+{
+    unsigned at = hk_load_relaxed(&cache->count) - 1; /* the lock's */
+    while (cache->length[at] != length)
+        at--;
+    void *run = cache->run[at];
+    count_out(cache, length);
+    close_gap(cache, at, 1);
+    return run;
+}
+
+/* The oldest runs, until so many pages are left at most. */
+static void take_oldest(struct hk_run_cache *cache, size_t left, struct batch *batch)
+{
+    batch->n = 0;
+    for (; cache->pages > left; batch->n++) {
+        batch->run[batch->n] = cache->run[batch->n];
+        count_out(cache, cache->length[batch->n]);
+    }
+    close_gap(cache, 0, batch->n);
+}
+
+/* Tells all how much is in it. */
+static void tell(struct hk_run_cache *cache)
+{
+    uint32_t told = hk_load_relaxed(&cache->told); /* the lock's */
+    if (told == cache->pages)
+        return;
+    hk_add_relaxed(&hk_run_cache_pages, (size_t)cache->pages - told);
+    hk_store_relaxed(&cache->told, cache->pages);
+}
+
+/* Nothing is in it, and nobody thinks so: without the lock a hint, as its thread or a sweep may be at it. */
+static bool is_idle(const struct hk_run_cache *cache)
+{
+    return (hk_load_relaxed(&cache->count) | hk_load_relaxed(&cache->told)) == 0;
+}
+
+/* ---- how much there may be ---- */
+
+static HK_SLOW_PATH void join(struct hk_run_cache *cache)
+{
+    hk_lock_init(&cache->lock, HK_RANK_RUNS);
+    cache->used = true;
+    hk_add_relaxed(&sharers, 1);
+    if (cache->joined)
+        return;
+    cache->joined = true;
+    struct hk_run_cache *first = hk_load_relaxed(&caches);
+    do {
+        cache->next = first;
+    } while (!hk_cas_weak_release(&caches, &first, cache)); /* pairs with next_of */
+}
+
+static HK_NOINLINE void look_at_share(struct hk_run_cache *cache)
+{
+    if (!cache->used)
+        join(cache);
+    size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP) / HK_PAGE;
+    size_t all = hk_max(keep, hk_load_relaxed(&hk_arena_run_pages) / SHARE); /* a sum, a moment late */
+    if (hk_opt(HK_OPT_PURGE_DELAY_MS) == 0)
+        all = keep; /* the smallest steady size is wanted */
+    if (hk_single_threaded())
+        all = 0;
+    cache->share = (uint32_t)hk_min(all / hk_max(hk_load_relaxed(&sharers), 1), UINT32_MAX);
+}
+
+/* Everything goes to the arena. */
+static void empty(struct hk_run_cache *cache)
+{
+    struct batch batch;
+    hk_lock(&cache->lock);
+    take_oldest(cache, 0, &batch);
+    tell(cache);
+    hk_unlock(&cache->lock);
+    if (batch.n != 0)
+        hk_arena_give_aside(batch.run, batch.n);
+}
+
+/* The thread is on another node than it was. */
+static HK_SLOW_PATH void move_to(struct hk_run_cache *cache, unsigned node)
+{
+    empty(cache);
+    cache->node = node;
+}
+
+static inline void follow_thread(struct hk_run_cache *cache)
+{
+    unsigned node = hk_numa_node();
+    if (HK_UNLIKELY(node != cache->node))
+        move_to(cache, node);
+}
+
+/* ---- take and put ---- */
+
+void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages)
+{
+    HK_ASSERT(hk_run_cache_may_have(pages));
+    if (is_idle(cache))
+        return NULL;
+    follow_thread(cache);
+    unsigned wanted = (unsigned)(pages - HK_RUN_CACHE_FIRST), more = 0;
+    void *run = NULL;
+    hk_lock(&cache->lock);
+    uint64_t fit = cache->lengths >> wanted;
+    if (fit != 0 && (more = hk_lowest(fit)) <= pages / LONGER)
+        run = take_newest(cache, wanted + more);
+    else
+        tell(cache);
+    hk_unlock(&cache->lock);
+    if (run != NULL)
+        hk_arena_take_aside(run, pages + more);
+    return run;
+}
+
+/* Makes room for so many pages, and notes what lies in the way; the lock. */
+static void make_room(struct hk_run_cache *cache, size_t pages, struct batch *batch)
+{
+    batch->n = 0;
+    if (cache->turn % TURNS == 1) /* it has just looked */
+        tell(cache);
+    if (cache->pages + pages <= cache->share && hk_load_relaxed(&cache->count) < HK_RUN_CACHE_RUNS) /* the lock's */
+        return;
+    take_oldest(cache, hk_min(cache->share, cache->pages) / 2, batch);
+    tell(cache);
+}
+
+static bool keep(struct hk_run_cache *cache, void *run, size_t pages)
+{
+    struct batch batch;
+    if (!hk_arena_set_aside(run, pages))
+        return false;
+    hk_lock(&cache->lock);
+    make_room(cache, pages, &batch);
+    add_newest(cache, run, (unsigned)(pages - HK_RUN_CACHE_FIRST));
+    hk_unlock(&cache->lock);
+    if (HK_UNLIKELY(batch.n != 0))
+        hk_arena_give_aside(batch.run, batch.n);
+    return true;
+}
+
+/* A run that is too long for the share, or far. What has become too much by now goes, too. */
+static HK_NOINLINE bool give_past(struct hk_run_cache *cache, void *run)
+{
+    struct batch batch = {.n = 0};
+    if (!is_idle(cache)) {
+        hk_lock(&cache->lock);
+        if (cache->pages > cache->share)
+            take_oldest(cache, cache->share / 2, &batch);
+        tell(cache);
+        hk_unlock(&cache->lock);
+    }
+    if (batch.n != 0)
+        hk_arena_give_aside(batch.run, batch.n);
+    return hk_arena_give(run);
+}
+
+bool hk_run_cache_put(struct hk_run_cache *cache, void *run, size_t pages)
+{
+    HK_ASSERT(hk_run_cache_may_have(pages));
+    if (cache->turn++ % TURNS == 0 || !cache->used)
+        look_at_share(cache);
+    follow_thread(cache);
+    if (pages > cache->share || (hk_numa_nodes() > 1 && hk_arena_node_of(run) != cache->node))
+        return give_past(cache, run);
+    return keep(cache, run, pages);
+}
+
+void hk_run_cache_give_oldest(struct hk_run_cache *cache)
+{
+    void *run = NULL;
+    if (is_idle(cache)) /* it may not even have a rank yet */
+        return;
+    hk_lock(&cache->lock);
+    if (hk_load_relaxed(&cache->count) != 0) { /* the lock's */
+        run = cache->run[0];
+        count_out(cache, cache->length[0]);
+        close_gap(cache, 0, 1);
+        tell(cache);
+    }
+    hk_unlock(&cache->lock);
+    if (run != NULL)
+        hk_arena_give_aside(&run, 1);
+}
+
+/* ---- ends, and others ---- */
+
+/* The cache after that one, or the first (NULL). */
+static struct hk_run_cache *next_of(const struct hk_run_cache *cache)
+{
+    return cache != NULL ? cache->next : hk_load_acquire(&caches); /* pairs with join */
+}
+
+static void sweep_one(struct hk_run_cache *cache)
+{
+    if (!is_idle(cache))
+        empty(cache);
+}
+
+void hk_run_cache_end(struct hk_run_cache *cache)
+{
+    sweep_one(cache);
+    if (cache->used)
+        hk_sub_relaxed(&sharers, 1);
+    cache->used = false;
+}
+
+void hk_run_cache_sweep(unsigned most)
+{
+    struct hk_run_cache *cache = hk_load_acquire(&swept_to); /* pairs with the release below */
+    do {
+        cache = next_of(cache);
+        if (cache != NULL)
+            sweep_one(cache);
+    } while (cache != NULL && --most != 0);
+    hk_store_release(&swept_to, cache); /* pairs with the acquire above: who goes on sees what is next */
+}
+
+void hk_run_cache_sweep_all(void)
+{
+    for (struct hk_run_cache *cache = NULL; (cache = next_of(cache)) != NULL;)
+        sweep_one(cache);
+}
+
+/* One that its thread was just changing may be half changed, and that thread is not here to go on: its runs are lost.
+ * (Only where a parked fork did not wait for it.) */
+static void take_over(struct hk_run_cache *cache)
+{
+    if (hk_load_relaxed(&cache->lock.word) != 0) {
+        hk_store_relaxed(&cache->count, 0);
+        cache->pages = 0;
+        cache->lengths = 0;
+        memset(cache->of_length, 0, sizeof cache->of_length);
+    }
+    if (cache->used) /* a write copies the page */
+        cache->used = false;
+}
+
+void hk_run_cache_fork_child(struct hk_run_cache *mine)
+{
+    for (struct hk_run_cache *cache = NULL; (cache = next_of(cache)) != NULL;) {
+        if (cache != mine)
+            take_over(cache);
+        hk_lock_reset(&cache->lock);
+    }
+    hk_store_relaxed(&sharers, mine != NULL && mine->used); /* there is one thread */
+}
