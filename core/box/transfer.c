@@ -83,15 +83,15 @@ static unsigned take_from_array(struct array *a, unsigned cls, void **to, unsign
     return n;
 }
 
-/* The orphan heap gives the blocks away, as it does for threads that have no heap. */
-static HK_SLOW_PATH void empty_array(struct array *a, unsigned cls)
+/* `by` gives the blocks away: the heap of this thread, or the orphan heap, as for threads that have none. */
+static HK_SLOW_PATH void empty_array(struct array *a, unsigned cls, struct hk_heap *by)
 {
     void *blocks[HK_TRANSFER_BLOCKS];
     hk_lock(&a->lock);
     unsigned n = take_from_array(a, cls, blocks, HK_TRANSFER_BLOCKS);
     hk_unlock(&a->lock);
     if (n != 0)
-        hk_heap_give(&hk_orphan_heap, blocks, n);
+        hk_heap_give(by, blocks, n);
 }
 
 static unsigned most_of_class(unsigned cls)
@@ -144,7 +144,7 @@ unsigned hk_transfer_give(const struct hk_heap *heap, unsigned cls, void **block
         put = put_in_array(a, cls, blocks, n);
     hk_unlock(&a->lock);
     if (HK_UNLIKELY(before <= enough && before + n > enough))
-        empty_array(a, cls);
+        empty_array(a, cls, &hk_orphan_heap);
     memmove(blocks, blocks + put, (n - put) * sizeof *blocks);
     return n - put;
 }
@@ -185,16 +185,28 @@ unsigned hk_transfer_take(const struct hk_heap *heap, unsigned cls, void **top, 
 
 /* ---- on behalf of others ---- */
 
+static void empty_place(unsigned place, struct hk_heap *by)
+{
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+        struct array *a = array_at(place, cls);
+        if (a != NULL)
+            empty_array(a, cls, by);
+    }
+}
+
 void hk_transfer_sweep(void)
 {
     hk_transfer_hold();
-    for (unsigned place = 0; place < place_count(); place++) {
-        for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-            struct array *a = array_at(place, cls);
-            if (a != NULL)
-                empty_array(a, cls);
-        }
-    }
+    for (unsigned place = 0; place < place_count(); place++)
+        empty_place(place, &hk_orphan_heap);
+    hk_transfer_release();
+}
+
+void hk_transfer_sweep_own(struct hk_heap *heap)
+{
+    hk_transfer_hold();
+    for (unsigned node = 0; node < hk_numa_nodes(); node++)
+        empty_place(place_of(heap, node), heap);
     hk_transfer_release();
 }
 

@@ -31,8 +31,9 @@ unsigned hk_transfer_give(const struct hk_heap *heap, unsigned cls, void **block
 /* Takes up to n blocks of a class: the first to top[0], the next to top[-1], downwards. */
 unsigned hk_transfer_take(const struct hk_heap *heap, unsigned cls, void **top, unsigned n);
 
-/* All that waits goes to the slabs. Any thread that holds no lock. */
+/* All that waits goes to the slabs; or what does in the place of this thread's heap. Any thread that holds no lock. */
 void hk_transfer_sweep(void);
+HK_SLOW_PATH void hk_transfer_sweep_own(struct hk_heap *heap);
 
 /* Between these two nothing is on its way from an array to the slabs. For statistics, by whoever holds no lock. */
 void hk_transfer_hold(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * back: what is behind the bins: the slabs and others' arrays, or (-Dtls_sll=enabled) a list per class and then these.
+ * back: what is behind the bins: the arrays between fronts and the slabs, or (-Dtls_sll=enabled) a list per class and then these.
  * Included by front/room.c and front/back.c only: bins do not know where blocks come from.
  *
  * The thread's own; what is behind synchronises. Must not know bins.
@@ -22,7 +22,7 @@ static inline unsigned hk_back_take(struct hk_thread *thread, unsigned cls, void
 }
 
 /* Gives n blocks of a class, which may be moved in `blocks`. Returns how often a block that went
- * to its slab lay in another one than the block before it, the first counted; 0: others' arrays took all. */
+ * to its slab lay in another one than the block before it, the first counted; 0: an array took all. */
 static inline unsigned hk_back_give(struct hk_thread *thread, unsigned cls, void **blocks, unsigned n)
 {
     return HK_TLS_SLL ? hk_back_list_give(thread, cls, blocks, n) : hk_transfer_or_give(&thread->heap, cls, blocks, n);

@@ -15,9 +15,9 @@
  *
  * A start that its own slab has not come to yet, while another slab has, passes them where it lies on a page that is
  * not in use, or is larger than 2 KiB, or in a slab that was in use before. It is found in every slow path: when it is
- * freed there, when it leaves the bin (hk_heap_give), when an untouched slab of smaller blocks comes to its page and it
- * is in a bin or begins with a link (mark_starts in superslab/slab.c). Handed out meanwhile, and never given back, it
- * is not found.
+ * freed there, when it leaves the fronts for its slab (hk_heap_give), when an untouched slab of smaller blocks comes to
+ * its page and it is in a bin or begins with a link (mark_starts in superslab/slab.c). Handed out meanwhile, from its
+ * bin or by an array to another front, and never given back, it is not found.
  *
  * 14 + 24 instructions with the default front, the returns included (gcc 12, x86-64); tests/lint/fastpath.py counts
  * them, and tests/lint/meson.build has the counts of the other choices. -Dtelemetry=enabled adds one counter to each.

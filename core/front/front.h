@@ -151,7 +151,7 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block);
 /* Bytes that the front may hold. */
 size_t hk_front_limit(const struct hk_thread *thread);
 
-/* Empties all bins of this thread into the slabs. */
+/* Empties all bins of this thread: into the arrays between fronts, and the slabs. */
 void hk_front_flush_all(struct hk_thread *thread);
 
 /* Makes the record of a thread that ended, or stayed behind in the parent of a fork in whatever it was doing, ready for

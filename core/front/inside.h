@@ -14,7 +14,7 @@
  * was another one: at its next slow call, which nobody waits for. Relaxed: a call sooner or later. */
 extern HK_HIDDEN _Atomic uint32_t hk_front_refusals;
 
-/* Gives everything that the front holds to the slabs. Inside the gate. */
+/* Gives everything that the front holds away. Inside the gate. */
 HK_SLOW_PATH void hk_front_give_up(struct hk_thread *thread);
 
 /* Goes in; `thread` may be NULL. False: turned away. */

@@ -12,11 +12,12 @@
  * random order, and bins of small blocks hold up to 256. So a thread whose flushes find their blocks scattered over
  * many slabs, without refills between them, is in a drain: its bins are emptied and closed, and blocks go straight to
  * their slabs. (Nor does one call then free more slabs than the purge that ends it can give back.) Blocks freed in
- * order lie together and pin next to nothing. A scattered flush counts one, a refill takes REFILL_WEIGHT back, and a
- * flush that another thread's array took whole takes one.
+ * order lie together and pin next to nothing. A scattered flush counts two, or one where an array took it
+ * all in which nobody has looked since the last; a refill takes REFILL_WEIGHT back, and a flush into an array in which
+ * somebody has looked takes two.
  */
-#define DRAIN_FLUSHES 32u
-#define REFILL_WEIGHT 4u
+#define DRAIN_SCATTERED 64u
+#define REFILL_WEIGHT 8u
 
 /* Bins that the budget's hand looks at for one miss, and flushes between two looks at what the front holds. */
 #define HAND_STEPS 3u
@@ -68,20 +69,31 @@ static HK_SLOW_PATH bool set_up_bin(struct hk_thread *thread, unsigned cls)
     return cap->max != 0;
 }
 
-/* Gives the oldest `n` blocks of a bin back to the slabs. */
+/* How often a block lies in another slab than the block before it, the first counted. */
+static unsigned count_changes(void *const *blocks, unsigned n)
+{
+    unsigned changes = n != 0;
+    for (unsigned i = 1; i < n; i++)
+        changes += (uintptr_t)blocks[i] / HK_SLAB_SIZE != (uintptr_t)blocks[i - 1] / HK_SLAB_SIZE;
+    return changes;
+}
+
+/* Gives the oldest `n` blocks of a bin away. */
 static void flush_oldest(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     void *lent[HK_BIN_LENT];
     void **oldest = hk_bin_oldest(thread, cls, &n, lent);
+    bool wanted = HK_TLS_SLL || (HK_TRANSFER && hk_transfer_is_wanted(&thread->heap, cls));
+    unsigned changes = wanted ? 0 : count_changes(oldest, n); /* before they are moved */
     unsigned slabs = hk_back_give(thread, cls, oldest, n);
     hk_bin_drop(thread, cls, n);
     hk_front_count_flush(thread, cls, n);
     struct hk_room *room = &thread->own.room;
-    if (slabs * 4 > n + 3) {
-        room->scattered++;
-    } else if (HK_TRANSFER && slabs == 0) { /* an array took all: somebody takes what comes */
-        room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
-        room->scattered -= room->scattered != 0;
+    if (hk_max(slabs, changes) * 4 > n + 3) {
+        room->scattered += slabs != 0 ? 2 : 1;
+    } else if (HK_TRANSFER && slabs == 0 && wanted) { /* an array took all, and somebody takes what comes there */
+        room->scattered = (unsigned)hk_min(room->scattered, DRAIN_SCATTERED);
+        room->scattered -= (unsigned)hk_min(room->scattered, 2);
         room->draining = room->draining && room->scattered != 0;
     }
 }
@@ -176,7 +188,7 @@ static void bound_what_is_held(struct hk_thread *thread)
     }
 }
 
-/* Empties and closes all bins. */
+/* Empties and closes all bins: what they and the arrays hold would keep its slabs. */
 static HK_SLOW_PATH void close_all_bins(struct hk_thread *thread)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
@@ -186,9 +198,11 @@ static HK_SLOW_PATH void close_all_bins(struct hk_thread *thread)
         if (thread->own.room.cap[cls].now > 0)
             set_cap(thread, cls, 0);
     }
-    thread->own.room.scattered = DRAIN_FLUSHES;
+    thread->own.room.scattered = DRAIN_SCATTERED;
     thread->own.room.draining = true;
     hk_back_flush(thread);
+    if (HK_TRANSFER)
+        hk_transfer_sweep_own(&thread->heap);
 }
 
 unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
@@ -224,7 +238,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     struct hk_room *room = &thread->own.room;
     if (room->cap[cls].max == 0 && !set_up_bin(thread, cls))
         return take_past_bin(thread, cls);
-    room->scattered = (unsigned)hk_min(room->scattered, DRAIN_FLUSHES);
+    room->scattered = (unsigned)hk_min(room->scattered, DRAIN_SCATTERED);
     room->scattered -= (unsigned)hk_min(room->scattered, REFILL_WEIGHT);
     room->draining = false;
     ask_for_room(thread, cls);
@@ -259,7 +273,7 @@ static bool make_room(struct hk_thread *thread, unsigned cls)
         return !hk_front_is_bypassed(thread, cls);
     if (count != 0)
         flush_oldest(thread, cls, (count + 1) / 2);
-    if (!room->draining && room->scattered >= DRAIN_FLUSHES)
+    if (!room->draining && room->scattered >= DRAIN_SCATTERED)
         close_all_bins(thread);
     bound_what_is_held(thread);
     return !hk_front_is_bypassed(thread, cls);

@@ -150,7 +150,7 @@ inline hk_transfer_give()
 #endif
           ;
           if
-          :: enough -> empty_array()   /*= empty_array(a, cls) */
+          :: enough -> empty_array()   /*= empty_array(a, cls, &hk_orphan_heap) */
           :: !enough
           fi
        :: else
@@ -192,14 +192,20 @@ inline hk_transfer_take()
 
 /* ---- on behalf of others ---- */
 
+/*@ core/box/transfer.c: empty_place */
+inline empty_place()
+{
+    if
+    :: has_array -> empty_array()      /*= empty_array(a, cls, by) */
+    :: !has_array
+    fi
+}
+
 /*@ core/box/transfer.c: hk_transfer_sweep */
 inline hk_transfer_sweep()
 {
     LOCK(sweeping);                    /*= hk_transfer_hold() */
-    if
-    :: has_array -> empty_array()      /*= empty_array(a, cls) */
-    :: !has_array
-    fi;
+    empty_place();                     /*= empty_place(place, &hk_orphan_heap) */
     UNLOCK(sweeping)                   /*= hk_transfer_release() */
 }
 

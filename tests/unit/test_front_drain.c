@@ -43,10 +43,6 @@ static void free_scattered(void *arg)
     EXPECT(!HK_TLS_SLL || thread->back->bytes == 0); /* nor are there blocks behind the bins */
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         EXPECT(hk_bin_count(thread, cls) == 0 && thread->own.room.cap[cls].now == 0);
-    if (HK_TRANSFER) {
-        hk_transfer_sweep(); /* of each class so many blocks wait as nobody has wanted yet */
-        hk_heap_collect(&thread->heap);
-    }
     EXPECT(thread->heap.slabs <= HK_TINY_LAST); /* each class has one to start from */
     hk_purge_now(0);
     EXPECT(thread->heap.slabs == 0);
