@@ -220,17 +220,22 @@ void hk_transfer_release(void)
     hk_unlock(&sweeping);
 }
 
-void hk_transfer_fork_child(void)
+void hk_transfer_fork_child(bool inside)
 {
+    size_t waits = 0;
     hk_lock_reset(&making);
     hk_lock_reset(&sweeping);
     for (unsigned place = 0; place < place_count(); place++) {
         for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
             struct array *a = array_at(place, cls);
-            if (a != NULL)
-                hk_lock_reset(&a->lock);
+            if (a == NULL)
+                continue;
+            hk_lock_reset(&a->lock);
+            waits += hk_load_relaxed(&a->count) * hk_class_size(cls);
         }
     }
+    if (!inside) /* else this thread may be about to count what it has put or taken */
+        hk_store_relaxed(&bytes, waits);
 }
 
 struct hk_lock *hk_transfer_lock(unsigned place, unsigned cls)

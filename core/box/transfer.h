@@ -39,8 +39,9 @@ HK_SLOW_PATH void hk_transfer_sweep_own(struct hk_heap *heap);
 void hk_transfer_hold(void);
 void hk_transfer_release(void);
 
-/* In the child of a fork: no array is held. */
-void hk_transfer_fork_child(void);
+/* In the child of a fork: no array is held, and what waits is counted anew, unless this thread is `inside` the gate: a
+ * handler in the middle of a call forks. */
+void hk_transfer_fork_child(bool inside);
 
 /* The lock of a class's array in a place of the first node (NULL: there is none), or of class 0 that of the making. For
  * tests. */

@@ -77,6 +77,12 @@ static void take_oldest(struct hk_run_cache *cache, size_t left, struct batch *b
     close_gap(cache, 0, batch->n);
 }
 
+static inline void give_batch(const struct batch *batch)
+{
+    if (HK_UNLIKELY(batch->n != 0))
+        hk_arena_give_aside(batch->run, batch->n);
+}
+
 /* Tells all how much is in it. */
 static void tell(struct hk_run_cache *cache)
 {
@@ -102,11 +108,11 @@ static HK_SLOW_PATH void join(struct hk_run_cache *cache)
     hk_add_relaxed(&sharers, 1);
     if (cache->joined)
         return;
-    cache->joined = true;
     struct hk_run_cache *first = hk_load_relaxed(&caches);
     do {
         cache->next = first;
     } while (!hk_cas_weak_release(&caches, &first, cache)); /* pairs with next_of */
+    cache->joined = true; /* after it: one whose thread a fork loses in between joins again */
 }
 
 static HK_NOINLINE void look_at_share(struct hk_run_cache *cache)
@@ -130,8 +136,7 @@ static void empty(struct hk_run_cache *cache)
     take_oldest(cache, 0, &batch);
     tell(cache);
     hk_unlock(&cache->lock);
-    if (batch.n != 0)
-        hk_arena_give_aside(batch.run, batch.n);
+    give_batch(&batch);
 }
 
 /* The thread is on another node than it was. */
@@ -191,8 +196,7 @@ static bool keep(struct hk_run_cache *cache, void *run, size_t pages)
     make_room(cache, pages, &batch);
     add_newest(cache, run, (unsigned)(pages - HK_RUN_CACHE_FIRST));
     hk_unlock(&cache->lock);
-    if (HK_UNLIKELY(batch.n != 0))
-        hk_arena_give_aside(batch.run, batch.n);
+    give_batch(&batch);
     return true;
 }
 
@@ -207,8 +211,7 @@ static HK_NOINLINE bool give_past(struct hk_run_cache *cache, void *run)
         tell(cache);
         hk_unlock(&cache->lock);
     }
-    if (batch.n != 0)
-        hk_arena_give_aside(batch.run, batch.n);
+    give_batch(&batch);
     return hk_arena_give(run);
 }
 
@@ -248,15 +251,37 @@ static struct hk_run_cache *next_of(const struct hk_run_cache *cache)
     return cache != NULL ? cache->next : hk_load_acquire(&caches); /* pairs with join */
 }
 
+/* Whose change it is, for the child of a fork: noted before anything is changed, and as long as anything is. */
+static void lock_for_sweep(struct hk_run_cache *cache)
+{
+    hk_lock(&cache->lock);
+    hk_store_relaxed(&cache->sweeper, hk_thread_self());
+    hk_fence_signal();
+}
+
+static void unlock_for_sweep(struct hk_run_cache *cache)
+{
+    hk_fence_signal();
+    hk_store_relaxed(&cache->sweeper, 0);
+    hk_unlock(&cache->lock);
+}
+
 static void sweep_one(struct hk_run_cache *cache)
 {
-    if (!is_idle(cache))
-        empty(cache);
+    struct batch batch;
+    if (is_idle(cache))
+        return;
+    lock_for_sweep(cache);
+    take_oldest(cache, 0, &batch);
+    tell(cache);
+    unlock_for_sweep(cache);
+    give_batch(&batch);
 }
 
 void hk_run_cache_end(struct hk_run_cache *cache)
 {
-    sweep_one(cache);
+    if (!is_idle(cache))
+        empty(cache);
     if (cache->used)
         hk_sub_relaxed(&sharers, 1);
     cache->used = false;
@@ -279,26 +304,52 @@ void hk_run_cache_sweep_all(void)
         sweep_one(cache);
 }
 
-/* One that its thread was just changing may be half changed, and that thread is not here to go on: its runs are lost.
- * (Only where a parked fork did not wait for it.) */
+/* Somebody is at the cache: this thread (a handler in the middle of it forks), or one that is not here any more. */
+static bool is_held(const struct hk_run_cache *cache)
+{
+    return hk_load_relaxed(&cache->lock.word) != 0;
+}
+
+static bool is_held_here(const struct hk_run_cache *cache, const struct hk_run_cache *mine)
+{
+    uintptr_t sweeper = hk_load_relaxed(&cache->sweeper);
+    return is_held(cache) && (sweeper == 0 ? cache == mine : sweeper == hk_thread_self());
+}
+
+/* One that another thread was just changing may be half changed, and that thread is not here to go on: its runs are
+ * lost. (Only where a parked fork did not wait for it.) */
 static void take_over(struct hk_run_cache *cache)
 {
-    if (hk_load_relaxed(&cache->lock.word) != 0) {
-        hk_store_relaxed(&cache->count, 0);
-        cache->pages = 0;
-        cache->lengths = 0;
-        memset(cache->of_length, 0, sizeof cache->of_length);
-    }
-    if (cache->used) /* a write copies the page */
-        cache->used = false;
+    hk_store_relaxed(&cache->count, 0);
+    cache->pages = 0;
+    cache->lengths = 0;
+    memset(cache->of_length, 0, sizeof cache->of_length);
+    hk_store_relaxed(&cache->sweeper, 0);
+}
+
+/* A thread that is not here may have told all, and not noted it: the sum is made anew. While this thread is at a cache
+ * it may be doing that itself, and goes on. */
+static void tell_anew(bool at_one)
+{
+    size_t pages = 0;
+    for (struct hk_run_cache *cache = NULL; (cache = next_of(cache)) != NULL;)
+        pages += hk_load_relaxed(&cache->told);
+    if (!at_one && !hk_single_threaded()) /* of one thread nothing is lost, and it sets no lock */
+        hk_store_relaxed(&hk_run_cache_pages, pages);
 }
 
 void hk_run_cache_fork_child(struct hk_run_cache *mine)
 {
+    bool at_one = false;
     for (struct hk_run_cache *cache = NULL; (cache = next_of(cache)) != NULL;) {
-        if (cache != mine)
+        bool here = is_held_here(cache, mine);
+        at_one |= here;
+        if (is_held(cache) && !here)
             take_over(cache);
+        if (cache != mine && cache->used) /* a write copies the page */
+            cache->used = false;
         hk_lock_reset(&cache->lock);
     }
+    tell_anew(at_one);
     hk_store_relaxed(&sharers, mine != NULL && mine->used); /* there is one thread */
 }

@@ -36,6 +36,7 @@ struct hk_run_cache {
     uint8_t length[HK_RUN_CACHE_RUNS];       /* of each run, less HK_RUN_CACHE_FIRST: the oldest first */
     void *run[HK_RUN_CACHE_RUNS];
     _Atomic uint32_t told;     /* of `pages`, what hk_run_cache_pages has; a hint without the lock */
+    _Atomic uintptr_t sweeper; /* hk_thread_self of who sweeps it and has the lock, or 0; relaxed: for a fork */
     uint32_t share;            /* pages that there may be, at the last look; its thread's, as what follows */
     uint32_t turn;             /* counts to the next look */
     unsigned node;             /* whose runs it has */

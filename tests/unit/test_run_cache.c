@@ -314,6 +314,59 @@ static void forked(void *arg)
     EXPECT(half->share == KEEP / 3);
 }
 
+/* A handler that interrupts a sweep forks: the sweep goes on in the child, with all that it has read. */
+static void forked_in_sweep(void *arg)
+{
+    (void)arg;
+    second_thread();
+    struct hk_run_cache *swept = &many[0], *mine = &cache;
+    for (unsigned i = 0; i < 3; i++) {
+        put(swept, take_run(10), 10);
+        put(mine, take_run(20), 20);
+    }
+    hk_store_relaxed(&swept->lock.word, 1);
+    hk_store_relaxed(&swept->sweeper, hk_thread_self());
+    hk_store_relaxed(&mine->lock.word, 2); /* another thread was just sweeping this one's own, and is not here */
+    hk_store_relaxed(&mine->sweeper, hk_thread_self() + 1);
+    size_t bytes = hk_run_cache_bytes();
+    hk_run_cache_fork_child(mine);
+    EXPECT(count_of(swept) == 3 && swept->pages == 30 && hk_load_relaxed(&swept->lock.word) == 0);
+    EXPECT(count_of(mine) == 0 && hk_load_relaxed(&mine->sweeper) == 0 && hk_run_cache_bytes() == bytes);
+    check();
+    hk_store_relaxed(&swept->sweeper, 0);
+    hk_run_cache_sweep_all();
+    EXPECT(hk_run_cache_bytes() == 0 && hk_arena_live() == 60 * HK_PAGE);
+}
+
+static void a_sweep_goes_on_in_the_child_of_a_fork(void **state)
+{
+    (void)state;
+    unit_passes(forked_in_sweep, NULL);
+}
+
+/* A thread that is lost in the middle had told the sum, and not noted it. */
+static void told_anew(void *arg)
+{
+    (void)arg;
+    second_thread();
+    put(&cache, take_run(20), 20);
+    put(&other, take_run(30), 30);
+    hk_store_relaxed(&cache.lock.word, 1); /* this thread is about to note what it told */
+    hk_sub_relaxed(&hk_run_cache_pages, 7);
+    size_t bytes = hk_run_cache_bytes();
+    hk_run_cache_fork_child(&cache);
+    EXPECT(hk_run_cache_bytes() == bytes);
+    hk_run_cache_fork_child(&cache);
+    EXPECT(hk_run_cache_bytes() == (hk_load_relaxed(&cache.told) + hk_load_relaxed(&other.told)) * HK_PAGE);
+    expect_nothing_live();
+}
+
+static void the_child_of_a_fork_counts_anew(void **state)
+{
+    (void)state;
+    unit_passes(told_anew, NULL);
+}
+
 static void the_child_of_a_fork_has_what_was_whole(void **state)
 {
     (void)state;
@@ -478,6 +531,8 @@ int main(void)
         cmocka_unit_test(the_oldest_goes_first),
         cmocka_unit_test(a_sweep_goes_on_where_it_stopped),
         cmocka_unit_test(the_child_of_a_fork_has_what_was_whole),
+        cmocka_unit_test(a_sweep_goes_on_in_the_child_of_a_fork),
+        cmocka_unit_test(the_child_of_a_fork_counts_anew),
         cmocka_unit_test(only_near_runs_are_kept),
         cmocka_unit_test(threads_exchange_runs_beside_a_sweep),
         cmocka_unit_test(of_several_frees_at_once_one_wins),

@@ -203,12 +203,20 @@ static void busy(void *arg)
     EXPECT(hk_transfer_lock(0, CLS) == NULL);
     hold(hk_transfer_lock(0, 0));
     EXPECT(hk_transfer_give(heap, CLS, blocks, 10) == 10); /* somebody makes an array */
-    hk_transfer_fork_child();
+    hk_transfer_fork_child(true);
     EXPECT(hk_transfer_give(heap, CLS, blocks, 10) == 0);
     hold(hk_transfer_lock(0, CLS));
     EXPECT(hk_transfer_give(heap, CLS, blocks + 10, 10) == 10);
     EXPECT(hk_transfer_take(heap, CLS, again + 29, 10) == 0);
-    hk_transfer_fork_child(); /* a child's array is free, whoever held it */
+    hk_transfer_fork_child(true); /* a child's array is free, whoever held it */
+    _Atomic uint32_t *count = (void *)(hk_transfer_lock(0, CLS) + 1);
+    hk_store_relaxed(count, 7); /* a thread that is not here took three, and was about to count bytes */
+    hk_transfer_fork_child(true);
+    EXPECT(hk_transfer_bytes() == 10 * 1024); /* it may be this one */
+    hk_transfer_fork_child(false);
+    EXPECT(hk_transfer_bytes() == 7 * 1024);
+    hk_store_relaxed(count, 10);
+    hk_transfer_fork_child(false);
     EXPECT(hk_transfer_give(heap, CLS, blocks + 10, 10) == 0);
     EXPECT(hk_transfer_take(heap, CLS, again + 29, 30) == 20);
 }
@@ -302,7 +310,7 @@ static void two_nodes(void *arg)
     fake_os_run_on(0);
     EXPECT(hk_transfer_take(heap, CLS, again + 29, 30) == 10 && again[29] == blocks[9]);
     EXPECT(hk_transfer_give(heap, CLS, blocks + 70, 14) == 0);
-    hk_transfer_fork_child();
+    hk_transfer_fork_child(true);
     hk_transfer_sweep();
     EXPECT(hk_transfer_count(CLS) == 0);
 }
