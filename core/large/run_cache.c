@@ -115,17 +115,21 @@ static HK_SLOW_PATH void join(struct hk_run_cache *cache)
     cache->joined = true; /* after it: one whose thread a fork loses in between joins again */
 }
 
+/* Pages. Under a limit none: they would count as in use, and another thread's malloc would fail for them. */
+static size_t all_may_have(void)
+{
+    size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP) / HK_PAGE;
+    size_t part = hk_load_relaxed(&hk_arena_run_pages) / SHARE; /* a sum, a moment late */
+    if (hk_single_threaded() || hk_opt(HK_OPT_MEMORY_LIMIT) != 0)
+        return 0;
+    return hk_opt(HK_OPT_PURGE_DELAY_MS) != 0 ? hk_max(keep, part) : keep; /* the smallest steady size is wanted */
+}
+
 static HK_NOINLINE void look_at_share(struct hk_run_cache *cache)
 {
     if (!cache->used)
         join(cache);
-    size_t keep = (size_t)hk_opt(HK_OPT_MIN_KEEP) / HK_PAGE;
-    size_t all = hk_max(keep, hk_load_relaxed(&hk_arena_run_pages) / SHARE); /* a sum, a moment late */
-    if (hk_opt(HK_OPT_PURGE_DELAY_MS) == 0)
-        all = keep; /* the smallest steady size is wanted */
-    if (hk_single_threaded())
-        all = 0;
-    cache->share = (uint32_t)hk_min(all / hk_max(hk_load_relaxed(&sharers), 1), UINT32_MAX);
+    cache->share = (uint32_t)hk_min(all_may_have() / hk_max(hk_load_relaxed(&sharers), 1), UINT32_MAX);
 }
 
 /* Everything goes to the arena. */

@@ -220,6 +220,26 @@ static void alone(void *arg)
     expect_nothing_live();
 }
 
+static void limited(void *arg)
+{
+    (void)arg;
+    second_thread();
+    fill(9, 8);
+    EXPECT(count_of(&cache) == 8);
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, HK_GIB));
+    fill(9, 8); /* looked at once in eight */
+    put(&cache, take_run(9), 9);
+    EXPECT(count_of(&cache) == 0 && hk_arena_live() == 0);
+    expect_nothing_live();
+}
+
+/* What lies in caches counts as in use, and somebody else would be refused. */
+static void with_a_memory_limit_none_is_kept(void **state)
+{
+    (void)state;
+    unit_passes(limited, NULL);
+}
+
 static void one_thread_alone_keeps_none(void **state)
 {
     (void)state;
@@ -527,6 +547,7 @@ int main(void)
         cmocka_unit_test(all_lengths_are_kept),
         cmocka_unit_test(a_cache_holds_its_share),
         cmocka_unit_test(one_thread_alone_keeps_none),
+        cmocka_unit_test(with_a_memory_limit_none_is_kept),
         cmocka_unit_test(threads_share_evenly),
         cmocka_unit_test(the_oldest_goes_first),
         cmocka_unit_test(a_sweep_goes_on_where_it_stopped),
