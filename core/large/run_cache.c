@@ -10,6 +10,9 @@
 #define SHARE 4u
 #define LONGER 8u
 
+/* Of a share one part in so many may have come that nobody was told of. */
+#define UNTOLD 8u
+
 /* Runs that are put between two looks at the share: others write what it depends on. */
 #define TURNS 8u
 
@@ -129,7 +132,10 @@ static HK_NOINLINE void look_at_share(struct hk_run_cache *cache)
 {
     if (!cache->used)
         join(cache);
-    cache->share = (uint32_t)hk_min(all_may_have() / hk_max(hk_load_relaxed(&sharers), 1), UINT32_MAX);
+    size_t all = all_may_have(), have = hk_load_relaxed(&hk_run_cache_pages);
+    size_t more = all - hk_min(all, have); /* what threads that sleep hold nobody else may */
+    size_t part = hk_min(all / hk_max(hk_load_relaxed(&sharers), 1), hk_load_relaxed(&cache->told) + more);
+    cache->share = (uint32_t)hk_min(part, UINT32_MAX);
 }
 
 /* Everything goes to the arena. */
@@ -183,8 +189,6 @@ void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages)
 static void make_room(struct hk_run_cache *cache, size_t pages, struct batch *batch)
 {
     batch->n = 0;
-    if (cache->turn % TURNS == 1) /* it has just looked */
-        tell(cache);
     if (cache->pages + pages <= cache->share && hk_load_relaxed(&cache->count) < HK_RUN_CACHE_RUNS) /* the lock's */
         return;
     take_oldest(cache, hk_min(cache->share, cache->pages) / 2, batch);
@@ -199,6 +203,9 @@ static bool keep(struct hk_run_cache *cache, void *run, size_t pages)
     hk_lock(&cache->lock);
     make_room(cache, pages, &batch);
     add_newest(cache, run, (unsigned)(pages - HK_RUN_CACHE_FIRST));
+    /* It has just looked; or others should know before it looks again. */
+    if (cache->turn % TURNS == 1 || cache->pages > hk_load_relaxed(&cache->told) + cache->share / UNTOLD)
+        tell(cache);
     hk_unlock(&cache->lock);
     give_batch(&batch);
     return true;

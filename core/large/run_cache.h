@@ -6,9 +6,10 @@
  * A run has no owner: whoever frees one keeps it, so nothing has to find its way back. A thread takes the shortest run
  * that it has and that is at most an eighth too long; the newest of these. All caches together hold HAKMEM_MIN_KEEP or,
  * unless HAKMEM_PURGE_DELAY_MS is 0, a quarter of what is in runs, whichever is more; each thread has an equal share of
- * that, in at most 128 runs. Where one is full its oldest runs go back until half is left, under one lock. Only runs of
- * the node that the thread is on are kept. In a process of one thread none are: there the lock costs nothing, and the
- * best fit saves memory. Nor are any with HAKMEM_MEMORY_LIMIT: what is kept counts as in use.
+ * that, in at most 128 runs, and no more than what the others leave. Where one is full its oldest runs go back until
+ * half is left, under one lock. Only runs of the node that the thread is on are kept. In a process of one thread none
+ * are: there the lock costs nothing, and the best fit saves memory. Nor are any with HAKMEM_MEMORY_LIMIT: what is kept
+ * counts as in use.
  *
  * A run in a cache is set aside (pages/ss_arena.h): it is no block, so that a second free is found, and it is dirty for
  * all that anybody knows. Each cache has a lock, which its thread takes for a moment; who sweeps for a thread that may
