@@ -6,6 +6,7 @@
 #include "box/pool.h"
 #include "box/purge.h"
 #include "os/os.h"
+#include "pages/ss_arena.h"
 
 #include <string.h>
 
@@ -92,13 +93,13 @@ static void count_pages(uint64_t *pages, const struct hk_usage *u)
 }
 
 /* Of slabs that heaps own counts what was handed out or touched, and not the rest of 64 KiB: beside a small program's
- * blocks that would be much. */
+ * blocks that would be much. Runs that threads keep count as live there. */
 static size_t peak_live(const struct hk_usage *u)
 {
     size_t small = 0;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         small += hk_max(u->cls[cls].carved * hk_class_size(cls), u->cls[cls].resident);
-    return hk_peak_live(u->live, small, u->empty + u->run_free);
+    return hk_peak_live(u->live, small, u->empty + hk_min(u->run_free, hk_arena_dirty()));
 }
 
 #define FILL_uint32_t(name, built, value) s->name = (built) ? (value) : 0

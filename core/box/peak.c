@@ -4,7 +4,6 @@
 #include "base/options.h"
 #include "box/pool.h"
 #include "large/huge.h"
-#include "large/run_cache.h"
 #include "os/os.h"
 #include "pages/ss_arena.h"
 
@@ -40,8 +39,8 @@ static size_t was_live(size_t free_bytes)
 static void look(size_t small, size_t before)
 {
     size_t held = hk_os_held();
-    size_t runs = hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE;
-    size_t rest = runs - hk_min(runs, hk_run_cache_bytes()) + small + before;
+    /* With those that threads keep: they were live, and nobody knows how long ago. */
+    size_t rest = hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE + small + before;
     if (rest + held - hk_min(held, hk_load_relaxed(&beside)) > hk_load_relaxed(&most))
         look_closely(rest);
 }

@@ -2,7 +2,7 @@
  *
  * peak: the most that was live so far. What is live is known to the page here and not to the block: page runs, huge
  * blocks, and slabs that heaps own, whole. So the figure is never below what blocks had, but for what is said below,
- * and above it by what was free in slabs and in fronts.
+ * and above it by what was free in slabs and in fronts, and by page runs that threads kept (large/run_cache.h).
  *
  * No call that takes memory looks. Live memory that becomes less is free memory for a while, or a huge block that goes:
  * so it is enough to look when free memory is about to go back (box/purge.h), before a huge block goes or shrinks, and
@@ -28,7 +28,8 @@ static inline void hk_peak_look(size_t freed)
 }
 
 /* The most so far, for who has walked the heap: `live` bytes are live now, `small` bytes of the slabs that heaps own
- * were handed out or touched, `free_bytes` are resident and free in EMPTY slabs and page runs. */
+ * were handed out or touched, `free_bytes` are resident and free in EMPTY slabs and page runs, but those that threads
+ * keep. */
 size_t hk_peak_live(size_t live, size_t small, size_t free_bytes);
 
 #endif

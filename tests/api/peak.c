@@ -3,14 +3,16 @@
  * peak_live_bytes of a program that takes 1 GiB and frees it before it asks; a process for each kind of block, because
  * a peak stays.
  *
- * usage: peak small|mid|runs|huge|grown|turns
+ * usage: peak small|mid|runs|kept|huge|grown|turns
  */
 #include "config.h"
 #include <hakmem/hakmem.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
 #define MOST (1024 * MIB / 1000)
@@ -79,6 +81,22 @@ static size_t take_turns(void)
     return 1024 * MIB;
 }
 
+static void *sleep_for_ever(void *arg)
+{
+    for (;;)
+        pause();
+    return arg;
+}
+
+/* Beside another thread this one keeps some of the runs that it frees. */
+static size_t keep_and_free(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, sleep_for_ever, NULL) != 0)
+        exit(77);
+    return take_and_free(80 * MIB, 200000);
+}
+
 static size_t exercise(const char *kind)
 {
     if (!strcmp(kind, "small"))
@@ -87,6 +105,8 @@ static size_t exercise(const char *kind)
         return take_and_free(1024 * MIB, 32768);
     if (!strcmp(kind, "runs"))
         return take_and_free(1024 * MIB, 3 * MIB);
+    if (!strcmp(kind, "kept"))
+        return keep_and_free();
     if (!strcmp(kind, "huge"))
         return take_and_free(1024 * MIB, 256 * MIB);
     return !strcmp(kind, "turns") ? take_turns() : grow_and_free();
