@@ -141,13 +141,11 @@ size_t hk_purge_give_all(uint32_t now, uint32_t delay_ms, size_t keep)
 
 /* ---- on behalf of others ---- */
 
-void hk_purge_sweep_all(void)
+void hk_purge_sweep_heaps(void)
 {
     if (HK_TRANSFER)
         hk_transfer_sweep(); /* before heaps, which collect what came of it */
     hk_heap_sweep();
-    if (HK_RUN_CACHE)
-        hk_run_cache_sweep_all();
 }
 
 /* Blocks that wait for a thread, and slabs that its classes only keep for their next block, are little beside a live
@@ -219,7 +217,9 @@ static void give_old(uint32_t now, size_t bytes)
     bool refused = false;
     if (now - hk_load_relaxed(&looked) < delay_ms() / 4)
         return;
-    if (give_piece(now, delay_ms(), bytes - min_keep(), &refused) == 0 && !refused)
+    if (HK_RUN_CACHE)
+        hk_run_cache_sweep_idle(SWEEP_HEAPS, now, delay_ms());
+    if (bytes <= min_keep() || (give_piece(now, delay_ms(), bytes - min_keep(), &refused) == 0 && !refused))
         hk_store_relaxed(&looked, now);
     else
         hk_store_relaxed(&hk_purge_allowed, 0); /* there may be more: the next call looks again */
@@ -253,7 +253,7 @@ static void give_some(uint32_t now)
         return;
     if (over || hk_hot_span_at_once())
         give_at_once(now, bytes, over);
-    else if (bytes > min_keep())
+    else if (hk_purge_idle_bytes() > min_keep())
         give_old(now, bytes);
 }
 
@@ -264,7 +264,7 @@ void hk_purge_tick_slow(void)
     uint32_t now = hk_os_now_ms();
     bool same = now == hk_load_relaxed(&ticked) &&
                 hk_purge_free_bytes() <= hk_load_relaxed(&hk_purge_allowed); /* as a moment ago */
-    if ((!same || has_to_sweep()) && !leave_to_thread(hk_purge_free_bytes())) {
+    if ((!same || has_to_sweep()) && !leave_to_thread(hk_purge_idle_bytes())) {
         sweep_some();
         give_some(now);
     }
@@ -291,7 +291,7 @@ void hk_purge_end_thread(void)
 {
     int saved = errno;
     hk_peak_look(0);
-    if (!leave_to_thread(hk_purge_free_bytes())) {
+    if (!leave_to_thread(hk_purge_idle_bytes())) {
         sweep_some();
         if (hk_purge_free_bytes() > hk_purge_allowance())
             hk_purge_give_all(hk_os_now_ms(), 0, hk_purge_allowance() - (SMALL_HEAP - AFTER_END));
@@ -304,7 +304,9 @@ void hk_purge_end_thread(void)
 size_t hk_purge_now(size_t keep)
 {
     hk_peak_look(0);
-    hk_purge_sweep_all();
+    hk_purge_sweep_heaps();
+    if (HK_RUN_CACHE)
+        hk_run_cache_sweep_all();
     size_t given = hk_pool_trim();
     hk_add_relaxed(&total, given);
     given += hk_purge_give_all(hk_os_now_ms(), 0, keep);

@@ -21,6 +21,6 @@ extern HK_HIDDEN _Atomic uint32_t hk_purge_thread_state; /* the thread sleeps on
 size_t hk_purge_give_all(uint32_t now, uint32_t delay_ms, size_t keep);
 
 /* On behalf of every heap. */
-void hk_purge_sweep_all(void);
+void hk_purge_sweep_heaps(void);
 
 #endif

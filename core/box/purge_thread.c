@@ -9,6 +9,8 @@
 #include "os/os.h"
 #include "os/thread.h"
 
+#include <limits.h>
+
 /* The thread rests after so many rounds in which nothing could be given back. */
 #define IDLE_ROUNDS 20
 
@@ -30,7 +32,7 @@ static void rest(bool tired)
         return;      /* it is to end */
     hk_fence_full(); /* pairs with the fence in leave_to_thread */
     state = HK_PURGER_RESTS;
-    if (!tired && hk_purge_free_bytes() > min_keep())
+    if (!tired && hk_purge_idle_bytes() > min_keep())
         hk_cas_acquire(&hk_purge_thread_state, &state, HK_PURGER_AT_WORK);
     while (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_RESTS)
         hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_RESTS, HK_FOREVER);
@@ -43,8 +45,10 @@ static bool round_of_work(void)
 {
     if (!hk_gate_wait(&pass))
         return false;
-    hk_purge_sweep_all();
-    bool any = hk_purge_give_all(hk_os_now_ms(), delay(), min_keep()) != 0;
+    uint32_t now = hk_os_now_ms();
+    hk_purge_sweep_heaps();
+    bool any = HK_RUN_CACHE && hk_run_cache_sweep_idle(UINT_MAX, now, delay());
+    any |= hk_purge_give_all(now, delay(), min_keep()) != 0;
     hk_gate_leave(&pass);
     hk_corrupt_report();
     return any;
@@ -54,7 +58,7 @@ static void *work(void *arg)
 {
     unsigned idle = 0;
     while (hk_load_relaxed(&hk_purge_thread_state) != HK_PURGER_ENDS) {
-        if (idle >= IDLE_ROUNDS || hk_purge_free_bytes() <= min_keep()) {
+        if (idle >= IDLE_ROUNDS || hk_purge_idle_bytes() <= min_keep()) {
             rest(idle >= IDLE_ROUNDS);
             idle = 0;
         }

@@ -174,6 +174,7 @@ void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages)
     unsigned wanted = (unsigned)(pages - HK_RUN_CACHE_FIRST), more = 0;
     void *run = NULL;
     hk_lock(&cache->lock);
+    cache->idle_since = 0;
     uint64_t fit = cache->lengths >> wanted;
     if (fit != 0 && (more = hk_lowest(fit)) <= pages / LONGER)
         run = take_newest(cache, wanted + more);
@@ -201,6 +202,7 @@ static bool keep(struct hk_run_cache *cache, void *run, size_t pages)
     if (!hk_arena_set_aside(run, pages))
         return false;
     hk_lock(&cache->lock);
+    cache->idle_since = 0;
     make_room(cache, pages, &batch);
     add_newest(cache, run, (unsigned)(pages - HK_RUN_CACHE_FIRST));
     /* It has just looked; or others should know before it looks again. */
@@ -277,16 +279,26 @@ static void unlock_for_sweep(struct hk_run_cache *cache)
     hk_unlock(&cache->lock);
 }
 
-static void sweep_one(struct hk_run_cache *cache)
+/* Is it idle for so long? Of one that is seen for the first time nobody knows. The lock. */
+static bool is_old(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 {
-    struct batch batch;
+    if (cache->idle_since == 0)
+        cache->idle_since = now | 1; /* a ms more or less */
+    return hk_ms_since(now, cache->idle_since) >= age;
+}
+
+static bool sweep_one(struct hk_run_cache *cache, uint32_t now, uint32_t age)
+{
+    struct batch batch = {.n = 0};
     if (is_idle(cache))
-        return;
+        return false;
     lock_for_sweep(cache);
-    take_oldest(cache, 0, &batch);
+    if (age == 0 || is_old(cache, now, age))
+        take_oldest(cache, 0, &batch);
     tell(cache);
     unlock_for_sweep(cache);
     give_batch(&batch);
+    return batch.n != 0;
 }
 
 void hk_run_cache_end(struct hk_run_cache *cache)
@@ -298,21 +310,28 @@ void hk_run_cache_end(struct hk_run_cache *cache)
     cache->used = false;
 }
 
-void hk_run_cache_sweep(unsigned most)
+bool hk_run_cache_sweep_idle(unsigned most, uint32_t now, uint32_t age)
 {
+    bool any = false;
     struct hk_run_cache *cache = hk_load_acquire(&swept_to); /* pairs with the release below */
     do {
         cache = next_of(cache);
         if (cache != NULL)
-            sweep_one(cache);
+            any |= sweep_one(cache, now, age);
     } while (cache != NULL && --most != 0);
     hk_store_release(&swept_to, cache); /* pairs with the acquire above: who goes on sees what is next */
+    return any;
+}
+
+void hk_run_cache_sweep(unsigned most)
+{
+    hk_run_cache_sweep_idle(most, 0, 0);
 }
 
 void hk_run_cache_sweep_all(void)
 {
     for (struct hk_run_cache *cache = NULL; (cache = next_of(cache)) != NULL;)
-        sweep_one(cache);
+        sweep_one(cache, 0, 0);
 }
 
 /* Somebody is at the cache: this thread (a handler in the middle of it forks), or one that is not here any more. */

@@ -37,6 +37,7 @@ struct hk_run_cache {
     uint8_t length[HK_RUN_CACHE_RUNS];       /* of each run, less HK_RUN_CACHE_FIRST: the oldest first */
     void *run[HK_RUN_CACHE_RUNS];
     _Atomic uint32_t told;     /* of `pages`, what hk_run_cache_pages has; a hint without the lock */
+    uint32_t idle_since;       /* ms of the clock when a sweep saw it, 0 after its thread was at it; the lock's */
     _Atomic uintptr_t sweeper; /* hk_thread_self of who sweeps it and has the lock, or 0; relaxed: for a fork */
     uint32_t share;            /* pages that there may be, at the last look; its thread's, as what follows */
     uint32_t turn;             /* counts to the next look */
@@ -76,6 +77,10 @@ HK_SLOW_PATH void hk_run_cache_end(struct hk_run_cache *cache);
  * last sweep ended; or of all. Any thread that holds no lock. */
 HK_SLOW_PATH void hk_run_cache_sweep(unsigned most);
 HK_SLOW_PATH void hk_run_cache_sweep_all(void);
+
+/* The same for caches that nobody took from or put to for `age` ms since such a sweep first saw them. False: for none.
+ */
+HK_SLOW_PATH bool hk_run_cache_sweep_idle(unsigned most, uint32_t now, uint32_t age);
 
 /* In the child of a fork: no cache is held, and nobody but this thread has a share. `mine` may be NULL. */
 HK_SLOW_PATH void hk_run_cache_fork_child(struct hk_run_cache *mine);

@@ -337,6 +337,28 @@ static void a_sweep_goes_on_where_it_stopped(void **state)
     unit_passes(swept, NULL);
 }
 
+static void aged(void *arg)
+{
+    (void)arg;
+    second_thread();
+    put(&cache, take_run(20), 20);
+    put(&cache, take_run(20), 20);
+    put(&other, take_run(20), 20);
+    EXPECT(!hk_run_cache_sweep_idle(9, 5000, 100) && !hk_run_cache_sweep_idle(9, 5050, 100));
+    EXPECT(hk_arena_give(hk_run_cache_take(&cache, 20)));
+    EXPECT(hk_run_cache_sweep_idle(9, 5101, 100)); /* of those that were not used since */
+    EXPECT(count_of(&cache) == 1 && count_of(&other) == 0);
+    EXPECT(!hk_run_cache_sweep_idle(9, 5150, 100) && hk_run_cache_sweep_idle(9, 5300, 100));
+    EXPECT(count_of(&cache) == 0);
+    expect_nothing_live();
+}
+
+static void what_nobody_used_for_long_goes(void **state)
+{
+    (void)state;
+    unit_passes(aged, NULL);
+}
+
 static void forked(void *arg)
 {
     (void)arg;
@@ -579,6 +601,7 @@ int main(void)
         cmocka_unit_test(threads_share_evenly),
         cmocka_unit_test(the_oldest_goes_first),
         cmocka_unit_test(a_sweep_goes_on_where_it_stopped),
+        cmocka_unit_test(what_nobody_used_for_long_goes),
         cmocka_unit_test(the_child_of_a_fork_has_what_was_whole),
         cmocka_unit_test(a_sweep_goes_on_in_the_child_of_a_fork),
         cmocka_unit_test(the_child_of_a_fork_counts_anew),
