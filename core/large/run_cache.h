@@ -85,7 +85,7 @@ HK_SLOW_PATH bool hk_run_cache_sweep_idle(unsigned most, uint32_t now, uint32_t 
 /* In the child of a fork: no cache is held, and nobody but this thread has a share. `mine` may be NULL. */
 HK_SLOW_PATH void hk_run_cache_fork_child(struct hk_run_cache *mine);
 
-/* The list of runs against their sums, of a cache that nobody is at. (run_cache_check.c: tests and -Dcheck) */
+/* The list of runs against their sums, of a cache that nobody is at. (run_cache_check.c: tests only) */
 bool hk_run_cache_check(struct hk_run_cache *cache);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Is what a run cache counts what it has? For tests and -Dcheck builds, which link it; it is in no other library.
+ * Is what a run cache counts what it has? For tests, which link it; it is in no other library.
  */
 #include "large/run_cache.h"
 
