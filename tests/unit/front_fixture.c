@@ -72,8 +72,9 @@ static void *take_for_another(void *arg)
     for (unsigned i = 0; i < loan->n; i++)
         loan->blocks[i] = front_take(loan->size);
     pthread_barrier_wait(&loan->made);
-    for (;;)
-        pause();
+    while (pause() != 0) /* always: until the process ends */
+        ;
+    return NULL;
 }
 
 void front_borrow(void **blocks, unsigned n, size_t size)
