@@ -14,7 +14,8 @@
  * their slabs. (Nor does one call then free more slabs than the purge that ends it can give back.) Blocks freed in
  * order lie together and pin next to nothing. A scattered flush counts two, or one where an array took it
  * all in which nobody has looked since the last; a refill takes REFILL_WEIGHT back, and a flush into an array in which
- * somebody has looked takes two.
+ * somebody has looked takes two. Of large blocks few flushes are much: so a thread is in a drain, too, when it has
+ * given away so, since the last of these, as many bytes as its front may hold.
  */
 #define DRAIN_SCATTERED 64u
 #define REFILL_WEIGHT 8u
@@ -91,9 +92,11 @@ static void flush_oldest(struct hk_thread *thread, unsigned cls, unsigned n)
     struct hk_room *room = &thread->own.room;
     if (hk_max(slabs, changes) * 4 > n + 3) {
         room->scattered += slabs != 0 ? 2 : 1;
+        room->freed += n * hk_class_size(cls);
     } else if (HK_TRANSFER && slabs == 0 && wanted) { /* an array took all, and somebody takes what comes there */
         room->scattered = (unsigned)hk_min(room->scattered, DRAIN_SCATTERED);
         room->scattered -= (unsigned)hk_min(room->scattered, 2);
+        room->freed = 0;
         room->draining = room->draining && room->scattered != 0;
     }
 }
@@ -240,6 +243,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
         return take_past_bin(thread, cls);
     room->scattered = (unsigned)hk_min(room->scattered, DRAIN_SCATTERED);
     room->scattered -= (unsigned)hk_min(room->scattered, REFILL_WEIGHT);
+    room->freed = 0;
     room->draining = false;
     ask_for_room(thread, cls);
     unsigned n = hk_bin_batch(room->cap[cls].now, cls), got;
@@ -273,7 +277,7 @@ static bool make_room(struct hk_thread *thread, unsigned cls)
         return !hk_front_is_bypassed(thread, cls);
     if (count != 0)
         flush_oldest(thread, cls, (count + 1) / 2);
-    if (!room->draining && room->scattered >= DRAIN_SCATTERED)
+    if (!room->draining && (room->scattered >= DRAIN_SCATTERED || room->freed > hk_front_limit(thread)))
         close_all_bins(thread);
     bound_what_is_held(thread);
     return !hk_front_is_bypassed(thread, cls);
