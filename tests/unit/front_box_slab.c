@@ -13,7 +13,7 @@ void front_check(void)
         EXPECT(bin->inverse == 0 || bin->inverse == hk_class_inverse[cls]);
         EXPECT(hk_class_slabs(cls) == 1 || (bin->list == NULL && bin->slab == 0));
         for (void *block = bin->list; block != NULL; block = *(void **)block) {
-            EXPECT(hk_bin_slab(block) == bin->slab && hk_registry_code(block) == hk_code_of_class(cls));
+            EXPECT(hk_bin_slab(block) == bin->slab && hk_registry_class(block) == cls);
             EXPECT(hk_slab_is_block(hk_slab_of(block), block));
         }
     }

@@ -21,7 +21,7 @@ static size_t listed_bytes(void)
         const struct hk_sll *list = &front_self()->back->list[cls];
         unsigned n = 0;
         for (void *block = list->first; block != NULL; block = *(void **)block, n++)
-            EXPECT(hk_registry_code(block) == hk_code_of_class(cls));
+            EXPECT(hk_registry_class(block) == cls);
         EXPECT(n == list->count && n <= list->cap);
         EXPECT(hk_front_count(front_self(), cls) == hk_bin_count(front_self(), cls) + n);
         bytes += n * hk_class_size(cls);

@@ -8,5 +8,5 @@ void front_check_bin(const struct hk_thread *thread, unsigned cls)
     EXPECT(bin->cap == thread->own.room.cap[cls].now && bin->cap <= HK_TWO_MOST);
     EXPECT(bin->inverse == hk_class_inverse[cls]);
     for (unsigned i = 0; i < bin->count; i++)
-        EXPECT(hk_registry_code(bin->slots[i]) == hk_code_of_class(cls));
+        EXPECT(hk_registry_class(bin->slots[i]) == cls);
 }
