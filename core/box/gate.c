@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/gate.h"
 
+#include "base/bits.h"
+
 /* Rounds of looking before a wait sleeps. Nobody wakes it: a look once a millisecond does, and leaving stays a store.
  */
 #define ROUNDS 100
@@ -9,6 +11,9 @@
 _Atomic uint32_t hk_gate_forks;
 
 static struct hk_pass *_Atomic passes;
+
+/* Strangers that find another one inside sleep up to so many doublings of SLEEP_MS. */
+#define LONGER_MOST 6u
 
 /* The thread without a pass that is inside, or 0; its lowest bit says that it is parked. */
 static _Atomic uintptr_t stranger;
@@ -41,8 +46,8 @@ bool hk_gate_enter_stranger(void)
             return false;
         if (i < ROUNDS)
             hk_pause();
-        else
-            hk_thread_sleep(&hk_gate_forks, 0, SLEEP_MS);
+        else /* longer and longer: thousands that look each ms would leave no processor to who is inside */
+            hk_thread_sleep(&hk_gate_forks, 0, SLEEP_MS << hk_min(i - ROUNDS, LONGER_MOST));
     }
     if (hk_load_full(&hk_gate_forks) == 0)
         return true;
