@@ -3,8 +3,8 @@
 
 #include "base/bits.h"
 
-/* Rounds of looking before a wait sleeps. Nobody wakes it: a look once a millisecond does, and leaving stays a store.
- */
+/* Rounds of looking before a wait sleeps. Nobody wakes it: a look once a millisecond does, or less often (LONGER_MOST),
+ * and leaving stays a store. */
 #define ROUNDS 100
 #define SLEEP_MS 1
 

@@ -29,7 +29,7 @@ static _Atomic size_t bytes; /* in all of them; relaxed: about right is enough *
 
 static struct hk_lock making = HK_LOCK_FREE(HK_RANK_MAKING); /* held while an array is made */
 
-/* Held by who empties arrays, and by who counts what is where. */
+/* Held by who sweeps, and by who counts what is where. */
 static struct hk_lock sweeping = HK_LOCK_FREE(HK_RANK_SWEEPING);
 
 static struct array *array_at(unsigned place, unsigned cls)
@@ -204,10 +204,8 @@ void hk_transfer_sweep(void)
 
 void hk_transfer_sweep_own(struct hk_heap *heap)
 {
-    hk_transfer_hold();
     for (unsigned node = 0; node < hk_numa_nodes(); node++)
         empty_place(place_of(heap, node), heap);
-    hk_transfer_release();
 }
 
 void hk_transfer_hold(void)

@@ -35,7 +35,8 @@ unsigned hk_transfer_take(const struct hk_heap *heap, unsigned cls, void **top, 
 void hk_transfer_sweep(void);
 HK_SLOW_PATH void hk_transfer_sweep_own(struct hk_heap *heap);
 
-/* Between these two nothing is on its way from an array to the slabs. For statistics, by whoever holds no lock. */
+/* Between these two nobody sweeps: but for drains, nothing is on its way from an array to the slabs. For statistics, by
+ * whoever holds no lock. */
 void hk_transfer_hold(void);
 void hk_transfer_release(void);
 

@@ -85,7 +85,7 @@ static void flush_oldest(struct hk_thread *thread, unsigned cls, unsigned n)
     void *lent[HK_BIN_LENT];
     void **oldest = hk_bin_oldest(thread, cls, &n, lent);
     bool wanted = HK_TLS_SLL || (HK_TRANSFER && hk_transfer_is_wanted(&thread->heap, cls));
-    unsigned changes = wanted ? 0 : count_changes(oldest, n); /* before they are moved */
+    unsigned changes = wanted || !HK_TRANSFER ? 0 : count_changes(oldest, n); /* before they are moved */
     unsigned slabs = hk_back_give(thread, cls, oldest, n);
     hk_bin_drop(thread, cls, n);
     hk_front_count_flush(thread, cls, n);
@@ -302,6 +302,7 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
         }
         room->draining = false;
         room->scattered = 0;
+        room->freed = 0;
     }
     if (make_room(thread, slab->cls) && hk_bin_has_room(bin, thread, block, &spot))
         hk_bin_push(bin, spot, block);

@@ -109,6 +109,26 @@ static void the_budget_shrinks_with_the_heap(void **state)
     unit_passes(shrink_heap, NULL);
 }
 
+/* Few blocks of each class, so there are few flushes. */
+static void free_scattered_mid(void *arg)
+{
+    (void)arg;
+    uint64_t seed = 8;
+    const unsigned n = 300;
+    for (unsigned i = 0; i < n; i++)
+        blocks[i] = front_take(HK_TINY_MAX + 1 + unit_random(&seed, HK_MID_MAX - HK_TINY_MAX));
+    shuffle(n);
+    for (unsigned i = 0; i < n; i++)
+        front_free(blocks[i]);
+    EXPECT(front_self()->own.room.draining && front_held() == 0);
+}
+
+static void large_blocks_are_a_drain_sooner(void **state)
+{
+    (void)state;
+    unit_passes(free_scattered_mid, NULL);
+}
+
 /* ---- blocks of another thread ---- */
 
 static pthread_barrier_t turn;
@@ -146,7 +166,9 @@ static void free_for_another(void *arg)
     pthread_barrier_wait(&turn);
     bool ended = false;
     for (unsigned i = MOST / 2; i < MOST; i++) {
+        bool before = room->draining;
         front_free(blocks[i]);
+        EXPECT(!before || room->draining || room->freed == 0); /* or it would begin again at once */
         ended = ended || !room->draining;
     }
     EXPECT(ended);
@@ -170,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_frees_at_random_keeps_next_to_nothing),
         cmocka_unit_test(blocks_freed_in_order_are_no_drain),
         cmocka_unit_test(the_budget_shrinks_with_the_heap),
+        cmocka_unit_test(large_blocks_are_a_drain_sooner),
         cmocka_unit_test(a_drain_ends_where_the_owner_wants_its_blocks),
     };
     return cmocka_run_group_tests_name("front_drain", tests, NULL, NULL);
