@@ -126,6 +126,8 @@ static void free_scattered_mid(void *arg)
 static void large_blocks_are_a_drain_sooner(void **state)
 {
     (void)state;
+    if (HK_TLS_SLL) /* there they wait in the thread's own list, which has a bound of its own */
+        skip();
     unit_passes(free_scattered_mid, NULL);
 }
 
