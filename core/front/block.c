@@ -25,13 +25,8 @@ static HK_NOINLINE size_t look_for_huge_again(const void *ptr)
     return size;
 }
 
-struct hk_block hk_block_find(const void *ptr, const char *verb)
+struct hk_block hk_block_find_outside(const void *ptr, const char *verb)
 {
-    if (hk_registry_code(ptr) != 0) {
-        const struct hk_slab *slab = hk_block_slab(ptr, verb);
-        enum hk_block_kind kind = slab != NULL ? HK_BLOCK_SLAB : HK_BLOCK_NONE;
-        return (struct hk_block){kind, (void *)(uintptr_t)ptr, slab != NULL ? slab->block_size : 0};
-    }
     struct hk_block block = hk_block_find_large(ptr);
     if (HK_UNLIKELY(block.kind == HK_BLOCK_NONE)) {
         block.size = look_for_huge_again(ptr);

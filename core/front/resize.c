@@ -43,8 +43,9 @@ static void *move_to_new(const struct hk_block *block, size_t size)
 static bool is_kept(const struct hk_block *block, size_t size)
 {
     size_t have = block->size;
-    size_t less = block->kind == HK_BLOCK_SIDE ? have / 4 : have <= HK_MID_MAX ? have / 2 : have - have / 8;
-    return size <= have && size > less;
+    /* A block that grew has an eighth on top. */
+    size_t less = block->kind == HK_BLOCK_SIDE ? have / 4 : have <= HK_MID_MAX ? have / 2 - have / 16 : have - have / 8;
+    return size <= have && size >= less;
 }
 
 /* A run or a huge block, in place when the neighbours allow it; NULL: by a copy. */
@@ -77,10 +78,26 @@ static HK_SLOW_PATH void *shrink_where_it_is(const struct hk_block *block, size_
     return to != NULL ? to : block->start;
 }
 
-void *hk_resize(void *ptr, size_t size)
+/* Where the block cannot stay as it is. */
+static HK_NOINLINE void *resize_or_move(const struct hk_block *block, size_t size)
 {
     int saved = errno;
+    void *to = block->kind == HK_BLOCK_RUN || block->kind == HK_BLOCK_HUGE ? resize_large(block, size) : NULL;
+    errno = saved;
+    if (to == NULL)
+        to = move_to_new(block, size);
+    if (HK_UNLIKELY(to == NULL) && size <= block->size) {
+        to = shrink_where_it_is(block, size);
+        errno = saved;
+    }
+    return to;
+}
+
+void *hk_resize(void *ptr, size_t size)
+{
     struct hk_block block = hk_block_find(ptr, "realloc");
+    if (HK_LIKELY(is_kept(&block, size)))
+        return ptr;
     if (block.kind == HK_BLOCK_NONE) {
         errno = EINVAL;
         return NULL;
@@ -89,15 +106,5 @@ void *hk_resize(void *ptr, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (is_kept(&block, size))
-        return ptr;
-    void *to = block.kind == HK_BLOCK_RUN || block.kind == HK_BLOCK_HUGE ? resize_large(&block, size) : NULL;
-    errno = saved;
-    if (to == NULL)
-        to = move_to_new(&block, size);
-    if (HK_UNLIKELY(to == NULL) && size <= block.size) {
-        to = shrink_where_it_is(&block, size);
-        errno = saved;
-    }
-    return to;
+    return resize_or_move(&block, size);
 }

@@ -533,6 +533,30 @@ static void a_block_always_shrinks(void **state)
     }
 }
 
+/* A block of a slab stays where it is as long as about half of it is in use, also where it grew and got room on top. */
+static void shrink_in_slab(void *arg)
+{
+    (void)arg;
+    for (size_t size = 64; size <= HK_MID_MAX; size *= 2) {
+        void *p = front_take(size);
+        size_t have = hk_block_find(p, "x").size;
+        EXPECT(hk_resize(p, have / 2) == p && hk_resize(p, have) == p);
+        p = hk_resize(p, have / 4);
+        EXPECT(p != NULL && hk_block_find(p, "x").size < have / 2);
+        front_free(p);
+    }
+    void *p = front_take(2048); /* half of a block that has an eighth on top is less than half of what that holds */
+    p = hk_resize(p, 8192);
+    EXPECT(p != NULL && hk_resize(p, 4096) == p);
+    front_free(p);
+}
+
+static void half_of_a_block_stays_in_its_place(void **state)
+{
+    (void)state;
+    unit_passes(shrink_in_slab, NULL);
+}
+
 /* What it gives up where it is serves others. */
 static void shrink_for_others(void *arg)
 {
@@ -622,19 +646,13 @@ static void the_registry_is_there_before_any_block(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_size_is_served),
-        cmocka_unit_test(impossible_sizes_are_refused),
-        cmocka_unit_test(success_leaves_errno_alone),
-        cmocka_unit_test(where_no_unit_can_be_had_pages_serve),
-        cmocka_unit_test(blocks_are_aligned),
-        cmocka_unit_test(the_registry_is_there_before_any_block),
-        cmocka_unit_test(contents_survive),
-        cmocka_unit_test(a_handler_may_interrupt_a_slow_path),
-        cmocka_unit_test(every_call_may_be_refused),
-        cmocka_unit_test(the_memory_limit_is_an_end_like_any_other),
-        cmocka_unit_test(a_block_always_shrinks),
-        cmocka_unit_test(what_it_shrinks_by_is_free),
-        cmocka_unit_test(what_is_free_is_given_back_before_it_fails),
+        cmocka_unit_test(every_size_is_served),       cmocka_unit_test(impossible_sizes_are_refused),
+        cmocka_unit_test(success_leaves_errno_alone), cmocka_unit_test(where_no_unit_can_be_had_pages_serve),
+        cmocka_unit_test(blocks_are_aligned),         cmocka_unit_test(the_registry_is_there_before_any_block),
+        cmocka_unit_test(contents_survive),           cmocka_unit_test(a_handler_may_interrupt_a_slow_path),
+        cmocka_unit_test(every_call_may_be_refused),  cmocka_unit_test(the_memory_limit_is_an_end_like_any_other),
+        cmocka_unit_test(a_block_always_shrinks),     cmocka_unit_test(half_of_a_block_stays_in_its_place),
+        cmocka_unit_test(what_it_shrinks_by_is_free), cmocka_unit_test(what_is_free_is_given_back_before_it_fails),
     };
     return cmocka_run_group_tests_name("front_slow", tests, NULL, NULL);
 }

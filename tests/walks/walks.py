@@ -54,15 +54,15 @@ EXPECTED = {
     'free-slab': (10, 6, 1, 2, 0, 2, 1, 'array 1 heap 1', ''),
     'free-transfer': (9, 5, 1, 1, 0, 2, 1, 'array 1', ''),
     'free-chains': (13, 7, 1, 2, 0, 2, 1, 'array 1 heap 1', ''),
-    'realloc-stays': (6, 5, 1, 0, 3, 0, 1, 'arena 1', ''),
-    'realloc-moves': (11, 9, 1, 0, 3, 0, 2, 'arena 1 runs 1', ''),
+    'realloc-stays': (7, 5, 1, 0, 3, 0, 1, 'arena 1', ''),
+    'realloc-moves': (12, 9, 1, 0, 3, 0, 2, 'arena 1 runs 1', ''),
     'calloc-run': (5, 4, 0, 0, 0, 0, 1, 'arena 1', ''),
     'free-run': (6, 5, 2, 0, 2, 0, 1, 'arena 1', ''),
     'thread-end': (19, 14, 0, 0, 0, 0, 2, 'array 1 heap 2 huge 1 learning 1 making 1 meta 1 orphans 1 records 1', ''),
-    'size-slab': (3, 2, 1, 1, 0, 0, 0, '', ''),
-    'size-run': (5, 4, 1, 0, 1, 0, 0, '', ''),
-    'size-huge': (6, 5, 1, 0, 1, 0, 0, '', ''),
-    'size-side': (4, 3, 1, 0, 0, 0, 0, '', ''),
+    'size-slab': (1, 1, 1, 1, 0, 0, 0, '', ''),
+    'size-run': (6, 4, 1, 0, 1, 0, 0, '', ''),
+    'size-huge': (7, 5, 1, 0, 1, 0, 0, '', ''),
+    'size-side': (5, 3, 1, 0, 0, 0, 0, '', ''),
 }
 
 
