@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "box/heap.h"
 
+#include "base/options.h"
 #include "box/heap_priv.h"
 #include "box/hot_cold.h"
 #include "box/pool.h"
@@ -147,13 +148,21 @@ static HK_NOINLINE void release_unused(struct hk_heap *heap)
     }
 }
 
+/* Blocks that lie in all pages, of a heap beside which a SuperSlab more is little: it has, on average, some slabs of
+ * each class, so that most of them are full. */
+static bool fills_slabs(const struct hk_heap *heap, unsigned cls)
+{
+    size_t from = (size_t)hk_opt(HK_OPT_HUGE_FROM);
+    return cls <= HK_TINY_LAST && heap->slabs >= from / HK_SLAB_SIZE && from != 0 && hk_opt(HK_OPT_THP) == 0;
+}
+
 /* A slab from the pool, or where that has no memory one of a thread that ended, far away. Before it is an untouched one
  * those go to the pool that have no block out. */
 static struct hk_slab *take_from_pool(struct hk_heap *heap, unsigned cls)
 {
     if (HK_EMPTY_REUSE && hk_load_relaxed(&hk_pool_empty_slabs) == 0)
         release_unused(heap);
-    struct hk_slab *slab = hk_pool_acquire(cls, &heap->owner);
+    struct hk_slab *slab = hk_pool_acquire(cls, &heap->owner, fills_slabs(heap, cls));
     if (HK_UNLIKELY(slab == NULL))
         return hk_numa_nodes() > 1 ? adopt_orphan_slab(heap, cls, true) : NULL;
     hk_poke(&heap->slabs, heap->slabs + slab->slabs);

@@ -12,6 +12,7 @@
 struct pool hk_pool = {.lock = HK_LOCK_FREE(HK_RANK_POOL)};
 _Atomic size_t hk_pool_empty_slabs;
 _Atomic size_t hk_pool_empty_mid;
+_Atomic size_t hk_pool_huge_unused;
 _Atomic size_t hk_pool_owned;
 _Atomic size_t hk_pool_clean_taken;
 
@@ -31,7 +32,8 @@ HK_SLOW_PATH bool hk_pool_start(void)
 
 /* ---- acquire ---- */
 
-static struct hk_superslab *find_span(unsigned node, unsigned cls, unsigned *index, enum hk_pool_stage *stage)
+static struct hk_superslab *find_span(unsigned node, unsigned cls, bool fills, unsigned *index,
+                                      enum hk_pool_stage *stage)
 {
     struct hk_superslab *ss;
     const struct pool_node *n = hk_pool_node(node);
@@ -42,14 +44,19 @@ static struct hk_superslab *find_span(unsigned node, unsigned cls, unsigned *ind
     if (hk_arena_has_superslabs() && hk_pool_reuses() && n != NULL && n->gone != 0 &&
         hk_arena_dirty() >= HK_SUPERSLAB_SIZE) {
         *stage = HK_STAGE_NEW;
-        if ((ss = hk_pool_take_new(node, cls, index)) != NULL)
+        if ((ss = hk_pool_take_new(node, cls, index, fills)) != NULL)
             return ss;
     }
     *stage = HK_STAGE_UNUSED;
+    if (fills && n != NULL && (ss = hk_pool_take_huge(n, cls, index)) != NULL)
+        return ss;
     if (n != NULL && (ss = hk_pool_take_unused(n, cls, index)) != NULL)
         return ss;
     *stage = HK_STAGE_NEW;
-    return hk_pool_take_new(node, cls, index);
+    if ((ss = hk_pool_take_new(node, cls, index, fills)) != NULL || n == NULL)
+        return ss;
+    *stage = HK_STAGE_UNUSED;
+    return hk_pool_take_huge(n, cls, index);
 }
 
 /* Where the node can give no memory, not even new one, any other may. */
@@ -58,7 +65,7 @@ static struct hk_superslab *find_elsewhere(unsigned node, unsigned cls, unsigned
     struct hk_superslab *ss = NULL;
     for (unsigned other = 0; ss == NULL && other < hk_numa_nodes(); other++) {
         if (other != node)
-            ss = find_span(other, cls, index, stage);
+            ss = find_span(other, cls, false, index, stage);
     }
     return ss;
 }
@@ -68,6 +75,8 @@ static bool claim_span(struct hk_superslab *ss, unsigned index, unsigned slabs)
 {
     uint32_t mask = hk_mask32(index, slabs);
     bool zero = (ss->unused_mask & mask) == mask;
+    if (ss->huge)
+        hk_sub_relaxed(&hk_pool_huge_unused, hk_count64(ss->unused_mask & mask));
     hk_pool.idle -= is_idle(ss);
     hk_add_relaxed(&hk_pool_owned, slabs);
     size_t clean = hk_count64(ss->unused_mask & mask);
@@ -80,14 +89,14 @@ static bool claim_span(struct hk_superslab *ss, unsigned index, unsigned slabs)
     return zero;
 }
 
-struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
+struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner, bool fills)
 {
     unsigned index, slabs = hk_class_slabs(cls);
     enum hk_pool_stage stage;
     struct hk_slab *slab = NULL;
     unsigned node = hk_numa_node();
     hk_lock(&hk_pool.lock);
-    struct hk_superslab *ss = find_span(node, cls, &index, &stage);
+    struct hk_superslab *ss = find_span(node, cls, fills, &index, &stage);
     if (HK_UNLIKELY(ss == NULL))
         ss = find_elsewhere(node, cls, &index, &stage);
     if (ss != NULL) {
@@ -104,12 +113,15 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner)
 
 /* ---- release ---- */
 
-static const struct hk_leaving nobody = {NULL, 0};
+static const struct hk_leaving nobody = {NULL, 0, false};
 
 /* Takes a SuperSlab without an owned slab out of the pool. */
 static struct hk_leaving detach_superslab(struct hk_superslab *ss)
 {
-    struct hk_leaving leaving = {ss->base, ss->unused_mask};
+    /* What is UNUSED in a huge page is resident. */
+    struct hk_leaving leaving = {ss->base, hk_pool_unused(ss), ss->huge};
+    if (ss->huge)
+        hk_pool_end_huge(ss);
     hk_pool_unindex(ss);
     hk_pool_leave_empty(ss, ss->empty_mask);
     hk_registry_set_superslab(ss->base, NULL);
@@ -117,6 +129,13 @@ static struct hk_leaving detach_superslab(struct hk_superslab *ss)
     hk_list_push(&hk_pool.records, &ss->list);
     hk_pool_node(ss->node)->gone++;
     return leaving;
+}
+
+HK_SLOW_PATH size_t hk_pool_let_go(const struct hk_leaving *leaving)
+{
+    if (leaving->huge)
+        hk_os_hint_no_huge(leaving->base, HK_SUPERSLAB_SIZE);
+    return hk_arena_give_superslab(leaving->base, leaving->clean);
 }
 
 struct hk_leaving hk_pool_settle(struct hk_superslab *ss)
@@ -147,7 +166,7 @@ void hk_pool_release(struct hk_slab *slab)
     struct hk_leaving leaving = hk_pool_settle(ss);
     hk_unlock(&hk_pool.lock);
     if (leaving.base != NULL)
-        hk_arena_give_superslab(leaving.base, leaving.clean);
+        hk_pool_let_go(&leaving);
 }
 
 static struct hk_superslab *of_node(struct hk_node *node)
@@ -174,7 +193,7 @@ HK_SLOW_PATH size_t hk_pool_trim(void)
         hk_unlock(&hk_pool.lock);
         if (leaving.base == NULL)
             return given;
-        given += hk_arena_give_superslab(leaving.base, leaving.clean);
+        given += hk_pool_let_go(&leaving);
     }
 }
 

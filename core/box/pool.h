@@ -6,6 +6,10 @@
  * before these, adopting a partial slab of a thread that ended, is the heap box's. On a machine with several NUMA nodes
  * the three stages are those of the calling thread's node; the other nodes' come last.
  *
+ * A SuperSlab that is new and taken for a slab that its owner will fill asks for huge pages. All of it is resident with
+ * its first touch, so what is UNUSED in it is for such slabs, and for others where there is no other memory. When a
+ * part of it goes back to the system, it is a SuperSlab as any other from then on.
+ *
  * With -Dempty_reuse=disabled the first stage is left out: an EMPTY slab is taken again only after its purge, as
  * UNUSED.
  *
@@ -20,8 +24,9 @@
 
 enum hk_pool_stage { HK_STAGE_PARTIAL, HK_STAGE_EMPTY, HK_STAGE_UNUSED, HK_STAGE_NEW, HK_STAGE_COUNT };
 
-/* A span for a class, opened (hk_slab_open) and registered, its owner set; NULL: no memory. Any thread. */
-struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner);
+/* A span for a class, opened (hk_slab_open) and registered, its owner set; NULL: no memory. `fills`: of one slab, and
+ * soon all of it is in use: it comes from a SuperSlab of huge pages if it can. Any thread. */
+struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner, bool fills);
 
 /* Takes back a span with used == 0 and nothing in its remote word. The caller's heap no longer lists it. */
 void hk_pool_release(struct hk_slab *slab);
@@ -43,6 +48,9 @@ size_t hk_pool_trim(void);
 extern HK_HIDDEN _Atomic size_t hk_pool_empty_slabs;
 extern HK_HIDDEN _Atomic size_t hk_pool_empty_mid;
 
+/* UNUSED slabs of huge pages, resident, too; become EMPTY when a part of their SuperSlab goes. Relaxed, as above. */
+extern HK_HIDDEN _Atomic size_t hk_pool_huge_unused;
+
 /* Slabs that heaps own. Relaxed, as above. */
 extern HK_HIDDEN _Atomic size_t hk_pool_owned;
 
@@ -52,6 +60,12 @@ extern HK_HIDDEN _Atomic size_t hk_pool_clean_taken;
 static inline size_t hk_pool_empty_bytes(void)
 {
     return hk_load_relaxed(&hk_pool_empty_slabs) * HK_SLAB_SIZE;
+}
+
+/* Resident and free: EMPTY slabs, and those. */
+static inline size_t hk_pool_free_bytes(void)
+{
+    return hk_pool_empty_bytes() + hk_load_relaxed(&hk_pool_huge_unused) * HK_SLAB_SIZE;
 }
 
 /* Counts an acquisition that the heap box served from a partial slab. */

@@ -32,18 +32,21 @@ bool hk_pool_check(void)
 {
     bool ok = true;
     size_t empty = 0, mid = 0, held = 0;
-    unsigned idle = 0;
+    size_t unused = 0;
+    unsigned idle = 0, huge = 0;
     hk_lock(&hk_pool.lock);
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
         ok = check_superslab(of_node(node)) && ok;
         empty += hk_count64(of_node(node)->empty_mask);
         mid += hk_pool_count_mid(of_node(node), of_node(node)->empty_mask);
         idle += is_idle(of_node(node));
+        huge += of_node(node)->huge;
+        unused += of_node(node)->huge ? hk_count64(of_node(node)->unused_mask) : 0;
         held += HK_SLABS - hk_count64(of_node(node)->empty_mask | of_node(node)->unused_mask); /* by heaps or purges */
     }
     ok = ok && held >= hk_load_relaxed(&hk_pool_owned);
     ok = ok && empty == hk_load_relaxed(&hk_pool_empty_slabs) && mid == hk_load_relaxed(&hk_pool_empty_mid);
-    ok = ok && idle == hk_pool.idle;
+    ok = ok && idle == hk_pool.idle && huge == hk_pool.huge && unused == hk_load_relaxed(&hk_pool_huge_unused);
     hk_unlock(&hk_pool.lock);
     return ok;
 }

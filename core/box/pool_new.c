@@ -7,6 +7,9 @@
 #include "pages/meta.h"
 #include "pages/ss_arena_source.h"
 
+/* SuperSlabs of huge pages, 16 GiB: each may be a mapping of its own to the kernel, which allows a process 65530. */
+#define HUGE_MOST 8192u
+
 static struct hk_superslab *new_record(void)
 {
     struct hk_node *node = hk_list_pop(&hk_pool.records);
@@ -22,7 +25,7 @@ static unsigned node_with_sets(unsigned node)
 }
 
 /* Once per 2 MiB: small rather than fast. */
-HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index)
+HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index, bool fills)
 {
     uint32_t clean;
     struct hk_superslab *ss = new_record();
@@ -42,6 +45,12 @@ HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, 
     hk_superslab_init(ss, base);
     hk_pool_node(ss->node)->gone -= hk_pool_node(ss->node)->gone != 0;
     ss->unused_mask = clean;
+    ss->huge = fills && clean == UINT32_MAX && hk_pool.huge < HUGE_MOST;
+    if (ss->huge) {
+        hk_pool.huge++;
+        hk_add_relaxed(&hk_pool_huge_unused, HK_SLABS);
+        hk_os_hint_huge(base, HK_SUPERSLAB_SIZE);
+    }
     hk_slab_forget_pages(ss, ~clean, false);
     for (unsigned i = 0; i < HK_SLABS; i++)
         ss->since[i] = hk_os_now_ms();

@@ -12,9 +12,10 @@
 #include "os/numa.h"
 #include "pages/space.h"
 
-/* The sets of SuperSlabs that a stage chooses from: those with a run of at least n EMPTY slabs, and those with a run of
- * at least n usable ones (hk_pool_usable). */
-enum unit_set { SET_EMPTY = 0, SET_USABLE = HK_SPAN_MAX, SET_COUNT = 2 * HK_SPAN_MAX }; /* + n - 1 */
+/* The sets of SuperSlabs that a stage chooses from: those with a run of at least n EMPTY slabs, those with a run of at
+ * least n usable ones (hk_pool_usable), and those of huge pages with a run of at least n UNUSED ones. */
+enum unit_set { SET_EMPTY = 0, SET_USABLE = HK_SPAN_MAX, SET_HUGE = 2 * HK_SPAN_MAX, SET_COUNT = 3 * HK_SPAN_MAX };
+/* + n - 1 */
 
 /* Members of all sets (by registry unit, so within a GiB by address) as three levels of bits. A word of each set lies
  * beside that of the others, so that a small heap touches one page of each level. */
@@ -37,6 +38,7 @@ struct pool {
     struct hk_list all;                              /* SuperSlabs in use */
     struct hk_list records;                          /* records of SuperSlabs that went back */
     unsigned idle;                                   /* SuperSlabs without an owned slab */
+    unsigned huge;                                   /* SuperSlabs for which huge pages were asked for */
     uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT]; /* statistics read them without the lock */
     struct pool_node *further[HK_NUMA_NODES];        /* from node 1 on; NULL until there is a SuperSlab of the node */
     struct pool_node first;                          /* of node 0 */
@@ -61,7 +63,11 @@ size_t hk_pool_highest(const struct pool_node *node, enum unit_set kind, unsigne
 struct hk_leaving {
     char *base; /* NULL: none */
     uint32_t clean;
+    bool huge; /* huge pages were asked for: what comes there next may be sparse */
 };
+
+/* One that has left to the SSArena, without the lock; returns the bytes that went on to the system. */
+HK_SLOW_PATH size_t hk_pool_let_go(const struct hk_leaving *leaving);
 
 /* After slabs of a SuperSlab became EMPTY or UNUSED: it stays, and the sets are brought in line, or it leaves. */
 struct hk_leaving hk_pool_settle(struct hk_superslab *ss);
@@ -105,10 +111,24 @@ static inline bool hk_pool_reuses(void)
     return HK_EMPTY_REUSE && hk_opt(HK_OPT_SS_EMPTY_REUSE) != 0;
 }
 
+/* UNUSED slabs that anybody may take: those of huge pages are for slabs that will be filled. */
+static inline uint32_t hk_pool_unused(const struct hk_superslab *ss)
+{
+    return ss->huge ? 0 : ss->unused_mask;
+}
+
+/* It is no SuperSlab of huge pages any more; its masks are the caller's. */
+static inline void hk_pool_end_huge(struct hk_superslab *ss)
+{
+    ss->huge = false;
+    hk_pool.huge--;
+    hk_sub_relaxed(&hk_pool_huge_unused, hk_count64(ss->unused_mask));
+}
+
 /* Slabs that the stage of UNUSED ones may take. */
 static inline uint32_t hk_pool_usable(const struct hk_superslab *ss)
 {
-    return hk_pool_reuses() ? ss->empty_mask | ss->unused_mask : ss->unused_mask;
+    return hk_pool_reuses() ? ss->empty_mask | hk_pool_unused(ss) : hk_pool_unused(ss);
 }
 
 /* Where in a mask a span for the class is taken: tiny classes from below, Mid ones from above, so that slabs of which
@@ -122,6 +142,7 @@ static inline unsigned hk_pool_place(uint32_t mask, unsigned cls)
 /* The stages: the SuperSlab and the first slab of a free span, or NULL. The first: -Dempty_reuse=enabled. */
 struct hk_superslab *hk_pool_take_empty(const struct pool_node *node, unsigned cls, unsigned *index);
 struct hk_superslab *hk_pool_take_unused(const struct pool_node *node, unsigned cls, unsigned *index);
-struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index);
+struct hk_superslab *hk_pool_take_huge(const struct pool_node *node, unsigned cls, unsigned *index); /* a part of it */
+struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index, bool fills);
 
 #endif

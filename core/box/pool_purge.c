@@ -121,6 +121,17 @@ static struct piece choose_piece(const struct aim *aim)
 
 /* ---- the purge ---- */
 
+/* When a part of it goes the rest is not to become huge again. What was UNUSED in it is resident: EMPTY, from now on,
+ * since the SuperSlab was new. */
+static HK_SLOW_PATH void make_ordinary(struct hk_superslab *ss)
+{
+    uint32_t mask = ss->unused_mask;
+    hk_pool_end_huge(ss);
+    ss->unused_mask = 0;
+    ss->purged_mask = 0;
+    hk_pool_enter_empty(ss, mask);
+}
+
 /* Takes the slabs out of the masks. Meanwhile they look owned, so nobody takes their SuperSlab away. */
 static void take_piece_out(const struct piece *piece)
 {
@@ -155,18 +166,25 @@ HK_SLOW_PATH size_t hk_pool_purge(uint32_t now, uint32_t delay_ms, size_t most, 
     HK_ASSERT(most > 0 && most <= HK_PURGE_MOST);
     hk_lock(&hk_pool.lock);
     struct piece piece = choose_piece(&aim);
+    bool huge = piece.ss != NULL && piece.ss->huge;
+    if (huge) {
+        make_ordinary(piece.ss);
+        piece = find_piece(piece.ss, &aim);
+    }
     if (piece.ss != NULL)
         take_piece_out(&piece);
     hk_unlock(&hk_pool.lock);
     if (piece.ss == NULL)
         return 0;
     unsigned first = hk_lowest(piece.mask);
+    if (huge)
+        hk_os_hint_no_huge(piece.ss->base, HK_SUPERSLAB_SIZE);
     bool done = hk_os_purge(piece.ss->base + first * HK_SLAB_SIZE, hk_count64(piece.mask) * HK_SLAB_SIZE);
     hk_lock(&hk_pool.lock);
     struct hk_leaving leaving = put_back(&piece, done, now);
     hk_unlock(&hk_pool.lock);
     if (leaving.base != NULL)
-        hk_arena_give_superslab(leaving.base, leaving.clean);
+        hk_pool_let_go(&leaving);
     *refused = *refused || !done;
     return done ? hk_count64(piece.empty) * HK_SLAB_SIZE : 0;
 }

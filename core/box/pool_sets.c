@@ -96,6 +96,7 @@ void hk_pool_index(struct hk_superslab *ss)
     if (HK_EMPTY_REUSE)
         index_mask(s, SET_EMPTY, unit, ss->empty_mask);
     index_mask(s, SET_USABLE, unit, hk_pool_usable(ss));
+    index_mask(s, SET_HUGE, unit, ss->huge ? ss->unused_mask : 0);
 }
 
 void hk_pool_unindex(struct hk_superslab *ss)
@@ -105,6 +106,7 @@ void hk_pool_unindex(struct hk_superslab *ss)
     if (HK_EMPTY_REUSE)
         index_mask(s, SET_EMPTY, unit, 0);
     index_mask(s, SET_USABLE, unit, 0);
+    index_mask(s, SET_HUGE, unit, 0);
 }
 
 /* ---- EMPTY slabs; their counts are hints that change under the lock ---- */

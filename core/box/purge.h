@@ -30,7 +30,7 @@
 /* Free resident bytes that could go back. */
 static inline size_t hk_purge_free_bytes(void)
 {
-    return hk_pool_empty_bytes() + hk_arena_dirty();
+    return hk_pool_free_bytes() + hk_arena_dirty();
 }
 
 /* Free resident bytes that need not go back at once. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "large/huge.h"
 
+#include "base/options.h"
 #include "base/telemetry.h"
 #include "os/os.h"
 #include "pages/meta.h"
@@ -151,6 +152,8 @@ void *hk_huge_alloc(size_t size, size_t align)
         unmap_left(); /* for the next try */
         return NULL;
     }
+    if (HK_UNLIKELY(hk_opt(HK_OPT_THP) != 0))
+        hk_os_hint_huge(start, size);
     hk_lock(&lock);
     enter_table(h, start, size);
     hk_unlock(&lock);

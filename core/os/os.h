@@ -46,7 +46,8 @@ bool hk_os_unmap(void *ptr, size_t size);
  * changed. */
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size);
 
-/* A hint that may be ignored: no huge pages here. */
+/* Hints that may be ignored: huge pages here, or none. Page-aligned. */
+void hk_os_hint_huge(void *ptr, size_t size);
 void hk_os_hint_no_huge(void *ptr, size_t size);
 
 /* Bytes of the range that are resident now. For reports alone: mincore is a call that sandboxes end a process for. */

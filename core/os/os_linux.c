@@ -123,6 +123,11 @@ size_t hk_os_held_most(void)
     return hk_load_relaxed(&held_most);
 }
 
+void hk_os_hint_huge(void *ptr, size_t size)
+{
+    advise_system(ptr, size, MADV_HUGEPAGE);
+}
+
 void hk_os_hint_no_huge(void *ptr, size_t size)
 {
     advise_system(ptr, size, MADV_NOHUGEPAGE);

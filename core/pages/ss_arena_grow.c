@@ -65,7 +65,9 @@ static void enter_units(size_t first, size_t units, unsigned node)
     char *start = hk_space_address(first);
     size_t size = units * HK_UNIT_SIZE;
     hk_numa_prefer(start, size, node);
-    if (n->units < NO_HUGE_UNITS && hk_opt(HK_OPT_THP) == 0)
+    if (hk_opt(HK_OPT_THP) != 0)
+        hk_os_hint_huge(start, size);
+    else if (n->units < NO_HUGE_UNITS)
         hk_os_hint_no_huge(start, size);
     n->units += units;
     for (size_t unit = first; node != 0 && unit < first + units; unit++)

@@ -9,6 +9,6 @@
     NUMBER(MEMORY_LIMIT, 0, 0, INT64_MAX, "bytes", ANY,                          \
            "allocations beyond it fail; 0 is no limit, auto takes the cgroup's") \
     WORD(MEMORY_LIMIT, "auto", INT64_MAX)                                        \
-    NUMBER(THP, 0, 0, 1, "", ANY, "1 lets the kernel use huge pages in the first 64 MiB too")
+    NUMBER(THP, 0, 0, 1, "", ANY, "1 asks for huge pages for all memory")
 
 #endif

@@ -93,7 +93,9 @@ static void *take_single(unsigned node, uint32_t *clean)
     if (base == NULL)
         return NULL;
     hk_numa_prefer(base, HK_SUPERSLAB_SIZE, node);
-    if (small && hk_opt(HK_OPT_THP) == 0)
+    if (hk_opt(HK_OPT_THP) != 0)
+        hk_os_hint_huge(base, HK_SUPERSLAB_SIZE);
+    else if (small)
         hk_os_hint_no_huge(base, HK_SUPERSLAB_SIZE);
     *clean = UINT32_MAX;
     return base;

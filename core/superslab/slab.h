@@ -58,6 +58,7 @@ struct hk_superslab {
     uint32_t purged_mask;     /* those of unused_mask that were in use once. Pool's lock; only pictures read it */
     uint32_t refused_mask;    /* EMPTY slabs that the system refused to take back at `since`. Pool's lock */
     uint32_t node;            /* whose memory it is (os/numa.h). Constant while registered */
+    bool huge;                /* huge pages were asked for, and nothing of it went back since. Pool's lock */
     struct hk_node list;      /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
     uint32_t since[HK_SLABS]; /* ms of the clock when a slab became EMPTY. Pool's lock */
     struct hk_owner *_Atomic owner[HK_SLABS]; /* read by every flush; written when a slab changes hands */

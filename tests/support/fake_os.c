@@ -28,7 +28,11 @@ static void *locked_page;
 static void (*during_purge)(void), (*during_calls)(void), (*during_start)(void);
 static _Thread_local bool in_hook;
 static struct fake_range purges[FAKE_PURGES], places[FAKE_PLACES];
-static _Atomic size_t purge_count, place_count;
+static struct fake_hint {
+    struct fake_range range;
+    bool huge;
+} hints[FAKE_HINTS];
+static _Atomic size_t purge_count, place_count, hint_count;
 static uint64_t nodes = 1;
 static _Thread_local unsigned thread_node;
 static bool learn_late, policy_chosen;
@@ -53,7 +57,7 @@ void fake_os_reset(void)
     address_limit = cgroup_limit = SIZE_MAX;
     locked_page = NULL;
     during_purge = during_calls = during_start = NULL;
-    purge_count = place_count = 0;
+    purge_count = place_count = hint_count = 0;
     nodes = 1;
     thread_node = 0;
     learn_late = policy_chosen = false;
@@ -150,6 +154,21 @@ size_t fake_os_places(void)
 struct fake_range fake_os_place(size_t i)
 {
     return places[i];
+}
+
+static void note_huge(void *ptr, size_t size, bool huge)
+{
+    hints[hint_count++ % FAKE_HINTS] = (struct fake_hint){{ptr, size}, huge};
+}
+
+bool fake_os_is_huge(const void *ptr)
+{
+    for (size_t i = 0; i < hint_count && i < FAKE_HINTS; i++) {
+        const struct fake_hint *hint = &hints[(hint_count - 1 - i) % FAKE_HINTS];
+        if ((size_t)((const char *)ptr - hint->range.start) < hint->range.size)
+            return hint->huge;
+    }
+    return false;
 }
 
 bool fake_os_was_purged(const void *ptr)
@@ -427,12 +446,23 @@ void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
     return spoiled_pointer(p);
 }
 
-void hk_os_hint_no_huge(void *ptr, size_t size)
+static void take_hint(size_t size)
 {
-    (void)ptr;
     hk_large_call("advises on a range", size);
     refused(FAKE_HINT);
     errno = FAKE_ERRNO;
+}
+
+void hk_os_hint_huge(void *ptr, size_t size)
+{
+    note_huge(ptr, size, true);
+    take_hint(size);
+}
+
+void hk_os_hint_no_huge(void *ptr, size_t size)
+{
+    note_huge(ptr, size, false);
+    take_hint(size);
 }
 
 size_t hk_os_resident(void *ptr, size_t size)

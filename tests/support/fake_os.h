@@ -124,6 +124,10 @@ struct fake_range fake_os_purge(size_t i);
 /* The address lies in a range of the log. */
 bool fake_os_was_purged(const void *ptr);
 
+/* The last of the latest FAKE_HINTS hints about the address since the last reset asked for huge pages there. */
+#define FAKE_HINTS 1024u
+bool fake_os_is_huge(const void *ptr);
+
 /* Where hk_os_map_at was asked for memory since the last reset, granted or not, oldest first. */
 #define FAKE_PLACES 1024u
 

@@ -11,9 +11,9 @@ unsigned class_of_span(unsigned n)
     return cls;
 }
 
-struct hk_slab *acquire(unsigned cls)
+static struct hk_slab *acquire_from(unsigned cls, bool fills)
 {
-    struct hk_slab *slab = hk_pool_acquire(cls, OWNER);
+    struct hk_slab *slab = hk_pool_acquire(cls, OWNER, fills);
     EXPECT(slab != NULL);
     EXPECT(slab->cls == cls && slab->slabs == hk_class_slabs(cls) && slab->used == 0 && slab->head == 0);
     EXPECT(hk_slab_owner(slab) == OWNER);
@@ -28,6 +28,16 @@ struct hk_slab *acquire(unsigned cls)
         memset(hk_slab_base(slab) + at, 0xcc, 64);
     slab->state = HK_SLAB_ACTIVE; /* as its heap does */
     return slab;
+}
+
+struct hk_slab *acquire(unsigned cls)
+{
+    return acquire_from(cls, false);
+}
+
+struct hk_slab *acquire_to_fill(void)
+{
+    return acquire_from(SINGLE, true);
 }
 
 void release(struct hk_slab *slab)

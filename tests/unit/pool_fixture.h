@@ -23,6 +23,9 @@ unsigned class_of_span(unsigned n);
 /* Acquires a span that must be there, looks at it, and writes into every page. */
 struct hk_slab *acquire(unsigned cls);
 
+/* One of SINGLE for who fills slabs. */
+struct hk_slab *acquire_to_fill(void);
+
 void release(struct hk_slab *slab);
 
 /* The pool's own check, and what the masks say. */

@@ -4,6 +4,7 @@
  */
 #include "heap_fixture.h"
 
+#include "base/options.h"
 #include "box/pool.h"
 #include "fake_os.h"
 #include "pages/ss_arena.h"
@@ -342,6 +343,34 @@ static void a_child_finishes_what_a_thread_had_begun(void **state)
     unit_passes(fork_heaps_at_end, NULL);
 }
 
+/* A heap that has become large asks for huge pages, for tiny blocks; others do not, and none does where it is told so.
+ */
+static void grow_large(void *arg)
+{
+    static const struct {
+        int64_t from, thp;
+        bool huge;
+    } cases[] = {{2 * HK_MIB, 0, true}, {0, 0, false}, {2 * HK_MIB, 1, false}}, *c;
+    static void *blocks[4 * HK_MIB / 1024];
+    c = &cases[*(unsigned *)arg];
+    EXPECT(hk_option_store(HK_OPT_HUGE_FROM, c->from) && hk_option_store(HK_OPT_THP, c->thp));
+    struct hk_heap *heap = fixture_heap(), *small = fixture_heap();
+    fixture_take(heap, HK_TINY_LAST, blocks, HK_COUNT(blocks));
+    bool huge = hk_superslab_of(blocks[HK_COUNT(blocks) - 1])->huge;
+    EXPECT(!hk_superslab_of(blocks[0])->huge && huge == c->huge);
+    fixture_take(heap, HK_CLASS_COUNT - 1, blocks, 1);
+    fixture_take(small, HK_TINY_LAST, blocks + 1, 1);
+    EXPECT(!hk_superslab_of(blocks[0])->huge && !hk_superslab_of(blocks[1])->huge);
+    fixture_check(heap);
+}
+
+static void large_heaps_ask_for_huge_pages(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        unit_passes(grow_large, &i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +383,7 @@ int main(void)
         cmocka_unit_test(strays_of_a_record_that_is_used_again),
         cmocka_unit_test(a_sweep_works_for_who_sleeps),
         cmocka_unit_test(a_child_has_one_living_heap),
+        cmocka_unit_test(large_heaps_ask_for_huge_pages),
         cmocka_unit_test(a_child_finishes_what_a_thread_had_begun),
     };
     return cmocka_run_group_tests_name("heap_life", tests, NULL, NULL);

@@ -42,6 +42,26 @@ static void a_block_is_a_mapping(void **state)
         unit_passes(one_block, &pages[i]);
 }
 
+/* Where huge pages are asked for, for these blocks, too. */
+static void ask_for_huge_pages(void *arg)
+{
+    bool huge = *(bool *)arg;
+    EXPECT(hk_option_store(HK_OPT_THP, huge));
+    char *p = hk_huge_alloc(64 * HK_MIB, 16);
+    EXPECT(p != NULL && fake_os_is_huge(p) == huge);
+    void *run = hk_arena_take(100, PAGE, &huge);
+    EXPECT(run != NULL && fake_os_is_huge(run) == (hk_opt(HK_OPT_THP) != 0));
+    EXPECT(hk_huge_free(p));
+}
+
+static void huge_pages_are_asked_for_on_request(void **state)
+{
+    (void)state;
+    bool huge[] = {false, true};
+    unit_passes(ask_for_huge_pages, &huge[0]);
+    unit_passes(ask_for_huge_pages, &huge[1]);
+}
+
 static void align(void *arg)
 {
     (void)arg;
@@ -294,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_a_mapping),
+        cmocka_unit_test(huge_pages_are_asked_for_on_request),
         cmocka_unit_test(blocks_are_aligned),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(a_block_grows_and_shrinks_by_moving_its_mapping),

@@ -48,7 +48,7 @@ static void few(void *arg)
 {
     static int owner;
     (void)arg;
-    EXPECT(hk_pool_acquire(HK_TINY_LAST, (void *)&owner) != NULL);
+    EXPECT(hk_pool_acquire(HK_TINY_LAST, (void *)&owner, false) != NULL);
     EXPECT(hk_peak_live(3000, 4096, 0) == 4096);
     EXPECT(hk_peak_live(5000, 4096, 8192) == 12288);
 }
@@ -93,7 +93,7 @@ static void slabs(void *arg)
     static int owner;
     (void)arg;
     for (unsigned i = 0; i < 1000; i++) {
-        slab[i] = hk_pool_acquire(HK_TINY_LAST, (void *)&owner);
+        slab[i] = hk_pool_acquire(HK_TINY_LAST, (void *)&owner, false);
         EXPECT(slab[i] != NULL);
     }
     for (unsigned i = 0; i < 1000; i++) {

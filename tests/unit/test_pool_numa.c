@@ -154,7 +154,7 @@ static void no_record(void *arg)
     fake_os_set_nodes(3);
     fake_os_fail_nth(FAKE_MAP, 1);
     fake_os_run_on(1);
-    struct hk_slab *slab = hk_pool_acquire(SINGLE, OWNER);
+    struct hk_slab *slab = hk_pool_acquire(SINGLE, OWNER, false);
     EXPECT(slab != NULL && hk_pool_check());
     EXPECT(fake_os_failures() == 1);
     slab->state = HK_SLAB_ACTIVE;

@@ -328,7 +328,7 @@ static void acquire_refused(void *arg)
     struct hk_slab *slab[100];
     (r->lasting ? fake_os_fail_from : fake_os_fail_nth)(FAKE_ANY, r->n);
     for (unsigned i = 0; i < 100; i++) {
-        slab[i] = hk_pool_acquire(class_of_span(1 + i % HK_SPAN_MAX), OWNER);
+        slab[i] = hk_pool_acquire(class_of_span(1 + i % HK_SPAN_MAX), OWNER, false);
         if (slab[i] != NULL)
             slab[i]->state = HK_SLAB_ACTIVE;
         look();
@@ -372,8 +372,8 @@ static void *churn(void *arg)
     for (unsigned i = 0; i < 1500; i++) {
         unsigned at = (unsigned)unit_random(&seed, 20);
         if (held[at] == NULL) {
-            held[at] =
-                hk_pool_acquire(class_of_span(1 + (unsigned)unit_random(&seed, HK_SPAN_MAX)), (struct hk_owner *)arg);
+            held[at] = hk_pool_acquire(class_of_span(1 + (unsigned)unit_random(&seed, HK_SPAN_MAX)),
+                                       (struct hk_owner *)arg, false);
             EXPECT(held[at] != NULL && hk_slab_owner(held[at]) == (struct hk_owner *)arg);
             held[at]->state = HK_SLAB_ACTIVE;
             EXPECT(!held[at]->zero || *(uintptr_t *)(void *)hk_slab_base(held[at]) == 0);

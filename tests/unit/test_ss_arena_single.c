@@ -145,7 +145,9 @@ static void hint(void *arg)
     EXPECT(hk_option_store(HK_OPT_THP, huge));
     for (unsigned i = 0; i < 64; i++)
         EXPECT(hk_arena_take_superslab(0, &clean) != NULL);
-    EXPECT(fake_os_count(FAKE_HINT) == (huge ? 0 : 32)); /* 64 MiB, as the first arena has */
+    char *base = hk_arena_take_superslab(0, &clean);
+    EXPECT(fake_os_count(FAKE_HINT) == (huge ? 65 : 32)); /* 64 MiB, as the first arena has */
+    EXPECT(base != NULL && fake_os_is_huge(base) == huge);
 }
 
 static void the_first_have_no_huge_pages(void **state)
