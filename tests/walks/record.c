@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "record.h"
 
-#include "base/held.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +96,11 @@ static const char *const names[HK_RANKS] = {
     NAME(NONE),  NAME(FILE), NAME(SWEEPING), NAME(RECORDS), NAME(HEAP), NAME(ORPHANS),  NAME(POOL),
     NAME(ARENA), NAME(HUGE), NAME(MAKING),   NAME(ARRAY),   NAME(RUNS), NAME(LEARNING), NAME(META),
 };
+
+const char *record_rank(enum hk_rank rank)
+{
+    return names[rank];
+}
 
 void record_show(void)
 {

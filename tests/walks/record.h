@@ -8,6 +8,8 @@
 #ifndef HK_TEST_WALKS_RECORD_H
 #define HK_TEST_WALKS_RECORD_H
 
+#include "base/held.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,5 +28,8 @@ bool record_has(uintptr_t function);
 /* Writes the walk down, for walks.py: `in ADDRESS`, `out` and `lock RANK`, in order. Addresses are from that of this
  * function on. */
 void record_show(void);
+
+/* What the rank is called there. */
+const char *record_rank(enum hk_rank rank);
 
 #endif
