@@ -82,8 +82,9 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
 static void add_transfers(struct hk_usage *u)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        u->cls[cls].front += hk_transfer_count(cls);
-        u->transfers += hk_transfer_batches(cls);
+        struct hk_transfer_sums sums = hk_transfer_count(cls);
+        u->cls[cls].front += sums.blocks;
+        u->transfers += sums.batches;
     }
 }
 

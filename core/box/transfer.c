@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "box/transfer.h"
+#include "box/transfer_priv.h"
 
 #include "base/options.h"
 #include "box/pool.h"
-#include "os/numa.h"
 #include "pages/meta.h"
 
 #include <string.h>
@@ -15,27 +14,12 @@
 /* All that waits is at most HAKMEM_FRONT_BYTES, or one part in so many of the slabs in use. */
 #define SHARE 4u
 
-struct array {
-    struct hk_lock lock;
-    _Atomic uint32_t count;          /* blocks in it; written under the lock, a hint without */
-    _Atomic uint32_t offered;        /* blocks since some were wanted, those that were refused included; relaxed */
-    uint64_t batches;                /* put into it so far; the lock, but for statistics */
-    void *block[HK_TRANSFER_BLOCKS]; /* the newest last; the lock */
-};
-
-/* NULL before the first batch. A node's places lie beside each other. */
-static struct array *_Atomic arrays[HK_NUMA_NODES * HK_TRANSFER_PLACES][HK_CLASS_COUNT];
-static _Atomic size_t bytes; /* in all of them; relaxed: about right is enough */
-
-static struct hk_lock making = HK_LOCK_FREE(HK_RANK_MAKING); /* held while an array is made */
+struct array *_Atomic hk_transfer_arrays[HK_NUMA_NODES * HK_TRANSFER_PLACES][HK_CLASS_COUNT];
+_Atomic size_t hk_transfer_waiting;
+struct hk_lock hk_transfer_making = HK_LOCK_FREE(HK_RANK_MAKING);
 
 /* Held by who sweeps, and by who counts what is where. */
 static struct hk_lock sweeping = HK_LOCK_FREE(HK_RANK_SWEEPING);
-
-static struct array *array_at(unsigned place, unsigned cls)
-{
-    return hk_load_acquire(&arrays[place][cls]); /* pairs with the release in make_array */
-}
 
 static unsigned place_of(const struct hk_heap *heap, unsigned node)
 {
@@ -50,16 +34,16 @@ static unsigned place_count(void)
 /* Arrays stay. NULL: somebody else is just making one, or no memory. */
 static HK_SLOW_PATH struct array *make_array(unsigned place, unsigned cls)
 {
-    if (!hk_try_lock(&making))
+    if (!hk_try_lock(&hk_transfer_making))
         return NULL;
     struct array *a = array_at(place, cls);
     if (a == NULL) {
         a = hk_meta_alloc(sizeof *a);
         if (a != NULL)
             hk_lock_init(&a->lock, HK_RANK_ARRAY);
-        hk_store_release(&arrays[place][cls], a); /* pairs with array_at */
+        hk_store_release(&hk_transfer_arrays[place][cls], a); /* pairs with array_at */
     }
-    hk_unlock(&making);
+    hk_unlock(&hk_transfer_making);
     return a;
 }
 
@@ -79,7 +63,7 @@ static unsigned take_from_array(struct array *a, unsigned cls, void **to, unsign
     n = (unsigned)hk_min(n, count);
     memcpy(to, a->block + count - n, n * sizeof *to);
     hk_store_relaxed(&a->count, count - n);
-    hk_sub_relaxed(&bytes, n * hk_class_size(cls));
+    hk_sub_relaxed(&hk_transfer_waiting, n * hk_class_size(cls));
     return n;
 }
 
@@ -105,7 +89,7 @@ static unsigned most_of_class(unsigned cls)
 static unsigned room_for_more(unsigned cls)
 {
     size_t most = hk_max(hk_load_relaxed(&hk_pool_owned) * (HK_SLAB_SIZE / SHARE), (size_t)hk_opt(HK_OPT_FRONT_BYTES));
-    size_t now = hk_load_relaxed(&bytes);
+    size_t now = hk_load_relaxed(&hk_transfer_waiting);
     return most > now ? (unsigned)hk_min((most - now) / hk_class_size(cls), most_of_class(cls)) : 0;
 }
 
@@ -125,7 +109,7 @@ static unsigned put_in_array(struct array *a, unsigned cls, void *const *blocks,
     n = (unsigned)hk_min(n, hk_min(most_of_class(cls) - count, room_for_more(cls)));
     memcpy(a->block + count, blocks, n * sizeof *blocks);
     hk_store_relaxed(&a->count, count + n);
-    hk_add_relaxed(&bytes, n * hk_class_size(cls));
+    hk_add_relaxed(&hk_transfer_waiting, n * hk_class_size(cls));
     hk_poke_add(&a->batches, n != 0);
     return n;
 }
@@ -221,7 +205,7 @@ void hk_transfer_release(void)
 void hk_transfer_fork_child(bool inside)
 {
     size_t waits = 0;
-    hk_lock_reset(&making);
+    hk_lock_reset(&hk_transfer_making);
     hk_lock_reset(&sweeping);
     for (unsigned place = 0; place < place_count(); place++) {
         for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
@@ -233,38 +217,18 @@ void hk_transfer_fork_child(bool inside)
         }
     }
     if (!inside) /* else this thread may be about to count what it has put or taken */
-        hk_store_relaxed(&bytes, waits);
+        hk_store_relaxed(&hk_transfer_waiting, waits);
 }
 
-struct hk_lock *hk_transfer_lock(unsigned place, unsigned cls)
+struct hk_transfer_sums hk_transfer_count(unsigned cls)
 {
-    struct array *a = array_at(place, cls);
-    return cls == 0 ? &making : a != NULL ? &a->lock : NULL;
-}
-
-/* ---- statistics ---- */
-
-unsigned hk_transfer_count(unsigned cls)
-{
-    unsigned n = 0;
+    struct hk_transfer_sums sums = {0, 0};
     for (unsigned place = 0; place < place_count(); place++) {
         struct array *a = array_at(place, cls);
-        n += a != NULL ? hk_load_relaxed(&a->count) : 0;
+        if (a == NULL)
+            continue;
+        sums.blocks += hk_load_relaxed(&a->count);
+        sums.batches += hk_peek(&a->batches);
     }
-    return n;
-}
-
-size_t hk_transfer_bytes(void)
-{
-    return hk_load_relaxed(&bytes);
-}
-
-uint64_t hk_transfer_batches(unsigned cls)
-{
-    uint64_t n = 0;
-    for (unsigned place = 0; place < place_count(); place++) {
-        struct array *a = array_at(place, cls);
-        n += a != NULL ? hk_peek(&a->batches) : 0;
-    }
-    return n;
+    return sums;
 }

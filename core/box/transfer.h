@@ -44,14 +44,12 @@ void hk_transfer_release(void);
  * handler in the middle of a call forks. */
 void hk_transfer_fork_child(bool inside);
 
-/* The lock of a class's array in a place of the first node (NULL: there is none), or of class 0 that of the making. For
- * tests. */
-struct hk_lock *hk_transfer_lock(unsigned place, unsigned cls);
-
-/* Blocks that wait; bytes of all; batches that came so far. For statistics. */
-unsigned hk_transfer_count(unsigned cls);
-size_t hk_transfer_bytes(void);
-uint64_t hk_transfer_batches(unsigned cls);
+/* Of a class: blocks that wait, and batches that came so far. For statistics. */
+struct hk_transfer_sums {
+    unsigned blocks;
+    uint64_t batches;
+};
+struct hk_transfer_sums hk_transfer_count(unsigned cls);
 
 /* Somebody has wanted blocks of the class since this thread offered any, and would take a batch. A hint. */
 bool hk_transfer_is_wanted(const struct hk_heap *heap, unsigned cls);
@@ -70,5 +68,10 @@ static inline unsigned hk_transfer_or_give(struct hk_heap *heap, unsigned cls, v
         n = hk_transfer_give(heap, cls, blocks, n);
     return n != 0 ? hk_heap_give(heap, blocks, n) : 0;
 }
+
+/* For tests (transfer_check.c): bytes of all that waits; the lock of a class's array in a place of the first node
+ * (NULL: there is none), or of class 0 that of the making. */
+size_t hk_transfer_bytes(void);
+struct hk_lock *hk_transfer_lock(unsigned place, unsigned cls);
 
 #endif

@@ -60,15 +60,17 @@ static void come_and_go(void *arg)
     memcpy(again, blocks, sizeof again);
     EXPECT(hk_transfer_take(heap, CLS, again + 19, 20) == 0 && !hk_transfer_is_wanted(heap, CLS));
     EXPECT(hk_transfer_give(heap, CLS, again, 20) == 0);
-    EXPECT(hk_transfer_count(CLS) == 20 && hk_transfer_batches(CLS) == 1 && hk_transfer_bytes() == 20 * 1024);
-    EXPECT(hk_transfer_count(CLS - 1) == 0 && hk_transfer_take(heap, CLS - 1, again + 19, 20) == 0);
+    EXPECT(hk_transfer_count(CLS).blocks == 20 && hk_transfer_count(CLS).batches == 1 &&
+           hk_transfer_bytes() == 20 * 1024);
+    EXPECT(hk_transfer_count(CLS - 1).blocks == 0 && hk_transfer_take(heap, CLS - 1, again + 19, 20) == 0);
     EXPECT(!hk_transfer_is_wanted(heap, CLS));
     memset(again, 0, sizeof again);
     EXPECT(hk_transfer_take(heap, CLS, again + 7, 8) == 8 && hk_transfer_is_wanted(heap, CLS));
     EXPECT(again[7] == blocks[19] && again[0] == blocks[12]); /* the newest first */
     EXPECT(hk_transfer_take(heap, CLS, again + 31, 24) == 12);
     EXPECT(again[31] == blocks[11] && again[20] == blocks[0] && again[19] == NULL);
-    EXPECT(hk_transfer_count(CLS) == 0 && hk_transfer_take(heap, CLS, again, 1) == 0 && hk_transfer_bytes() == 0);
+    EXPECT(hk_transfer_count(CLS).blocks == 0 && hk_transfer_take(heap, CLS, again, 1) == 0 &&
+           hk_transfer_bytes() == 0);
     EXPECT(slab->used == used && hk_remote_count(slab) == 0 && heap->chains == 0 && other->chains == 0);
 }
 
@@ -88,7 +90,7 @@ static void two_places(void *arg)
     fixture_take(heap, CLS, blocks, 20);
     memcpy(again, blocks, sizeof again);
     EXPECT(hk_transfer_give(heap, CLS, again, 10) == 0);
-    EXPECT(hk_transfer_give(other, CLS, again + 10, 10) == 0 && hk_transfer_count(CLS) == 20);
+    EXPECT(hk_transfer_give(other, CLS, again + 10, 10) == 0 && hk_transfer_count(CLS).blocks == 20);
     EXPECT(hk_transfer_take(heap, CLS, again + 29, 4) == 4 && again[29] == blocks[9]); /* its own first */
     EXPECT(hk_transfer_take(other, CLS, again + 29, 20) == 10 && again[29] == blocks[19]);
     EXPECT(!hk_transfer_is_wanted(heap, CLS) || hk_transfer_is_wanted(other, CLS));
@@ -111,13 +113,13 @@ static void overfill(void *arg)
     fixture_take(heap, CLS, blocks, 2 * MOST);
     memcpy(again, blocks, sizeof again);
     EXPECT(hk_transfer_give(heap, CLS, again, MOST - 5) == 0);
-    EXPECT(hk_transfer_give(heap, CLS, again + MOST, 20) == 15 && hk_transfer_count(CLS) == MOST);
+    EXPECT(hk_transfer_give(heap, CLS, again + MOST, 20) == 15 && hk_transfer_count(CLS).blocks == MOST);
     EXPECT(memcmp(again + MOST, blocks + MOST + 5, 15 * sizeof(void *)) == 0); /* those are left */
     /* The largest: a megabyte. */
     unsigned large = HK_CLASS_COUNT - 1, most = (unsigned)(HK_TRANSFER_BYTES / hk_class_size(large));
     EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216));
     fixture_take(heap, large, again, most + 8);
-    EXPECT(hk_transfer_give(heap, large, again, most + 8) == 8 && hk_transfer_count(large) == most);
+    EXPECT(hk_transfer_give(heap, large, again, most + 8) == 8 && hk_transfer_count(large).blocks == most);
 }
 
 static void arrays_are_bounded(void **state)
@@ -144,7 +146,7 @@ static void budget(void *arg)
         fixture_take(heap, CLS, blocks, 1);
     } while (hk_transfer_give(heap, CLS, blocks, 1) == 0);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        bytes += hk_transfer_count(cls) * hk_class_size(cls);
+        bytes += hk_transfer_count(cls).blocks * hk_class_size(cls);
     size_t quarter = fixture_owned_slabs() * HK_SLAB_SIZE / 4;
     EXPECT(bytes == hk_transfer_bytes() && bytes > least && bytes <= quarter && bytes + 1024 > quarter);
 }
@@ -164,7 +166,7 @@ static void offer_to_nobody(void *arg)
         unsigned left = hk_transfer_give(heap, CLS, blocks + i, 16);
         if (left != 0)
             hk_heap_give(heap, blocks + i, left);
-        EXPECT(i < MOST ? hk_transfer_count(CLS) == i + 16 : i < 2 * MOST || hk_transfer_count(CLS) == 0);
+        EXPECT(i < MOST ? hk_transfer_count(CLS).blocks == i + 16 : i < 2 * MOST || hk_transfer_count(CLS).blocks == 0);
     }
     hk_heap_sweep(); /* of slabs alone */
     EXPECT(fixture_owned_slabs() == 0);
@@ -305,14 +307,14 @@ static void two_nodes(void *arg)
     EXPECT(hk_transfer_give(heap, CLS, again, 10) == 0);      /* where they lie, and not where the thread runs */
     EXPECT(hk_transfer_give(heap, CLS, again + 70, 14) == 0); /* of the other node */
     EXPECT(hk_transfer_give(heap, CLS, again + 10, 60) == 60);
-    EXPECT(hk_transfer_count(CLS) == 24 && hk_transfer_batches(CLS) == 2);
+    EXPECT(hk_transfer_count(CLS).blocks == 24 && hk_transfer_count(CLS).batches == 2);
     EXPECT(hk_transfer_take(heap, CLS, again + 29, 30) == 14 && again[29] == blocks[83]);
     fake_os_run_on(0);
     EXPECT(hk_transfer_take(heap, CLS, again + 29, 30) == 10 && again[29] == blocks[9]);
     EXPECT(hk_transfer_give(heap, CLS, blocks + 70, 14) == 0);
     hk_transfer_fork_child(true);
     hk_transfer_sweep();
-    EXPECT(hk_transfer_count(CLS) == 0);
+    EXPECT(hk_transfer_count(CLS).blocks == 0);
 }
 
 static void nodes_have_arrays_of_their_own(void **state)
@@ -372,7 +374,7 @@ static void trade(void *arg)
         hk_store_release(&written, round + 1);
     }
     EXPECT(pthread_join(thread, NULL) == 0);
-    EXPECT(hk_transfer_batches(CLS) > 0);
+    EXPECT(hk_transfer_count(CLS).batches > 0);
     hk_transfer_sweep();
     hk_heap_sweep();
     fixture_check(owner_heap);
