@@ -166,16 +166,10 @@ static void in_abort(int signum)
     _exit(FRONT_REPORTED);
 }
 
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
 void front_watch_reports(void)
 {
     int ends[2];
-    pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    unit_second_thread();
     own_stderr = dup(2);
     EXPECT(own_stderr >= 0 && pipe(ends) == 0 && dup2(ends[1], 2) == 2);
     close(ends[0]);

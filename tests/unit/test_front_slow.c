@@ -13,7 +13,6 @@
 #include "fake_os.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -329,11 +328,6 @@ static void contents_survive(void **state)
 static unsigned interruptions;
 static void *volatile handed_over; /* a large block of the program's, for the handler to free */
 
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
 static void on_signal(int number)
 {
     static const size_t sizes[] = {48, 300, 6000, 150000, 5 * HK_MIB};
@@ -372,10 +366,9 @@ static void program_with_handler(void *threads)
     static const size_t sizes[] = {16, 100, 1000, 3000, 20000, 100000, 3 * HK_MIB, 40 * HK_MIB};
     static unsigned char *blocks[400];
     static size_t size[400];
-    pthread_t thread;
     uint64_t seed = 9;
     if (threads != NULL) /* with one thread nothing is ever locked */
-        EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
+        unit_second_thread();
     EXPECT(signal(SIGUSR1, on_signal) != SIG_ERR);
     EXPECT(hk_option_store(HK_OPT_PURGE_DELAY_MS, 10));
     fake_os_during_calls(interrupt_slow_path);

@@ -8,7 +8,6 @@
 #include "fake_os.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,11 +151,6 @@ static void with_warn_the_program_goes_on(void **state)
 static unsigned interruptions;
 static char *in_run, *in_huge;
 
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
 static void ask_for_wrong_sizes(int number)
 {
     char on_stack[16] = {0};
@@ -175,8 +169,7 @@ static void interrupt_slow_path(void)
 static void misuse_in_handler(void *arg)
 {
     (void)arg;
-    pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0); /* locks are taken */
+    unit_second_thread();
     EXPECT(hk_option_store(HK_OPT_MISUSE, 0));
     in_run = front_take(100000);
     in_huge = front_take(64 * HK_MIB);

@@ -16,24 +16,11 @@ static void join_all(void)
     hk_gate_join(&third);
 }
 
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
-/* From now on the process has had a second thread. */
-static void second_thread(void)
-{
-    pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0);
-    pthread_join(thread, NULL);
-}
-
 static void come_and_go(void *arg)
 {
     join_all();
     if (arg != NULL)
-        second_thread();
+        unit_second_thread();
     EXPECT(hk_gate_enter(&mine) && mine.state == HK_PASS_INSIDE);
     EXPECT(!hk_gate_enter(&mine)); /* a handler */
     EXPECT(!hk_gate_wait(&mine) && mine.state == HK_PASS_INSIDE);
@@ -55,7 +42,7 @@ static void close_and_open(void *arg)
 {
     (void)arg;
     join_all();
-    second_thread();
+    unit_second_thread();
     hk_gate_close(&mine);
     EXPECT(!hk_gate_enter(&mine) && !hk_gate_enter(&other) && !hk_gate_enter(NULL));
     EXPECT(mine.state == HK_PASS_OUTSIDE && other.state == HK_PASS_OUTSIDE);
@@ -123,7 +110,7 @@ static void close_while_parked(void *pass)
 {
     pthread_t thread;
     join_all();
-    second_thread();
+    unit_second_thread();
     EXPECT(hk_gate_enter(pass));
     hk_gate_close(pass);
     EXPECT(pthread_create(&thread, NULL, close_it, &other) == 0);
@@ -177,7 +164,7 @@ static void strangers_fork(void *arg)
 static void fork_in_fork(void *pass)
 {
     join_all();
-    second_thread();
+    unit_second_thread();
     EXPECT(hk_gate_enter(pass));
     hk_gate_close(pass);
     hk_gate_close(pass);
@@ -243,7 +230,7 @@ static void a_fork_in_a_handler_waits_for_a_moment(void **state)
 static void reset_in_child(void *pass)
 {
     join_all();
-    second_thread();
+    unit_second_thread();
     EXPECT(hk_gate_enter(&other) && hk_gate_enter(pass));
     other.state = HK_PASS_PARKED; /* it was in fork, too */
     hk_gate_close(pass);

@@ -9,7 +9,6 @@
 #include "remote_batch.h"
 #include "pages/ss_arena.h"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #define KIB HK_TINY_LAST /* the class of 1024 bytes: 64 blocks to a slab */
@@ -455,11 +454,7 @@ static void *trade(void *arg)
 static void trade_in_threads(void *arg)
 {
     (void)arg;
-    pthread_t threads[THREADS];
-    for (uintptr_t i = 0; i < THREADS; i++)
-        EXPECT(pthread_create(&threads[i], NULL, trade, (void *)(i + 1)) == 0);
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    unit_in_threads(THREADS, trade);
     struct hk_heap *heap = fixture_heap();
     for (unsigned i = 0; i < MAILBOXES; i++) {
         void *block = mailbox[i];

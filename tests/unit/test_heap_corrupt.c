@@ -8,7 +8,6 @@
 #include "base/assert.h"
 #include "box/pool.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #define KIB HK_TINY_LAST /* the class of 1024 bytes: 64 blocks to a slab */
@@ -18,16 +17,10 @@
 static void *blocks[4 * PER_SLAB];
 static struct hk_heap *mine, *other;
 
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
 /* Two heaps, in a process that has had two threads: now locks are taken. */
 static void begin(void)
 {
-    pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    unit_second_thread();
     mine = fixture_heap();
     other = fixture_heap();
 }

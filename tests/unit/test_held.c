@@ -10,7 +10,6 @@
 #include "os/os.h"
 #include "os/thread.h"
 
-#include <pthread.h>
 #include <sys/wait.h>
 
 static struct hk_lock lock[HK_RANKS] = {
@@ -23,18 +22,6 @@ static struct hk_lock lock[HK_RANKS] = {
 };
 static struct hk_lock other_heap = HK_LOCK_FREE(HK_RANK_HEAP);
 
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
-static void second_thread(void)
-{
-    pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
-    EXPECT(!hk_single_threaded());
-}
-
 /* ---- the order ---- */
 
 struct pair {
@@ -46,7 +33,7 @@ static void take_both(void *arg)
 {
     const struct pair *pair = arg;
     if (pair->threads)
-        second_thread();
+        unit_second_thread();
     hk_lock(pair->outer);
     if (!pair->tries)
         hk_lock(pair->inner);
@@ -140,7 +127,7 @@ static void what_is_taken_is_counted(void **state)
 static void give_what_another_has(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     lock[HK_RANK_POOL].word = 1;
     hk_lock(&lock[HK_RANK_HEAP]);
     hk_unlock(&lock[HK_RANK_POOL]);
@@ -155,7 +142,7 @@ static void give_without_any(void *arg)
 static void give_twice(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     hk_lock(&lock[HK_RANK_POOL]);
     hk_unlock(&lock[HK_RANK_POOL]);
     hk_unlock(&lock[HK_RANK_POOL]);
@@ -164,7 +151,7 @@ static void give_twice(void *arg)
 static void give_what_was_written_over(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     hk_lock(&lock[HK_RANK_POOL]);
     lock[HK_RANK_POOL].word = 0;
     hk_unlock(&lock[HK_RANK_POOL]);
@@ -183,7 +170,7 @@ static void a_thread_in_between(void *arg)
 {
     (void)arg;
     hk_lock(&lock[HK_RANK_POOL]);
-    second_thread();
+    unit_second_thread();
     hk_unlock(&lock[HK_RANK_POOL]);
 }
 
@@ -223,10 +210,15 @@ static void misuse(void *arg)
     hk_misuse(HK_MISUSE_INVALID, "free", &lock, NULL, 0);
 }
 
+static void *never_runs(void *arg)
+{
+    return arg;
+}
+
 static void start(void *arg)
 {
     hk_lock(arg);
-    hk_thread_start(nothing);
+    hk_thread_start(never_runs);
 }
 
 static void watch(void *arg)
@@ -304,7 +296,7 @@ static void nobody_waits_for_large_calls(void **state)
 static void child_of_a_handler(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     hk_lock(&lock[HK_RANK_META]);
     hk_all_locks_free(); /* the child */
     hk_lock_reset(&lock[HK_RANK_META]);

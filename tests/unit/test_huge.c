@@ -10,7 +10,6 @@
 #include "pages/meta.h"
 #include "pages/ss_arena.h"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #define PAGE ((size_t)4096)
@@ -296,11 +295,7 @@ static void *churn(void *arg)
 static void churn_in_threads(void *arg)
 {
     (void)arg;
-    pthread_t threads[THREADS];
-    for (uintptr_t i = 0; i < THREADS; i++)
-        EXPECT(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)) == 0);
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    unit_in_threads(THREADS, churn);
     EXPECT(hk_huge_count() == 0 && hk_huge_bytes() == 0 && hk_huge_lock()->word == 0);
 }
 

@@ -15,19 +15,6 @@
 
 static struct hk_run_cache cache, other, many[40];
 
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
-/* Alone a thread keeps none. */
-static void second_thread(void)
-{
-    pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
-    EXPECT(!hk_single_threaded());
-}
-
 static void *take_run(size_t pages)
 {
     bool zero;
@@ -65,7 +52,7 @@ static void expect_nothing_live(void)
 static void come_back(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     char *one = take_run(20), *two = take_run(20), *longer = take_run(22);
     put(&cache, one, 20);
     put(&cache, two, 20);
@@ -92,7 +79,7 @@ static void the_newest_that_fits_comes_back(void **state)
 static void put_twice(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     char *run = take_run(30), *next = take_run(9);
     put(&cache, run, 30);
     EXPECT(!hk_run_cache_put(&cache, run, 30) && !hk_run_cache_put(&other, run, 30));
@@ -114,7 +101,7 @@ static void a_second_free_is_refused(void **state)
 static void every_length(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     size_t last = HK_RUN_CACHE_FIRST + HK_RUN_CACHE_LENGTHS - 1;
     EXPECT(!hk_run_cache_may_have(HK_RUN_CACHE_FIRST - 1) && !hk_run_cache_may_have(last + 1));
     hk_option_store(HK_OPT_MIN_KEEP, HK_GIB);
@@ -150,7 +137,7 @@ static void fill(size_t pages, unsigned n)
 static void bounded(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     fill(16, KEEP / 16);
     EXPECT(cache.pages == KEEP && hk_arena_dirty() == 0);
     fill(16, 1); /* one of them: half goes back, the oldest */
@@ -187,7 +174,7 @@ static void a_cache_holds_its_share(void **state)
 static void shared(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     put(&cache, take_run(9), 9);
     put(&other, take_run(9), 9);
     EXPECT(other.share == KEEP / 2);
@@ -212,7 +199,7 @@ static void shared(void *arg)
 static void one_by_one(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     for (unsigned i = 0; i < HK_COUNT(many); i++) {
         for (unsigned n = 0; n < 20; n++)
             put(&many[i], take_run(16), 16);
@@ -242,7 +229,7 @@ static void alone(void *arg)
     put(&cache, run, 20);
     EXPECT(count_of(&cache) == 0 && hk_arena_find(run).kind == HK_RUN_FREED && hk_arena_dirty() != 0);
     EXPECT(!hk_run_cache_put(&cache, run, 20));
-    second_thread();
+    unit_second_thread();
     for (unsigned i = 0; i < 16; i++)
         put(&cache, take_run(20), 20);
     EXPECT(count_of(&cache) != 0);
@@ -252,7 +239,7 @@ static void alone(void *arg)
 static void limited(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     fill(9, 8);
     EXPECT(count_of(&cache) == 8);
     EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, HK_GIB));
@@ -284,7 +271,7 @@ static void threads_share_evenly(void **state)
 static void oldest_first(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     hk_run_cache_give_oldest(&cache); /* there is none */
     char *one = take_run(12), *two = take_run(12);
     put(&cache, one, 12);
@@ -315,7 +302,7 @@ static unsigned count_full(void)
 static void swept(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     hk_option_store(HK_OPT_MIN_KEEP, HK_GIB);
     for (unsigned i = 0; i < HK_COUNT(many); i++)
         put(&many[i], take_run(20), 20);
@@ -340,7 +327,7 @@ static void a_sweep_goes_on_where_it_stopped(void **state)
 static void aged(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     put(&cache, take_run(20), 20);
     put(&cache, take_run(20), 20);
     put(&other, take_run(20), 20);
@@ -362,7 +349,7 @@ static void what_nobody_used_for_long_goes(void **state)
 static void forked(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     struct hk_run_cache *half = &many[0];
     put(&cache, take_run(20), 20);
     put(&other, take_run(20), 20);
@@ -387,7 +374,7 @@ static void forked(void *arg)
 static void forked_in_sweep(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     struct hk_run_cache *swept = &many[0], *mine = &cache;
     for (unsigned i = 0; i < 3; i++) {
         put(swept, take_run(10), 10);
@@ -417,7 +404,7 @@ static void a_sweep_goes_on_in_the_child_of_a_fork(void **state)
 static void told_anew(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     put(&cache, take_run(20), 20);
     put(&other, take_run(30), 30);
     hk_store_relaxed(&cache.lock.word, 1); /* this thread is about to note what it told */
@@ -445,7 +432,7 @@ static void the_child_of_a_fork_has_what_was_whole(void **state)
 static void near_runs(void *arg)
 {
     (void)arg;
-    second_thread();
+    unit_second_thread();
     fake_os_set_nodes(3);
     EXPECT(hk_arena_start());
     if (!hk_numa_start())

@@ -8,7 +8,6 @@
 #include "pages/ss_arena.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 static unsigned chunks;
 static size_t blocks, bytes, handed_out; /* live blocks; bytes of mappings, and what of them was handed out once */
@@ -224,11 +223,7 @@ static void *trade(void *arg)
 static void trade_in_threads(void *arg)
 {
     (void)arg;
-    pthread_t threads[THREADS];
-    for (uintptr_t i = 0; i < THREADS; i++)
-        EXPECT(pthread_create(&threads[i], NULL, trade, (void *)(i + 1)) == 0);
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    unit_in_threads(THREADS, trade);
     count();
     EXPECT(blocks == 0 && !hk_side_has_deferred());
 }
@@ -252,11 +247,7 @@ static void *take_and_give(void *arg)
 static void meet_in_threads(void *arg)
 {
     (void)arg;
-    pthread_t threads[THREADS];
-    for (unsigned i = 0; i < THREADS; i++)
-        EXPECT(pthread_create(&threads[i], NULL, take_and_give, NULL) == 0);
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    unit_in_threads(THREADS, take_and_give);
     count();
     EXPECT(handed_out <= THREADS * (2048u + 64u)); /* a chunk each, at the most */
 }

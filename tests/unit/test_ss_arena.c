@@ -8,7 +8,6 @@
 #include "fake_os.h"
 #include "superslab/registry.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -428,11 +427,7 @@ static void *churn(void *arg)
 static void churn_in_threads(void *arg)
 {
     (void)arg;
-    pthread_t threads[THREADS];
-    for (uintptr_t i = 0; i < THREADS; i++)
-        EXPECT(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)) == 0);
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    unit_in_threads(THREADS, churn);
     EXPECT(hk_arena_live() == 0 && hk_arena_check());
     EXPECT(hk_arena_lock()->word == 0);
 }

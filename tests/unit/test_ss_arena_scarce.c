@@ -9,7 +9,6 @@
 #include "os/os.h"
 #include "pages/space.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 
 #define UNIT_PAGES (HK_UNIT_SIZE / HK_PAGE)
@@ -301,13 +300,9 @@ static void *churn(void *arg)
 static void churn_in_threads(void *arg)
 {
     (void)arg;
-    pthread_t threads[THREADS];
     EXPECT(hk_arena_start());
     be_refused();
-    for (uintptr_t i = 0; i < THREADS; i++)
-        EXPECT(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)) == 0);
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    unit_in_threads(THREADS, churn);
     EXPECT(hk_arena_live() == 0 && hk_arena_check());
 }
 

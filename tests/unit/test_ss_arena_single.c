@@ -10,7 +10,6 @@
 #include "pages/space.h"
 #include "pages/ss_arena_source.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -268,11 +267,7 @@ static void *churn(void *arg)
 static void churn_in_threads(void *arg)
 {
     (void)arg;
-    pthread_t threads[3];
-    for (uintptr_t i = 0; i < 3; i++)
-        EXPECT(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)) == 0);
-    for (unsigned i = 0; i < 3; i++)
-        pthread_join(threads[i], NULL);
+    unit_in_threads(3, churn);
     EXPECT(hk_arena_live() == 0 && hk_arena_check() && hk_arena_lock()->word == 0);
 }
 

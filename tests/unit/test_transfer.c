@@ -21,19 +21,6 @@
 
 static void *blocks[4 * MOST], *again[4 * MOST];
 
-static void *nothing(void *arg)
-{
-    return arg;
-}
-
-static void make_second_thread(void)
-{
-    pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0);
-    EXPECT(pthread_join(thread, NULL) == 0);
-    EXPECT(!hk_single_threaded());
-}
-
 static int by_address(const void *one, const void *two)
 {
     return memcmp(one, two, sizeof(void *));
@@ -52,7 +39,7 @@ static void come_and_go(void *arg)
 {
     struct hk_heap *heap = fixture_heap(), *other = fixture_heap();
     if (arg != NULL)
-        make_second_thread();
+        unit_second_thread();
     fixture_take(heap, CLS, blocks, 12);
     fixture_take(other, CLS, blocks + 12, 8); /* whose they are does not matter */
     struct hk_slab *slab = hk_slab_of(blocks[0]);
@@ -200,7 +187,7 @@ static void busy(void *arg)
 {
     (void)arg;
     struct hk_heap *heap = fixture_heap();
-    make_second_thread();
+    unit_second_thread();
     fixture_take(heap, CLS, blocks, 30);
     EXPECT(hk_transfer_lock(0, CLS) == NULL);
     hold(hk_transfer_lock(0, 0));

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/single_threaded.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +89,27 @@ void unit_passes(void (*body)(void *), void *arg)
     unit_run(&child, body, arg);
     if (child.status != 0)
         show(&child);
+}
+
+void unit_in_threads(unsigned n, void *(*body)(void *))
+{
+    pthread_t threads[16];
+    EXPECT(n <= sizeof threads / sizeof *threads);
+    for (uintptr_t i = 0; i < n; i++)
+        EXPECT(pthread_create(&threads[i], NULL, body, (void *)(i + 1)) == 0);
+    for (unsigned i = 0; i < n; i++)
+        EXPECT(pthread_join(threads[i], NULL) == 0);
+}
+
+static void *do_nothing(void *arg)
+{
+    return arg;
+}
+
+void unit_second_thread(void)
+{
+    unit_in_threads(1, do_nothing);
+    EXPECT(!__libc_single_threaded);
 }
 
 bool unit_is_zero(const void *ptr, size_t size)

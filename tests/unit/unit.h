@@ -49,6 +49,12 @@ static inline uint64_t unit_random(uint64_t *state, uint64_t n)
     return (*state * 0x2545f4914f6cdd1dULL >> 16) % n;
 }
 
+/* The process has two threads, and then one again: from now on locks are taken. For children. */
+void unit_second_thread(void);
+
+/* Runs body((void *)1) ... body((void *)n) in threads of their own, at most 16, and waits for them. For children. */
+void unit_in_threads(unsigned n, void *(*body)(void *));
+
 /* All bytes of the range are zero. */
 bool unit_is_zero(const void *ptr, size_t size);
 
