@@ -144,7 +144,7 @@ static void realloc_moves(void)
 
 static void realloc_run(void)
 {
-    resizes(2 * RUN, 4 * RUN, FEW);
+    resizes(RUN, 4 * RUN, FEW);
 }
 
 static void ask(size_t size)
