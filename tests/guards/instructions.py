@@ -27,7 +27,7 @@ import budgets  # noqa: E402
 COMPILER = 'gcc-12'
 LOW = 0.9  # of the budget
 # Nothing goes back to the system: when it does depends on the time.
-SETTINGS = {'HAKMEM_MIN_KEEP': str(1 << 40), 'HAKMEM_NUMA': '0'}
+SETTINGS = {'HAKMEM_MIN_KEEP': str(1 << 30), 'HAKMEM_NUMA': '0'}
 
 
 def missing():
@@ -61,18 +61,22 @@ def build(checkout, folder):
     if not os.path.exists(os.path.join(release, 'build.ninja')):
         call(log, 'meson', 'setup', release, checkout, '--buildtype=release', '-Dtests=false', '-Dbenchmarks=false')
     call(log, 'ninja', '-C', release, 'libhakmem.a')
+    source = os.path.join(checkout, 'tests', 'guards', 'operations.c')
     call(log, COMPILER, '-O2', '-Wall', '-Werror', '-fno-builtin', '-D_GNU_SOURCE', '-I', os.path.join(checkout, 'include'),
-         os.path.join(checkout, 'tests', 'guards', 'operations.c'), library, '-pthread', '-o', program)
+         source, library, '-Wl,-u,malloc', '-pthread', '-o', program)  # -u: libc's own blocks come from there too
     listing = subprocess.run(['nm', '--defined-only', library], check=True, capture_output=True, text=True).stdout
     return program, set(re.findall(r'^[0-9a-f]+ [tTwW] (\S+)$', listing, re.M))
 
 
-def own_cost(text, names):
-    """Instructions that these functions executed, what they called not included, in a profile of callgrind."""
-    total, counts, skip = 0, False, False
+def own_cost(text, program, names):
+    """Instructions that these functions of the program executed, what they called not included, in a profile of
+    callgrind."""
+    total, here, counts, skip = 0, False, False, False
     for line in text.splitlines():
-        if line.startswith('fn='):
-            counts = line[3:] in names
+        if line.startswith('ob='):
+            here = line[3:] == program
+        elif line.startswith('fn='):
+            counts = here and line[3:] in names
         elif line.startswith('calls='):
             skip = True  # the next line is what the callee cost
         elif re.match(r'\d+ \d+$', line):
@@ -84,13 +88,15 @@ def own_cost(text, names):
 def measure(program, name, names):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, 'profile')
-        argv = ['valgrind', '--tool=callgrind', '--compress-strings=no', '--compress-pos=no', '--zero-before=guard_begin',
-                '--dump-before=guard_end', f'--callgrind-out-file={out}', program, name]
+        argv = ['valgrind', '--tool=callgrind', '--compress-strings=no', '--compress-pos=no', '--demangle=no',
+                '--zero-before=guard_begin', '--dump-before=guard_end', f'--callgrind-out-file={out}', program, name]
         done = subprocess.run(argv, env=environment(SETTINGS), capture_output=True, text=True, errors='replace', check=False)
         if done.returncode != 0 or not os.path.exists(out + '.1'):
             sys.exit(f'{name}: valgrind --tool=callgrind does not work here:\n{done.stderr}')
+        if 'hakmem:' in done.stderr:
+            sys.exit(f'{name}: {done.stderr}')
         with open(out + '.1', encoding='utf-8') as file:
-            return own_cost(file.read(), names)
+            return own_cost(file.read(), os.path.realpath(program), names)
 
 
 def verdict(name, count, budget):
@@ -104,7 +110,8 @@ def verdict(name, count, budget):
     return None
 
 
-SAMPLE = '''fn=(below main)
+SAMPLE = '''ob=/a/program
+fn=(below main)
 0 7
 fn=malloc
 16 10
@@ -114,11 +121,14 @@ fn=slow
 0 5
 fn=guard
 0 100
+ob=/b/libc.so
+fn=malloc
+0 1000
 '''
 
 
 def self_test():
-    found = own_cost(SAMPLE, {'malloc', 'slow'})
+    found = own_cost(SAMPLE, '/a/program', {'malloc', 'slow'})
     assert found == 15, found
     assert verdict('x', 10, 10) is None and verdict('x', 9.01, 10) is None
     assert 'more' in verdict('x', 10.01, 10) and 'lower' in verdict('x', 8.9, 10) and 'no budget' in verdict('x', 1, None)

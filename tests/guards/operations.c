@@ -21,8 +21,12 @@
 #define FEW 40u
 #define SIZE 64u
 #define MID 2000u
-#define RUN 65536u
+#define RUN ((size_t)65536)
 #define MIB ((size_t)1 << 20)
+
+/* C++'s new and the sized delete. */
+void *new_of(size_t size) __asm__("_Znwm");
+void delete_of(void *p, size_t size) __asm__("_ZdlPvm");
 
 #define NEED(x) ((x) ? (void)0 : abort())
 
@@ -107,6 +111,15 @@ static void pair_sized(void)
     guard_begin();
     for (unsigned i = 0; i < PAIRS; i++)
         hak_free_sized(hak_malloc(SIZE), SIZE);
+    guard_end();
+}
+
+static void pair_delete(void)
+{
+    delete_of(new_of(SIZE), SIZE);
+    guard_begin();
+    for (unsigned i = 0; i < PAIRS; i++)
+        delete_of(new_of(SIZE), SIZE);
     guard_end();
 }
 
@@ -348,17 +361,29 @@ static const struct {
     void (*run)(void);
     unsigned count;
 } operations[] = {
-    {"pair-tiny", pair_tiny, PAIRS},           {"pair-mid", pair_mid, PAIRS},
-    {"pair-calloc", pair_calloc, PAIRS},       {"pair-sized", pair_sized, PAIRS},
-    {"pair-aligned", pair_aligned, PAIRS},     {"realloc-same", realloc_same, PAIRS},
-    {"realloc-moves", realloc_moves, PAIRS},   {"realloc-run", realloc_run, FEW},
-    {"size-tiny", size_tiny, PAIRS},           {"size-run", size_run, PAIRS},
-    {"take-virgin", take_virgin, MANY},        {"take-again", take_again, MANY},
-    {"take-again-mid", take_again_mid, MANY},  {"give-in-order", give_in_order, MANY},
-    {"give-scattered", give_scattered, MANY},  {"give-scattered-mid", give_scattered_mid, MANY},
-    {"give-remote", give_remote, MANY},        {"take-remote", take_remote, MANY},
-    {"calloc-virgin", calloc_virgin, FEW},     {"pair-run", pair_run, PAIRS},
-    {"pair-run-alone", pair_run_alone, PAIRS}, {"pair-huge", pair_huge, FEW},
+    {"pair-tiny", pair_tiny, PAIRS},
+    {"pair-mid", pair_mid, PAIRS},
+    {"pair-calloc", pair_calloc, PAIRS},
+    {"pair-sized", pair_sized, PAIRS},
+    {"pair-delete", pair_delete, PAIRS},
+    {"pair-aligned", pair_aligned, PAIRS},
+    {"realloc-same", realloc_same, PAIRS},
+    {"realloc-moves", realloc_moves, PAIRS},
+    {"realloc-run", realloc_run, FEW},
+    {"size-tiny", size_tiny, PAIRS},
+    {"size-run", size_run, PAIRS},
+    {"take-virgin", take_virgin, MANY},
+    {"take-again", take_again, MANY},
+    {"take-again-mid", take_again_mid, MANY},
+    {"give-in-order", give_in_order, MANY},
+    {"give-scattered", give_scattered, MANY},
+    {"give-scattered-mid", give_scattered_mid, MANY},
+    {"give-remote", give_remote, MANY},
+    {"take-remote", take_remote, MANY},
+    {"calloc-virgin", calloc_virgin, FEW},
+    {"pair-run", pair_run, PAIRS},
+    {"pair-run-alone", pair_run_alone, PAIRS},
+    {"pair-huge", pair_huge, FEW},
     {"thread-life", thread_life, FEW},
 };
 
