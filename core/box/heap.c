@@ -199,7 +199,7 @@ unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n
     struct hk_slab *strays = NULL;
     unsigned got = 0;
     if (HK_UNLIKELY(hk_heap_forked_pending()))
-        hk_heap_adopt_forked();
+        hk_heap_abandon_forked();
     hk_lock(&heap->lock);
     hk_poke_add(&heap->refills, 1);
     do {
@@ -267,13 +267,13 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
 {
     struct hk_remote_batch batch;
     struct hk_slab *before = NULL;
-    unsigned slabs = 0;
+    unsigned changes = 0;
     hk_remote_begin(&batch);
     hk_lock(&heap->lock);
     hk_poke_add(&heap->flushes, 1);
     for (unsigned i = 0; i < n;) {
         struct hk_slab *slab = hk_slab_of(blocks[i]);
-        slabs += slab != before;
+        changes += slab != before;
         before = slab;
         if (HK_UNLIKELY(!hk_slab_was_out(slab, blocks[i]))) {
             hk_wild_note(blocks[i++]);
@@ -294,7 +294,7 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
     if (HK_UNLIKELY(batch.sent.owners != 0))
         collect_for(&batch.sent);
     hk_poke(&heap->chains, hk_peek(&heap->chains) + batch.sent.chains);
-    return slabs;
+    return changes;
 }
 
 void hk_heap_activate_locked(struct hk_heap *heap, struct hk_slab *slab)

@@ -26,10 +26,10 @@ struct hk_heap_class {
 struct hk_heap {
     struct hk_owner owner; /* first: an owner's heap is found by its address */
     struct hk_lock lock;
-    struct hk_list full;       /* slabs of any class without a free block */
-    struct hk_node all;        /* in the list of all records, for ever */
-    struct hk_heap *next_free; /* in the list of records without a thread; the records lock's */
-    uint64_t refills, flushes; /* batches taken and given; statistics read them without the lock */
+    struct hk_list full;          /* slabs of any class without a free block */
+    struct hk_node all;           /* in the list of all records, for ever */
+    struct hk_heap *next_retired; /* in the list of records without a thread; the records lock's */
+    uint64_t refills, flushes;    /* batches taken and given; statistics read them without the lock */
     uint64_t chains; /* pushed to slabs of other heaps; of the orphan heap about, as many threads count there */
     size_t slabs;    /* owned, of a span each; read without the lock by its own thread's front */
     unsigned number; /* of the record: how many were made before it */
@@ -109,7 +109,7 @@ void hk_heap_sweep_one(struct hk_heap *heap);
 void hk_heap_sweep(void);
 
 /* Moves the slabs of heaps whose threads stayed behind in the parent of a fork to the orphan heap. */
-HK_SLOW_PATH void hk_heap_adopt_forked(void);
+HK_SLOW_PATH void hk_heap_abandon_forked(void);
 
 /* The record after that one, or the first (NULL), of all ever made, the orphan heap last; NULL: that was the last. */
 struct hk_heap *hk_heap_next(struct hk_heap *heap);

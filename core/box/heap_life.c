@@ -14,7 +14,7 @@ _Atomic unsigned hk_heap_threads, hk_heap_records;
 /* Guards the two lists of records; outermost of all ranks. Records are only ever added to `records`. */
 static struct hk_lock records_lock = HK_LOCK_FREE(HK_RANK_RECORDS);
 static struct hk_list records;
-static struct hk_heap *unused;
+static struct hk_heap *retired; /* those without a thread */
 
 void hk_heap_begin(struct hk_heap *heap)
 {
@@ -34,9 +34,9 @@ void hk_heap_begin(struct hk_heap *heap)
 struct hk_heap *hk_heap_reuse(void)
 {
     hk_lock(&records_lock);
-    struct hk_heap *heap = unused;
+    struct hk_heap *heap = retired;
     if (heap != NULL)
-        unused = heap->next_free;
+        retired = heap->next_retired;
     hk_unlock(&records_lock);
     return heap;
 }
@@ -94,8 +94,8 @@ void hk_heap_retire(struct hk_heap *heap)
     hk_lock(&records_lock);
     hk_store_relaxed(&heap->owner.state, HK_OWNER_NONE);
     hk_store_relaxed(&hk_heap_threads, hk_load_relaxed(&hk_heap_threads) - 1);
-    heap->next_free = unused;
-    unused = heap;
+    heap->next_retired = retired;
+    retired = heap;
     hk_unlock(&records_lock);
 }
 
@@ -185,25 +185,25 @@ void hk_heap_fork_child(struct hk_heap *mine)
             continue;
         hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE);
         hk_store_relaxed(&hk_heap_forked, true);
-        heap->next_free = heap; /* marks it as not in the list of unused records yet */
+        heap->next_retired = heap; /* marks it: its slabs were not abandoned yet */
     }
     hk_lock_reset(&hk_orphan_heap.lock);
     hk_lock_reset(&records_lock);
 }
 
-static void adopt_one(void *ctx, struct hk_heap *heap)
+static void abandon_marked(void *ctx, struct hk_heap *heap)
 {
     (void)ctx;
-    if (heap->next_free == heap) {
-        heap->next_free = NULL;
+    if (heap->next_retired == heap) {
+        heap->next_retired = NULL;
         hk_heap_end(heap);
         hk_heap_retire(heap);
     }
 }
 
-void hk_heap_adopt_forked(void)
+void hk_heap_abandon_forked(void)
 {
     bool expected = true;
     if (atomic_compare_exchange_strong(&hk_heap_forked, &expected, false))
-        hk_heap_visit(adopt_one, NULL);
+        hk_heap_visit(abandon_marked, NULL);
 }
