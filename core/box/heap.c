@@ -137,7 +137,7 @@ static struct hk_slab *find_partial(struct hk_heap *heap, unsigned cls, struct h
 }
 
 /* Gives back the slabs that classes only keep for their next block. */
-static HK_NOINLINE void release_unused(struct hk_heap *heap)
+HK_NOINLINE void hk_heap_release_unused_locked(struct hk_heap *heap)
 {
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_slab *active = heap->cls[cls].active;
@@ -161,7 +161,7 @@ static bool fills_slabs(const struct hk_heap *heap, unsigned cls)
 static struct hk_slab *take_from_pool(struct hk_heap *heap, unsigned cls)
 {
     if (HK_EMPTY_REUSE && hk_load_relaxed(&hk_pool_empty_slabs) == 0)
-        release_unused(heap);
+        hk_heap_release_unused_locked(heap);
     struct hk_slab *slab = hk_pool_acquire(cls, &heap->owner, fills_slabs(heap, cls));
     if (HK_UNLIKELY(slab == NULL))
         return hk_numa_nodes() > 1 ? adopt_orphan_slab(heap, cls, true) : NULL;
