@@ -43,6 +43,19 @@ struct hk_chain {
     unsigned count;
 };
 
+/* The remote word: the first block of the chain, and above it how many there are. */
+#define HK_REMOTE_POINTER_BITS 48
+
+static inline void *hk_remote_first(uint64_t word)
+{
+    return (void *)(uintptr_t)(word & (((uint64_t)1 << HK_REMOTE_POINTER_BITS) - 1));
+}
+
+static inline unsigned hk_remote_length(uint64_t word)
+{
+    return (unsigned)(word >> HK_REMOTE_POINTER_BITS);
+}
+
 /* Pushes a chain. Returns the owner when it should be collected on its behalf (its thread is gone, or lets many slabs
  * wait), else NULL. Any thread that holds the chain's blocks. */
 struct hk_owner *hk_remote_push(const struct hk_chain *chain);
@@ -75,22 +88,33 @@ static inline void hk_remote_send(struct hk_remote_sent *sent, const struct hk_c
 /* Puts a slab, whose word is nonzero and which is on no stack, onto its owner's wake stack. */
 void hk_remote_wake(struct hk_owner *owner, struct hk_slab *slab);
 
-/* Takes the whole wake stack: the first slab, linked through wake_next. The owner's lock. */
-struct hk_slab *hk_remote_take_woken(struct hk_owner *owner);
-
 static inline bool hk_remote_has_woken(struct hk_owner *owner)
 {
     return hk_load_relaxed(&owner->wake) != 0; /* a hint: take_woken decides */
 }
 
+/* Takes the whole wake stack: the first slab, linked through wake_next. The owner's lock. */
+static inline struct hk_slab *hk_remote_take_woken(struct hk_owner *owner)
+{
+    if (!hk_remote_has_woken(owner))
+        return NULL;
+    hk_store_relaxed(&owner->queued, 0);                       /* a hint */
+    return (struct hk_slab *)hk_swap_acquire(&owner->wake, 0); /* pairs with hk_remote_wake */
+}
+
 /* Takes the chain of a slab that was just taken off a wake stack; *count is its length. The lock of the heap that owns
  * the slab. */
-void *hk_remote_take(struct hk_slab *slab, unsigned *count);
+static inline void *hk_remote_take(struct hk_slab *slab, unsigned *count)
+{
+    uint64_t word = hk_swap_acq_rel(&slab->remote, 0); /* both halves pair with hk_remote_push */
+    *count = hk_remote_length(word);
+    return hk_remote_first(word);
+}
 
 /* Blocks that wait in the word; for statistics. */
 static inline unsigned hk_remote_count(struct hk_slab *slab)
 {
-    return (unsigned)(hk_load_relaxed(&slab->remote) >> 48);
+    return hk_remote_length(hk_load_relaxed(&slab->remote));
 }
 
 #endif

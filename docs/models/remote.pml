@@ -88,7 +88,7 @@ inline hk_remote_push(s, from, to, length)
     collect = false;
     atomic { before = first[s]; before_count = count[s] }  /*= before = hk_load_relaxed(&slab->remote) */
     do
-    :: link[to] = before;      /*= *(void **)chain->last = (void *)(uintptr_t)(before & POINTER_MASK) */
+    :: link[to] = before;      /*= *(void **)chain->last = hk_remote_first(before) */
        atomic {
            if                  /*= hk_cas_weak_acq_rel(&slab->remote, &before, after) */
            :: first[s] == before && count[s] == before_count ->
@@ -123,7 +123,7 @@ inline hk_remote_push(s, from, to, length)
     fi
 }
 
-/*@ core/box/remote.c: hk_remote_take_woken */
+/*@ core/box/remote.h: hk_remote_take_woken */
 inline hk_remote_take_woken(h)
 {
     if
