@@ -290,6 +290,8 @@ void hk_purge_tick_long(size_t bytes)
 void hk_purge_end_thread(void)
 {
     int saved = errno;
+    if (!hk_purge_has_work() && !has_to_sweep())
+        return;
     hk_peak_look(0);
     if (!leave_to_thread(hk_purge_idle_bytes())) {
         sweep_some();

@@ -92,7 +92,8 @@ static inline void hk_purge_took(uint32_t *turn)
  * because it takes half as much from what may be free. So many of these leave no more behind than many small ones. */
 HK_SLOW_PATH void hk_purge_tick_long(size_t bytes);
 
-/* A thread has ended: gives pieces back until no more is free than what is live now allows. */
+/* A thread has ended: gives pieces back until no more is free than what is live now allows. Where there is nothing to
+ * give it looks no further. */
 void hk_purge_end_thread(void);
 
 /* Gives back all that can be, but about `keep` bytes; returns the bytes. */
