@@ -357,16 +357,22 @@ inline hk_heap_end(h)
 #endif
 }
 
+/*@ core/box/heap.c: hk_heap_release_unused_locked */
+inline hk_heap_release_unused_locked(h)
+{
+    if                             /*= if (active != NULL && active->used == 0) */
+    :: owner[0] == h && used[0] == 0 -> hk_heap_release_locked(0)  /*= hk_heap_release_locked(heap, active) */
+    :: owner[1] == h && used[1] == 0 -> hk_heap_release_locked(1)
+    :: true
+    fi
+}
+
 /*@ core/box/heap_life.c: hk_heap_sweep_one */
 inline hk_heap_sweep_one(h)
 {
     LOCK(h);                       /*= hk_lock(&heap->lock) */
     hk_heap_collect_locked(h);     /*= hk_heap_collect_locked(heap) */
-    if                             /*= if (active != NULL && active->used == 0) */
-    :: owner[0] == h && used[0] == 0 -> hk_heap_release_locked(0)
-    :: owner[1] == h && used[1] == 0 -> hk_heap_release_locked(1)
-    :: true
-    fi;
+    hk_heap_release_unused_locked(h);  /*= hk_heap_release_unused_locked(heap) */
     UNLOCK(h);                     /*= hk_unlock(&heap->lock) */
     hk_heap_forward()              /*= hk_heap_forward(strays) */
 }
