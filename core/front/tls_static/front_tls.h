@@ -6,6 +6,8 @@
 #ifndef HK_FRONT_TLS_H
 #define HK_FRONT_TLS_H
 
+#include <string.h>
+
 extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls HK_ALIGNED(HK_CACHE_LINE);
 
 /* A thread's record has no place for bins. */
@@ -32,6 +34,10 @@ static inline void hk_front_enter(struct hk_front *front)
 {
 }
 
-void hk_front_leave(struct hk_front *front);
+static inline void hk_front_leave(struct hk_front *front)
+{
+    memset(front, 0, sizeof *front);
+    front->thread = HK_THREAD_ENDED;
+}
 
 #endif
