@@ -20,7 +20,7 @@
 #include <stdlib.h>
 
 HK_LINK_LIFECYCLE;
-/* Who takes the operators from a static library takes malloc too: one allocator in a process. */
+/* Whoever takes the operators from a static library takes malloc too: one allocator in a process. */
 static void *(*const link_malloc)(size_t) __attribute__((used)) = malloc;
 
 #define NEW(name, ...)                         \

@@ -5,14 +5,14 @@
  * HAKMEM_STATS=1, the totals of the picture, and docs/statistics.md (tools/gen_statistics_doc.py). The structures of
  * include/hakmem/hakmem.h have the same fields in the same order, or statistics.c does not compile.
  *
- * Knows nothing: the last columns are for who has what they name.
+ * Knows nothing: the last columns are for whoever has what they name.
  */
 #ifndef HK_API_STATISTIC_LIST_H
 #define HK_API_STATISTIC_LIST_H
 
 /* Of the process, from struct hak_stats's third field on: type, name, unit, built (ALWAYS; TELEMETRY: zero without it),
- * boxes, sentence, value. The value is made of `u`, a reading (api/usage.h); of an array it is who fills it. New ones
- * come last. */
+ * boxes, sentence, value. The value is made of `u`, a reading (api/usage.h); of an array it is the function that fills
+ * it. New ones come last. */
 #define HK_STATISTICS(X)                                                                                               \
     X(uint32_t, threads, THREADS, ALWAYS, "heap", "threads that have a heap now", (uint32_t)u->threads)                \
     X(size_t, live_bytes, BYTES, ALWAYS, "slab, ss_arena, huge, side",                                                 \

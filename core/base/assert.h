@@ -3,8 +3,8 @@
  * assert: three kinds of wrong. HK_ASSERT is an error of ours, compiled in with -Dcheck=fast or full. HK_EXPENSIVE
  * walks structures, with full only. hk_misuse is the program's error and always there.
  *
- * Any thread, any time; prints without an allocation. A handler of SIGABRT may allocate, so who calls hk_misuse holds
- * no lock and has left everything whole. Knows options and fmt.
+ * Any thread, any time; prints without an allocation. A handler of SIGABRT may allocate, so whoever calls hk_misuse
+ * holds no lock and has left everything whole. Knows options and fmt.
  */
 #ifndef HK_BASE_ASSERT_H
 #define HK_BASE_ASSERT_H
@@ -38,9 +38,9 @@ extern HK_HIDDEN bool hk_misuse_left_behind;
 
 /* ---- corrupted lists, and blocks that were freed and had never been handed out ----
  *
- * They are found under a lock, or in the middle of a change. Who finds one takes it out of use, so that nobody meets
- * the wrong link again, remembers that here, and goes on as if the list had ended there. The same call reports it when
- * it is about to return to the program. */
+ * They are found under a lock, or in the middle of a change. Whoever finds one takes it out of use, so that nobody
+ * meets the wrong link again, remembers that here, and goes on as if the list had ended there. The same call reports it
+ * when it is about to return to the program. */
 
 /* What this thread found and has not reported yet. */
 struct hk_corrupt {

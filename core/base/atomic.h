@@ -22,7 +22,7 @@
 #define hk_swap_release(p, v) atomic_exchange_explicit(p, v, memory_order_release)
 
 /* Of a plain word that is written under a lock, or by its owner alone, and read without it, as a hint or for
- * statistics: both sides must say so. Who may write reads it as a plain one. */
+ * statistics: both sides must say so. Whoever may write reads it as a plain one. */
 #define hk_peek(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define hk_poke(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
 

@@ -10,7 +10,7 @@
 #define ORDERED(outermost, rank) (BIT(rank) - BIT(outermost)) /* from the outermost to that before `rank` */
 #define IN_SWEEP (BIT(HK_RANK_FILE) | BIT(HK_RANK_SWEEPING))
 
-/* The one table of the order: what may be held when a lock of the rank is taken by who waits for it. */
+/* The one table of the order: what may be held when a lock of the rank is taken by a thread that waits for it. */
 static const struct {
     const char *name;
     uint32_t under;

@@ -3,9 +3,9 @@
  * held: which locks each thread holds, and whether it may take one more, wait for the system, or call the program now.
  * It is there with -Dcheck=fast and full; otherwise every call here is empty.
  *
- * Each thread has its own notes, so nobody synchronises. A lock (os/lock.h) says when it is taken and given back; who
- * calls what is not ours says so before. What breaks a rule ends the process with a message that names the ranks. Knows
- * fmt and assert; not what a lock is made of: a lock is known by the address of its rank.
+ * Each thread has its own notes, so nobody synchronises. A lock (os/lock.h) says when it is taken and given back;
+ * whoever calls what is not ours says so before. What breaks a rule ends the process with a message that names the
+ * ranks. Knows fmt and assert; not what a lock is made of: a lock is known by the address of its rank.
  */
 #ifndef HK_BASE_HELD_H
 #define HK_BASE_HELD_H
@@ -33,11 +33,11 @@ enum hk_rank {
     HK_RANKS,
 };
 
-/* A lock is about to be taken, by who will wait for it. `alone`: by the shortcut of a process of one thread, which
- * writes nothing. */
+/* A lock is about to be taken, by a thread that will wait for it. `alone`: by the shortcut of a process of one thread,
+ * which writes nothing. */
 void hk_held_take(const uint32_t *rank, bool alone);
 
-/* A lock was taken by who only tried. The order is the same: what is taken inside is waited for. */
+/* A lock was taken by a thread that only tried. The order is the same: what is taken inside is waited for. */
 void hk_held_tried(const uint32_t *rank);
 
 /* It is about to be given back. `written`: its word says that it is held; `alone`: the process has one thread. */
@@ -66,7 +66,7 @@ static inline void hk_no_lock_held(const char *act)
         hk_held_expect_none(act);
 }
 
-/* Before a madvise, munmap or mremap: a long one is not waited for by who wants a lock. `call` is as `act`. */
+/* Before a madvise, munmap or mremap: nobody who wants a lock waits for a long one. `call` is as `act`. */
 #define HK_LARGE_CALL ((size_t)64 * 1024)
 
 static inline void hk_large_call(const char *call, size_t size)

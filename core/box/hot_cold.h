@@ -2,7 +2,7 @@
  *
  * hot_cold: is a slab densely (hot) or sparsely (cold) used? For slow paths only: the fullest slab is used first, so
  * that sparse ones drain and become EMPTY. With -Dhot_cold=disabled the first slab of a list is. Pure functions but for
- * one option; who asks synchronises. Knows slabs; must not know who asks.
+ * one option; whoever asks synchronises. Knows slabs; must not know who asks.
  */
 #ifndef HK_BOX_HOT_COLD_H
 #define HK_BOX_HOT_COLD_H

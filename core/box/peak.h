@@ -27,9 +27,9 @@ static inline void hk_peak_look(size_t freed)
         hk_peak_look_now(freed);
 }
 
-/* The most so far, for who has walked the heap: `live` bytes are live now, `small` bytes of the slabs that heaps own
- * were handed out or touched, `free_bytes` are resident and free in EMPTY slabs and page runs, but those that threads
- * keep. */
+/* The most so far, for whoever has walked the heap: `live` bytes are live now, `small` bytes of the slabs that heaps
+ * own were handed out or touched, `free_bytes` are resident and free in EMPTY slabs and page runs, but those that
+ * threads keep. */
 size_t hk_peak_live(size_t live, size_t small, size_t free_bytes);
 
 #endif

@@ -174,7 +174,7 @@ static void sweep_some(void)
         if (heap != NULL)
             hk_heap_sweep_one(heap);
     }
-    hk_store_release(&swept, heap); /* pairs with the acquire above: who goes on sees the record, and what is next */
+    hk_store_release(&swept, heap); /* pairs with the acquire above: the next one sees the record, and what is next */
 }
 
 /* ---- slow paths ---- */

@@ -24,14 +24,15 @@ struct hk_owner *hk_remote_push(const struct hk_chain *chain)
     do {
         *(void **)chain->last = hk_remote_first(before);
         after = (uint64_t)(hk_remote_length(before) + chain->count) << HK_REMOTE_POINTER_BITS | (uintptr_t)chain->first;
-        /* Release: hk_remote_take sees the links. Acquire: who makes a zero word nonzero writes wake_next, and the
+        /* Release: hk_remote_take sees the links. Acquire: whoever makes a zero word nonzero writes wake_next, and the
          * collector that made it zero has read that before. */
     } while (!hk_cas_weak_acq_rel(&slab->remote, &before, after));
     if (before != 0)
         return NULL; /* already on a wake stack */
     struct hk_owner *owner = hk_slab_owner(slab);
     hk_remote_wake(owner, slab);
-    hk_fence_full(); /* pairs with the fence of who sets the state to GONE: my push is seen, or I see the state */
+    hk_fence_full(); /* pairs with the fence of the thread that sets the state to GONE: my push is seen, or I see the
+                        state */
     if (hk_load_relaxed(&owner->state) != HK_OWNER_ALIVE)
         return owner;
     return hk_add_relaxed(&owner->queued, 1) >= QUEUED_MAX ? owner : NULL; /* a hint */

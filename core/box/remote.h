@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * remote: how a thread gives blocks back to a slab that another heap owns: it pushes a chain of them onto the slab's
- * remote word with one CAS; who makes the word nonzero also pushes the slab onto its owner's wake stack. -Dremote=
+ * remote word with one CAS; whoever makes the word nonzero also pushes the slab onto its owner's wake stack. -Dremote=
  * chooses how long chains are (remote_batch.h in the folder of the choice): `chain` gathers a batch's blocks by slab
  * first, `cas` pushes each block at once.
  *
  * Protocol, the same for both. The remote word is the only authority.
  *  - Word nonzero <=> the slab is on one wake stack, or its pusher is about to put it there, or its collector has just
  *    taken it off. So a slab is on at most one stack, once.
- *  - Only who took the slab off a wake stack takes the chain (hk_remote_take), and holds the lock of the heap that owns
- *    the slab while it does. A slab that meanwhile belongs to somebody else is forwarded by the collector.
+ *  - Only the thread that took the slab off a wake stack takes the chain (hk_remote_take), and holds the lock of the
+ * heap that owns the slab while it does. A slab that meanwhile belongs to somebody else is forwarded by the collector.
  *  - Blocks in a chain count as used: a slab with a nonzero word is never EMPTY and never recycled.
  *  - After pushing, the pusher looks at the owner's state; a heap whose thread has ended sets that state before it
  *    looks at its stack for the last time. One of the two sees the other (two full fences), so no chain is left behind.

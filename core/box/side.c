@@ -45,8 +45,8 @@ struct hk_side_note *_Atomic hk_side_notes;
 static _Atomic size_t live_blocks, live_bytes; /* relaxed: statistics */
 
 /* Free pieces by size: the first one's address, and how often one was taken, so that a stack that has the same first
- * piece again is not mistaken for the same stack. (To take the whole stack for a moment needs no such number; but who
- * looks meanwhile cuts a new piece, and a process that forks among threads grew for ever.) */
+ * piece again is not mistaken for the same stack. (To take the whole stack for a moment needs no such number; but
+ * whoever looks meanwhile cuts a new piece, and a process that forks among threads grew for ever.) */
 static _Atomic uint64_t stacks[SIZES];
 
 /* Pieces lie at multiples of 64, below 2^48: mmap gives nothing above without being asked. */

@@ -5,7 +5,7 @@
  * (-Dtls_sll=enabled).
  *
  * A block on a list counts as used. The thread's own; nobody synchronises (statistics read the count). How long a list
- * may be is decided by who holds it. Must not know fronts, nor where blocks come from.
+ * may be is decided by whoever holds it. Must not know fronts, nor where blocks come from.
  */
 #ifndef HK_BOX_TLS_SLL_H
 #define HK_BOX_TLS_SLL_H

@@ -15,7 +15,7 @@ void hk_array_set_up(struct hk_thread *thread, unsigned cls, unsigned most)
     struct hk_front_own *own = &thread->own;
     struct hk_bin *bin = &thread->front->bin[cls];
     if (own->base[cls] == NULL) {
-        hk_poke(&own->base[cls], &own->slots[own->slots_used]); /* who counts looks at both */
+        hk_poke(&own->base[cls], &own->slots[own->slots_used]); /* whoever counts looks at both */
         own->slots_used += most + 1u;
         HK_ASSERT(own->slots_used <= HK_FRONT_SLOTS);
     }

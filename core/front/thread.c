@@ -104,7 +104,7 @@ void hk_front_fork_child(void)
 {
     uintptr_t seen = hk_load_relaxed(&starter);
     if (seen != STARTED && seen != hk_thread_self())
-        hk_store_relaxed(&starter, 0); /* who had begun is not here */
+        hk_store_relaxed(&starter, 0); /* the thread that had begun is not here */
 }
 
 /* A record whose pass is in the list; NULL: no memory. Inside the gate. */

@@ -72,7 +72,7 @@ static struct huge *leave_table(const void *ptr)
     return h;
 }
 
-/* Before the memory is anybody's: who looks without the lock may come by a record that was just taken out. */
+/* Before the memory is anybody's: whoever looks without the lock may come by a record that was just taken out. */
 static char *clear_start(struct huge *h)
 {
     char *start = h->start;

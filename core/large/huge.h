@@ -24,8 +24,8 @@ size_t hk_huge_size(const void *ptr);
  * the search astray, which then finds nothing. */
 size_t hk_huge_look(const void *ptr);
 
-/* Looks until it must be none. For who must not wait: a handler that interrupted who holds the lock, or a thread that a
- * fork must not wait for. */
+/* Looks until it must be none. For callers that must not wait: a handler that interrupted the lock's holder, or a
+ * thread that a fork must not wait for. */
 size_t hk_huge_look_long(const void *ptr);
 
 /* The start and size of the huge block that ptr points into, or NULL. For messages. */

@@ -319,7 +319,7 @@ bool hk_run_cache_sweep_idle(unsigned most, uint32_t now, uint32_t age)
         if (cache != NULL)
             any |= sweep_one(cache, now, age);
     } while (cache != NULL && --most != 0);
-    hk_store_release(&swept_to, cache); /* pairs with the acquire above: who goes on sees what is next */
+    hk_store_release(&swept_to, cache); /* pairs with the acquire above: whoever goes on sees what is next */
     return any;
 }
 

@@ -5,7 +5,7 @@
  * Any thread, any time, from the loader's first call on: raw system calls only (base/sys.h), so nothing that another
  * library may interpose is called, and errno stays; no descriptor is kept. Every call may fail and says so; nothing is
  * retried here. Unit tests put another implementation in its place (tests/support/fake_os.c), which does change errno:
- * who must keep it saves it. docs/process.md has what is called when. Knows base, auxv, vdso and file.
+ * whoever must keep it saves it. docs/process.md has what is called when. Knows base, auxv, vdso and file.
  */
 #ifndef HK_OS_OS_H
 #define HK_OS_OS_H

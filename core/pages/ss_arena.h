@@ -93,8 +93,8 @@ HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr);
 /* The most that goes back to the system in one call of it. */
 #define HK_PURGE_MOST ((size_t)2 * HK_MIB)
 
-/* How long ago a refusal must be before the system is asked for that memory again, even by who does not want to wait: a
- * page may be locked for ever. */
+/* How long ago a refusal must be before the system is asked for that memory again, even by those who do not want to
+ * wait: a page may be locked for ever. */
 HK_SLOW_PATH uint32_t hk_purge_again_ms(uint32_t delay_ms);
 
 /* Gives one piece back to the system: the highest dirty pages (allocations take the lowest) of a run that has been free

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs that are set aside: neither live nor free, until who has them takes them again or gives them back. Built with
- * run_cache=enabled only.
+ * Runs that are set aside: neither live nor free, until whoever has them takes them again or gives them back. Built
+ * with run_cache=enabled only.
  *
  * Setting one aside and taking it again write nothing but the word of its record, and take no lock: nobody else writes
- * the record of a run that is live or set aside, but who frees or resizes the same block, and of these one wins
+ * the record of a run that is live or set aside, but whoever frees or resizes the same block, and of these one wins
  * (turn_page). Neighbours that look, under the lock, find it not free before and after.
  */
 #include "base/assert.h"

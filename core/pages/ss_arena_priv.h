@@ -79,7 +79,7 @@ static inline unsigned bin_of(uint32_t pages)
     return 8 * (e - 2) + ((pages >> (e - 3)) & 7);
 }
 
-/* Pages that have records, for who holds the lock. */
+/* Pages that have records, for whoever holds the lock. */
 static inline uint32_t all_pages(void)
 {
     return hk_load_relaxed(&hk_arenas.pages); /* written under it */
@@ -114,7 +114,8 @@ static inline enum page_kind kind_of(const struct page *p)
     return (enum page_kind)(p->word & 15);
 }
 
-/* The word of a page whose run may be live, or for who has no lock: it may be set aside, or whatever, at this moment.
+/* The word of a page whose run may be live, or for whoever has no lock: it may be set aside, or whatever, at this
+ * moment.
  */
 static inline struct page seen_at(uint32_t ref)
 {

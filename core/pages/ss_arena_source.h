@@ -7,8 +7,8 @@
  * disabled (ss_arena_single.c): each is a mapping of its own, which is unmapped when it goes back. Its memory lies in
  * the space too, but in no run.
  *
- * Take and give are called by any thread and take the arena lock; who calls the functions _locked holds it. Must not
- * know slabs or pools.
+ * Take and give are called by any thread and take the arena lock; whoever calls the functions _locked holds it. Must
+ * not know slabs or pools.
  */
 #ifndef HK_PAGES_SS_ARENA_SOURCE_H
 #define HK_PAGES_SS_ARENA_SOURCE_H

@@ -32,7 +32,7 @@ struct hk_slab {
     uint32_t used;       /* blocks outside the slab: with the program, in fronts, in chains; written once per batch, and
                             read by statistics without the lock */
     uint32_t carved;     /* blocks handed out at least once since the slab was acquired; those above have no link. Read
-                            without the lock by who frees, and statistics */
+                            without the lock by whoever frees, and statistics */
     uint32_t capacity;   /* blocks in the span */
     uint32_t block_size; /* bytes */
     uint8_t cls;         /* of an EMPTY slab: the class it held last, in each record of the span; 0: none yet */
@@ -231,8 +231,8 @@ static inline bool hk_slab_is_marked(const void *block)
     return ((const uintptr_t *)block)[1] == hk_free_mark(block);
 }
 
-/* Bytes from the start of the span that were handed out since it was acquired. Who holds a block of it sees at least so
- * much that the block is among them, without a lock. */
+/* Bytes from the start of the span that were handed out since it was acquired. Whoever holds a block of it sees at
+ * least so much that the block is among them, without a lock. */
 static inline size_t hk_slab_length_out(const struct hk_slab *slab)
 {
     return (size_t)hk_peek(&slab->carved) * slab->block_size;

@@ -29,7 +29,8 @@ struct hk_slab *hk_heap_take_list(struct hk_heap *heap, unsigned cls, unsigned n
         *first = list->first;
         *count = hk_private_count(list);
         hk_private_close(list);
-        /* Who takes the list takes its first link with it; where no block is on it, nobody else would look at that. */
+        /* Whoever takes the list takes its first link with it; where no block is on it, nobody else would look at that.
+         */
         if (*count == 0 && slab->free != NULL && HK_UNLIKELY(!hk_slab_link_is_sane(slab, slab->free)))
             hk_slab_give_up(slab, 0);
         if (*count == 0 && slab->free != NULL && slab->spare == NULL) {

@@ -3,9 +3,9 @@
  * slab_lists, private (-Dfront=slab): beside each slab's record a list of blocks that the slab's thread freed and that
  * are not back in the slab yet. They count as used. Included by superslab/slab.h only.
  *
- * While `thread` names it, a list is that thread's alone, and it is opened and closed under the owner's lock. Who holds
- * that lock may take the list when every block outside the slab is on it: its thread has none left to push. Must not
- * know slabs, nor what a thread is.
+ * While `thread` names it, a list is that thread's alone, and it is opened and closed under the owner's lock. Whoever
+ * holds that lock may take the list when every block outside the slab is on it: its thread has none left to push. Must
+ * not know slabs, nor what a thread is.
  */
 #ifndef HK_SUPERSLAB_SLAB_LISTS_H
 #define HK_SUPERSLAB_SLAB_LISTS_H
@@ -51,7 +51,7 @@ static HK_ALWAYS_INLINE void hk_private_push(struct hk_private *list, uint32_t l
 {
     *(void **)block = list->first;
     list->first = block;
-    hk_store_release(&list->left, left - 1); /* pairs with hk_private_count: who counts the block finds it linked */
+    hk_store_release(&list->left, left - 1); /* pairs with hk_private_count: whoever counts the block finds it linked */
 }
 
 /* `used` blocks are outside the slab. If no block of it is with the program, nor in chains, those of the list are all

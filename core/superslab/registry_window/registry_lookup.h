@@ -16,7 +16,7 @@
  * time: whoever has a block there sees its slab in it, and for all other addresses the old one is as good as the new.
  */
 extern HK_HIDDEN uintptr_t hk_window_base;         /* first address; a multiple of 2 MiB. Beyond all addresses at first:
-                                                      who frees NULL, and sees the length only, finds it outside too */
+                                                      a free of NULL that sees the length only is outside too */
 extern HK_HIDDEN uintptr_t hk_window_slots;        /* length in slabs; 0 before the first unit: everything is outside */
 extern HK_HIDDEN _Atomic uint8_t *hk_window_codes; /* per slab: 2 * class while it is owned, else 0 */
 extern HK_HIDDEN struct hk_superslab *_Atomic *hk_window_units; /* per 2 MiB: the SuperSlab there, or NULL */
