@@ -7,22 +7,13 @@
 #ifndef HK_BIN_BOX_H
 #define HK_BIN_BOX_H
 
+#include "front/steps_bin.h"
+
 #define HK_BIN_LENT HK_RING_SLOTS
 
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 {
     return hk_room_half_more(cap->now, cls, cap->max);
-}
-
-/* It grows step by step: where there is no room for a step, none of it is worth having. */
-static inline bool hk_bin_takes_rest(unsigned cls)
-{
-    return false;
-}
-
-static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
-{
-    return hk_room_half(cap, cls);
 }
 
 void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **lent);

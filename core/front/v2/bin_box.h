@@ -8,21 +8,11 @@
 #define HK_BIN_BOX_H
 
 #include "front/array_bin.h"
+#include "front/steps_bin.h"
 
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 {
     return hk_room_half_more(cap->now, cls, (unsigned)hk_min(cap->max, (size_t)hk_opt(HK_OPT_FRONT_V2_CAP)));
-}
-
-/* It grows step by step: where there is no room for a step, none of it is worth having. */
-static inline bool hk_bin_takes_rest(unsigned cls)
-{
-    return false;
-}
-
-static inline unsigned hk_bin_batch(unsigned cap, unsigned cls)
-{
-    return hk_room_half(cap, cls);
 }
 
 #endif
