@@ -38,19 +38,6 @@ static bool find_room_in_lists(struct hk_thread *thread, size_t bytes)
     return true;
 }
 
-/* How often one block lies in another slab than the one before. */
-static unsigned count_changes_of_slab(void *const *blocks, unsigned n)
-{
-    unsigned changes = 0;
-    uintptr_t before = 0;
-    for (unsigned i = 0; i < n; i++) {
-        uintptr_t slab = (uintptr_t)blocks[i] / HK_SLAB_SIZE;
-        changes += slab != before;
-        before = slab;
-    }
-    return changes;
-}
-
 unsigned hk_back_list_take(struct hk_thread *thread, unsigned cls, void **top, unsigned n)
 {
     struct hk_back *back = thread->back;
@@ -73,7 +60,7 @@ unsigned hk_back_list_give(struct hk_thread *thread, unsigned cls, void **blocks
         flush_list(thread, cls, (unsigned)hk_min(list->count, hk_max(list->count + n - list->cap, list->cap / 2u)));
     hk_sll_put(list, blocks, n);
     back->bytes += bytes;
-    return count_changes_of_slab(blocks, n);
+    return hk_back_changes(blocks, n);
 }
 
 void hk_back_list_flush(struct hk_thread *thread)

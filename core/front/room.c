@@ -70,22 +70,13 @@ static HK_SLOW_PATH bool set_up_bin(struct hk_thread *thread, unsigned cls)
     return cap->max != 0;
 }
 
-/* How often a block lies in another slab than the block before it, the first counted. */
-static unsigned count_changes(void *const *blocks, unsigned n)
-{
-    unsigned changes = n != 0;
-    for (unsigned i = 1; i < n; i++)
-        changes += (uintptr_t)blocks[i] / HK_SLAB_SIZE != (uintptr_t)blocks[i - 1] / HK_SLAB_SIZE;
-    return changes;
-}
-
 /* Gives the oldest `n` blocks of a bin away. */
 static void flush_oldest(struct hk_thread *thread, unsigned cls, unsigned n)
 {
     void *lent[HK_BIN_LENT];
     void **oldest = hk_bin_oldest(thread, cls, &n, lent);
     bool wanted = HK_TLS_SLL || (HK_TRANSFER && hk_transfer_is_wanted(&thread->heap, cls));
-    unsigned changes = wanted || !HK_TRANSFER ? 0 : count_changes(oldest, n); /* before they are moved */
+    unsigned changes = wanted || !HK_TRANSFER ? 0 : hk_back_changes(oldest, n); /* before they are moved */
     unsigned slabs = hk_back_give(thread, cls, oldest, n);
     hk_bin_drop(thread, cls, n);
     hk_front_count_flush(thread, cls, n);
