@@ -55,16 +55,6 @@ uint64_t hk_purge_total(void)
     return hk_load_relaxed(&total);
 }
 
-static uint32_t delay_ms(void)
-{
-    return (uint32_t)hk_opt(HK_OPT_PURGE_DELAY_MS);
-}
-
-static size_t min_keep(void)
-{
-    return (size_t)hk_opt(HK_OPT_MIN_KEEP);
-}
-
 static size_t live_bytes(void)
 {
     size_t runs = hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE;
@@ -73,7 +63,7 @@ static size_t live_bytes(void)
 
 size_t hk_purge_allowance(void)
 {
-    return min_keep() + hk_max(SMALL_HEAP, live_bytes() / 2) + hk_load_relaxed(&credit);
+    return hk_purge_min_keep() + hk_max(SMALL_HEAP, live_bytes() / 2) + hk_load_relaxed(&credit);
 }
 
 /* From now on slow paths that take memory say so, too. */
@@ -93,7 +83,7 @@ static void learn_from_burst(uint32_t now)
     size_t clean =
         hk_load_relaxed(&hk_arena_clean_taken) * HK_PAGE + hk_load_relaxed(&hk_pool_clean_taken) * HK_SLAB_SIZE;
     size_t wrong = hk_min(clean - hk_load_relaxed(&regained), hk_load_relaxed(&early));
-    bool pause = hk_ms_since(now, hk_load_relaxed(&ticked)) > delay_ms();
+    bool pause = hk_ms_since(now, hk_load_relaxed(&ticked)) > hk_purge_delay_ms();
     hk_store_relaxed(&regained, clean);
     hk_store_relaxed(&ticked, now);
     if (pause) {
@@ -103,7 +93,7 @@ static void learn_from_burst(uint32_t now)
     } else if (wrong != 0) {
         hk_add_relaxed(&credit, wrong);
         hk_sub_relaxed(&early, wrong);
-    } else if (hk_ms_since(now, hk_load_relaxed(&given_at)) > delay_ms() && hk_load_relaxed(&early) != 0) {
+    } else if (hk_ms_since(now, hk_load_relaxed(&given_at)) > hk_purge_delay_ms() && hk_load_relaxed(&early) != 0) {
         hk_store_relaxed(&early, 0); /* nobody missed it */
     }
     start_watching();
@@ -168,7 +158,7 @@ static void sweep_some(void)
     if (HK_TRANSFER && heap == NULL)
         hk_transfer_sweep();
     if (HK_RUN_CACHE)
-        hk_run_cache_sweep(SWEEP_HEAPS);
+        hk_run_cache_sweep(SWEEP_HEAPS, 0, 0);
     for (unsigned i = 0; i < SWEEP_HEAPS && (i == 0 || heap != NULL); i++) {
         heap = hk_heap_next(heap);
         if (heap != NULL)
@@ -182,7 +172,7 @@ static void sweep_some(void)
 /* Nothing could be given back a moment ago, and there is not much more now. */
 static bool is_vain(uint32_t now, size_t bytes)
 {
-    return bytes < hk_load_relaxed(&worthwhile) && now - hk_load_relaxed(&failed) < hk_max(delay_ms(), 1);
+    return bytes < hk_load_relaxed(&worthwhile) && now - hk_load_relaxed(&failed) < hk_max(hk_purge_delay_ms(), 1);
 }
 
 /* A refusal is no reason not to ask for other memory in the next call; several are. */
@@ -215,11 +205,12 @@ static void give_at_once(uint32_t now, size_t bytes, bool over)
 static void give_old(uint32_t now, size_t bytes)
 {
     bool refused = false;
-    if (now - hk_load_relaxed(&looked) < delay_ms() / 4)
+    if (now - hk_load_relaxed(&looked) < hk_purge_delay_ms() / 4)
         return;
     if (HK_RUN_CACHE)
-        hk_run_cache_sweep_idle(SWEEP_HEAPS, now, delay_ms());
-    if (bytes <= min_keep() || (give_piece(now, delay_ms(), bytes - min_keep(), &refused) == 0 && !refused))
+        hk_run_cache_sweep(SWEEP_HEAPS, now, hk_purge_delay_ms());
+    if (bytes <= hk_purge_min_keep() ||
+        (give_piece(now, hk_purge_delay_ms(), bytes - hk_purge_min_keep(), &refused) == 0 && !refused))
         hk_store_relaxed(&looked, now);
     else
         hk_store_relaxed(&hk_purge_allowed, 0); /* there may be more: the next call looks again */
@@ -233,7 +224,7 @@ static bool leave_to_thread(size_t bytes)
     uint32_t state = hk_load_relaxed(&hk_purge_thread_state);
     if (state == HK_PURGER_NONE || state == HK_PURGER_ENDS || hk_hot_span_at_once())
         return false;
-    if (bytes <= min_keep())
+    if (bytes <= hk_purge_min_keep())
         return true;
     hk_fence_full(); /* pairs with the fence in rest: it sees what is free, or I see that it rests */
     state = HK_PURGER_RESTS;
@@ -253,7 +244,7 @@ static void give_some(uint32_t now)
         return;
     if (over || hk_hot_span_at_once())
         give_at_once(now, bytes, over);
-    else if (hk_purge_idle_bytes() > min_keep())
+    else if (hk_purge_idle_bytes() > hk_purge_min_keep())
         give_old(now, bytes);
 }
 

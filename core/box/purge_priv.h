@@ -16,6 +16,16 @@ enum hk_purge_thread_state {
 
 extern HK_HIDDEN _Atomic uint32_t hk_purge_thread_state; /* the thread sleeps on it */
 
+static inline uint32_t hk_purge_delay_ms(void)
+{
+    return (uint32_t)hk_opt(HK_OPT_PURGE_DELAY_MS);
+}
+
+static inline size_t hk_purge_min_keep(void)
+{
+    return (size_t)hk_opt(HK_OPT_MIN_KEEP);
+}
+
 /* Pieces, until about `keep` bytes are left, or none has been free for delay_ms. One that the system refuses is not
  * asked for again: they are all judged by one moment. */
 size_t hk_purge_give_all(uint32_t now, uint32_t delay_ms, size_t keep);

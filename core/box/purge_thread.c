@@ -14,16 +14,6 @@
 /* The thread rests after so many rounds in which nothing could be given back. */
 #define IDLE_ROUNDS 20
 
-static uint32_t delay(void)
-{
-    return (uint32_t)hk_opt(HK_OPT_PURGE_DELAY_MS);
-}
-
-static size_t min_keep(void)
-{
-    return (size_t)hk_opt(HK_OPT_MIN_KEEP);
-}
-
 /* Sleeps until it is woken, unless there is something to do that it is not tired of. */
 static void rest(bool tired)
 {
@@ -32,7 +22,7 @@ static void rest(bool tired)
         return;      /* it is to end */
     hk_fence_full(); /* pairs with the fence in leave_to_thread */
     state = HK_PURGER_RESTS;
-    if (!tired && hk_purge_idle_bytes() > min_keep())
+    if (!tired && hk_purge_idle_bytes() > hk_purge_min_keep())
         hk_cas_acquire(&hk_purge_thread_state, &state, HK_PURGER_AT_WORK);
     while (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_RESTS)
         hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_RESTS, HK_FOREVER);
@@ -47,8 +37,8 @@ static bool round_of_work(void)
         return false;
     uint32_t now = hk_os_now_ms();
     hk_purge_sweep_heaps();
-    bool any = HK_RUN_CACHE && hk_run_cache_sweep_idle(UINT_MAX, now, delay());
-    any |= hk_purge_give_all(now, delay(), min_keep()) != 0;
+    bool any = HK_RUN_CACHE && hk_run_cache_sweep(UINT_MAX, now, hk_purge_delay_ms());
+    any |= hk_purge_give_all(now, hk_purge_delay_ms(), hk_purge_min_keep()) != 0;
     hk_gate_leave(&pass);
     hk_corrupt_report();
     return any;
@@ -58,11 +48,12 @@ static void *work(void *arg)
 {
     unsigned idle = 0;
     while (hk_load_relaxed(&hk_purge_thread_state) != HK_PURGER_ENDS) {
-        if (idle >= IDLE_ROUNDS || hk_purge_idle_bytes() <= min_keep()) {
+        if (idle >= IDLE_ROUNDS || hk_purge_idle_bytes() <= hk_purge_min_keep()) {
             rest(idle >= IDLE_ROUNDS);
             idle = 0;
         }
-        hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_AT_WORK, (unsigned)hk_min(hk_max(delay() / 2, 20), 500));
+        hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_AT_WORK,
+                        (unsigned)hk_min(hk_max(hk_purge_delay_ms() / 2, 20), 500));
         if (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_ENDS)
             break;
         idle = round_of_work() ? 0 : idle + 1;

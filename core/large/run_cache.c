@@ -310,7 +310,7 @@ void hk_run_cache_end(struct hk_run_cache *cache)
     cache->used = false;
 }
 
-bool hk_run_cache_sweep_idle(unsigned most, uint32_t now, uint32_t age)
+bool hk_run_cache_sweep(unsigned most, uint32_t now, uint32_t age)
 {
     bool any = false;
     struct hk_run_cache *cache = hk_load_acquire(&swept_to); /* pairs with the release below */
@@ -321,11 +321,6 @@ bool hk_run_cache_sweep_idle(unsigned most, uint32_t now, uint32_t age)
     } while (cache != NULL && --most != 0);
     hk_store_release(&swept_to, cache); /* pairs with the acquire above: whoever goes on sees what is next */
     return any;
-}
-
-void hk_run_cache_sweep(unsigned most)
-{
-    hk_run_cache_sweep_idle(most, 0, 0);
 }
 
 void hk_run_cache_sweep_all(void)

@@ -73,14 +73,11 @@ HK_SLOW_PATH void hk_run_cache_give_oldest(struct hk_run_cache *cache);
 /* The thread ends: its runs go to the arena, and others have its share. */
 HK_SLOW_PATH void hk_run_cache_end(struct hk_run_cache *cache);
 
-/* What lies in caches goes to the arena, on behalf of threads that may be asleep: of so many caches, from where the
- * last sweep ended; or of all. Any thread that holds no lock. */
-HK_SLOW_PATH void hk_run_cache_sweep(unsigned most);
+/* What lies in caches goes to the arena, on behalf of threads that may be asleep: of `most` caches, from where the last
+ * sweep ended, that nobody took from or put to for `age` ms since a sweep first saw them so; or of all. False: there
+ * was nothing. Any thread that holds no lock. */
+HK_SLOW_PATH bool hk_run_cache_sweep(unsigned most, uint32_t now, uint32_t age);
 HK_SLOW_PATH void hk_run_cache_sweep_all(void);
-
-/* The same for caches that nobody took from or put to for `age` ms since such a sweep first saw them. False: for none.
- */
-HK_SLOW_PATH bool hk_run_cache_sweep_idle(unsigned most, uint32_t now, uint32_t age);
 
 /* In the child of a fork: no cache is held, and nobody but this thread has a share. `mine` may be NULL. */
 HK_SLOW_PATH void hk_run_cache_fork_child(struct hk_run_cache *mine);

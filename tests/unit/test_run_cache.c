@@ -308,13 +308,13 @@ static void swept(void *arg)
         put(&many[i], take_run(20), 20);
     for (unsigned left = HK_COUNT(many); left > 0; left -= 10) {
         EXPECT(count_full() == left);
-        hk_run_cache_sweep(10);
+        hk_run_cache_sweep(10, 0, 0);
     }
     EXPECT(count_full() == 0);
-    hk_run_cache_sweep(10); /* the end, and from the beginning on */
+    hk_run_cache_sweep(10, 0, 0); /* the end, and from the beginning on */
     put(&many[0], take_run(20), 20);
     for (unsigned i = 0; i < 5; i++)
-        hk_run_cache_sweep(10);
+        hk_run_cache_sweep(10, 0, 0);
     expect_nothing_live();
 }
 
@@ -331,11 +331,11 @@ static void aged(void *arg)
     put(&cache, take_run(20), 20);
     put(&cache, take_run(20), 20);
     put(&other, take_run(20), 20);
-    EXPECT(!hk_run_cache_sweep_idle(9, 5000, 100) && !hk_run_cache_sweep_idle(9, 5050, 100));
+    EXPECT(!hk_run_cache_sweep(9, 5000, 100) && !hk_run_cache_sweep(9, 5050, 100));
     EXPECT(hk_arena_give(hk_run_cache_take(&cache, 20)));
-    EXPECT(hk_run_cache_sweep_idle(9, 5101, 100)); /* of those that were not used since */
+    EXPECT(hk_run_cache_sweep(9, 5101, 100)); /* of those that were not used since */
     EXPECT(count_of(&cache) == 1 && count_of(&other) == 0);
-    EXPECT(!hk_run_cache_sweep_idle(9, 5150, 100) && hk_run_cache_sweep_idle(9, 5300, 100));
+    EXPECT(!hk_run_cache_sweep(9, 5150, 100) && hk_run_cache_sweep(9, 5300, 100));
     EXPECT(count_of(&cache) == 0);
     expect_nothing_live();
 }
@@ -516,7 +516,7 @@ static void exchanges(void *arg)
     for (unsigned i = 0; i < THREADS; i++)
         EXPECT(pthread_create(&threads[i], NULL, exchange, &many[i]) == 0);
     while (hk_load_relaxed(&at_work) != 0) {
-        hk_run_cache_sweep(2);
+        hk_run_cache_sweep(2, 0, 0);
         EXPECT(hk_arena_check());
         sched_yield();
     }
