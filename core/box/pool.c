@@ -169,17 +169,12 @@ void hk_pool_release(struct hk_slab *slab)
         hk_pool_let_go(&leaving);
 }
 
-static struct hk_superslab *of_node(struct hk_node *node)
-{
-    return HK_CONTAINER(node, struct hk_superslab, list);
-}
-
 static struct hk_leaving detach_idle(void)
 {
     for (struct hk_node *node = hk_pool.idle ? hk_pool.all.first : NULL; node != NULL; node = node->next) {
-        if (is_idle(of_node(node))) {
+        if (is_idle(superslab_of(node))) {
             hk_pool.idle--;
-            return detach_superslab(of_node(node));
+            return detach_superslab(superslab_of(node));
         }
     }
     return nobody;
@@ -220,6 +215,6 @@ HK_SLOW_PATH void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss
 {
     hk_lock(&hk_pool.lock);
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next)
-        visit(ctx, of_node(node));
+        visit(ctx, superslab_of(node));
     hk_unlock(&hk_pool.lock);
 }

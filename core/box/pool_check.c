@@ -5,11 +5,6 @@
  */
 #include "box/pool_priv.h"
 
-static struct hk_superslab *of_node(struct hk_node *node)
-{
-    return HK_CONTAINER(node, struct hk_superslab, list);
-}
-
 static bool check_superslab(struct hk_superslab *ss)
 {
     uint32_t any = ss->empty_mask | ss->unused_mask;
@@ -36,13 +31,14 @@ bool hk_pool_check(void)
     unsigned idle = 0, huge = 0;
     hk_lock(&hk_pool.lock);
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
-        ok = check_superslab(of_node(node)) && ok;
-        empty += hk_count64(of_node(node)->empty_mask);
-        mid += hk_pool_count_mid(of_node(node), of_node(node)->empty_mask);
-        idle += is_idle(of_node(node));
-        huge += of_node(node)->huge;
-        unused += of_node(node)->huge ? hk_count64(of_node(node)->unused_mask) : 0;
-        held += HK_SLABS - hk_count64(of_node(node)->empty_mask | of_node(node)->unused_mask); /* by heaps or purges */
+        struct hk_superslab *ss = superslab_of(node);
+        ok = check_superslab(ss) && ok;
+        empty += hk_count64(ss->empty_mask);
+        mid += hk_pool_count_mid(ss, ss->empty_mask);
+        idle += is_idle(ss);
+        huge += ss->huge;
+        unused += ss->huge ? hk_count64(ss->unused_mask) : 0;
+        held += HK_SLABS - hk_count64(ss->empty_mask | ss->unused_mask); /* by heaps or purges */
     }
     ok = ok && held >= hk_load_relaxed(&hk_pool_owned);
     ok = ok && empty == hk_load_relaxed(&hk_pool_empty_slabs) && mid == hk_load_relaxed(&hk_pool_empty_mid);

@@ -13,7 +13,7 @@
 static struct hk_superslab *new_record(void)
 {
     struct hk_node *node = hk_list_pop(&hk_pool.records);
-    return node ? HK_CONTAINER(node, struct hk_superslab, list) : hk_meta_alloc(sizeof(struct hk_superslab));
+    return node ? superslab_of(node) : hk_meta_alloc(sizeof(struct hk_superslab));
 }
 
 /* Sets for the first SuperSlab of a node; where there is no memory for them node 0's are used. */

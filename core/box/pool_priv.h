@@ -100,6 +100,12 @@ static inline size_t hk_pool_count_mid(const struct hk_superslab *ss, uint32_t m
     return n;
 }
 
+/* That of a place in hk_pool.all. */
+static inline struct hk_superslab *superslab_of(struct hk_node *node)
+{
+    return HK_CONTAINER(node, struct hk_superslab, list);
+}
+
 static inline bool is_idle(const struct hk_superslab *ss)
 {
     return (ss->empty_mask | ss->unused_mask) == UINT32_MAX;

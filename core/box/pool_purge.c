@@ -75,7 +75,7 @@ struct walk {
 static struct hk_superslab *next_listed(struct walk *walk)
 {
     for (; walk->at != NULL; walk->at = walk->at->next) {
-        struct hk_superslab *ss = HK_CONTAINER(walk->at, struct hk_superslab, list);
+        struct hk_superslab *ss = superslab_of(walk->at);
         if (ss->empty_mask != 0) {
             walk->at = walk->at->next;
             return ss;
