@@ -19,7 +19,7 @@ struct huge {
 static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_HUGE);
 static struct huge *buckets[BUCKETS];
 static struct huge *records; /* not in use */
-static size_t bytes, count;
+static size_t bytes;
 
 /* Mappings that the system would not unmap: they cut one in two, and there may be no more. Without pages; the oldest
  * first. Later calls try a few again: what lies beside them may be gone. */
@@ -56,7 +56,6 @@ static void enter_table(struct huge *h, void *start, size_t size)
     hk_poke(&h->next, *bucket);
     hk_poke(bucket, h);
     bytes += size;
-    count++;
 }
 
 /* Takes the record of ptr out of the table, or NULL. */
@@ -67,7 +66,6 @@ static struct huge *leave_table(const void *ptr)
     if (h != NULL) {
         hk_poke(link, h->next);
         bytes -= h->size;
-        count--;
     }
     return h;
 }
@@ -256,11 +254,6 @@ void *hk_huge_resize(void *ptr, size_t size)
 size_t hk_huge_bytes(void)
 {
     return bytes;
-}
-
-size_t hk_huge_count(void)
-{
-    return count;
 }
 
 void hk_huge_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)

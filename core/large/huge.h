@@ -34,9 +34,8 @@ void *hk_huge_around(const void *ptr, size_t *size);
 /* Grows or shrinks without copying; the block may move. NULL: refused, nothing changed. */
 void *hk_huge_resize(void *ptr, size_t size);
 
-/* Bytes in huge blocks, and their number. */
+/* Bytes in huge blocks. */
 size_t hk_huge_bytes(void);
-size_t hk_huge_count(void);
 
 /* Calls `visit` for each huge block, under the lock. */
 void hk_huge_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx);

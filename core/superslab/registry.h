@@ -73,9 +73,6 @@ void hk_registry_set_code(void *ptr, unsigned slabs, unsigned code);
 /* Enters or removes (NULL) the SuperSlab at `ptr`. Caller holds the pool's lock. */
 void hk_registry_set_superslab(void *ptr, struct hk_superslab *ss);
 
-/* Bytes of the tables that are writable. */
-size_t hk_registry_committed(void);
-
 /* Calls `visit` for each mapping of the tables. Caller holds the pool's lock. */
 void hk_registry_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx);
 

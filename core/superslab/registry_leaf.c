@@ -46,11 +46,6 @@ void hk_registry_set_superslab(void *ptr, struct hk_superslab *ss)
     hk_store_relaxed(&leaf->unit[(uintptr_t)ptr / HK_SUPERSLAB_SIZE % HK_LEAF_UNITS], ss); /* as above */
 }
 
-size_t hk_leaf_committed(void)
-{
-    return table.mapped;
-}
-
 void hk_leaf_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)
 {
     hk_table_visit(&table, visit, ctx);

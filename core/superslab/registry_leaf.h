@@ -74,9 +74,6 @@ bool hk_leaf_cover(void *ptr, size_t size);
 
 void hk_leaf_set_code(void *ptr, unsigned slabs, unsigned code);
 
-/* Bytes of the table. */
-size_t hk_leaf_committed(void);
-
 /* As hk_registry_visit. */
 void hk_leaf_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx);
 

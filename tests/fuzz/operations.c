@@ -501,7 +501,7 @@ static void end(void)
     unmap_strangers();
     if (any_lost)
         return;
-    CHECK(hk_huge_count() == 0);
+    CHECK(hk_huge_bytes() == 0);
     CHECKF(hk_load_relaxed(&hk_pool_owned) == 0, "%zu slabs are owned, and nothing lives",
            hk_load_relaxed(&hk_pool_owned));
     CHECKF(hk_arena_live() == 0, "%zu bytes are live, and nothing lives", hk_arena_live());

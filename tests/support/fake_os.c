@@ -22,6 +22,7 @@ static struct {
 } plans[FAKE_KINDS + 1];
 
 static _Atomic uint64_t misaligned, failures;
+static _Atomic size_t committed;
 static _Atomic uint32_t clock_ms = 1000000;
 static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SIZE_MAX;
 static void *locked_page;
@@ -53,6 +54,7 @@ void fake_os_reset(void)
     for (unsigned kind = 0; kind <= FAKE_KINDS; kind++)
         plans[kind].calls = 0;
     misaligned = failures = 0;
+    committed = 0;
     page_size = HOST_PAGE;
     address_limit = cgroup_limit = SIZE_MAX;
     locked_page = NULL;
@@ -72,6 +74,11 @@ uint64_t fake_os_count(enum fake_call kind)
 uint64_t fake_os_misaligned(void)
 {
     return misaligned;
+}
+
+size_t fake_os_committed(void)
+{
+    return committed;
 }
 
 uint64_t fake_os_failures(void)
@@ -409,7 +416,9 @@ void *hk_os_map(size_t size)
 
 bool hk_os_commit(void *ptr, size_t size)
 {
-    return spoiled(!refused(FAKE_COMMIT) && !crooked(ptr, &size) && mprotect(ptr, size, PROT_READ | PROT_WRITE) == 0);
+    bool done = !refused(FAKE_COMMIT) && !crooked(ptr, &size) && mprotect(ptr, size, PROT_READ | PROT_WRITE) == 0;
+    committed += done ? size : 0;
+    return spoiled(done);
 }
 
 bool hk_os_purge(void *ptr, size_t size)

@@ -42,6 +42,9 @@ uint64_t fake_os_count(enum fake_call kind);
  * and a wrong length rounded up. */
 uint64_t fake_os_misaligned(void);
 
+/* Bytes that were committed since the last reset. */
+size_t fake_os_committed(void);
+
 /* The n-th call of the kind from now on (1: the next one) is refused: that one alone, or all from there on. */
 void fake_os_fail_nth(enum fake_call kind, unsigned n);
 void fake_os_fail_from(enum fake_call kind, unsigned n);

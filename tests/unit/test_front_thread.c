@@ -419,7 +419,7 @@ static void closed_to_others(void *arg)
     EXPECT(!hk_side_has_deferred());
     hk_front_flush_all(self);
     hk_purge_now(0);
-    EXPECT(front_owned_slabs() == 0 && hk_huge_count() == 0 && hk_arena_live() == 0);
+    EXPECT(front_owned_slabs() == 0 && hk_huge_bytes() == 0 && hk_arena_live() == 0);
 }
 
 static void a_thread_that_meets_a_fork_goes_on(void **state)

@@ -396,7 +396,7 @@ static void end_large(void)
     for (unsigned i = 0; i < 3; i++)
         EXPECT(hk_huge_free(huge[i]));
     hk_arena_give(run);
-    EXPECT(hk_huge_count() == 0 && hk_arena_live() == 0);
+    EXPECT(hk_huge_bytes() == 0 && hk_arena_live() == 0);
     EXPECT(hk_load_relaxed(&hk_arena_lock()->word) == 0 && hk_load_relaxed(&hk_huge_lock()->word) == 0);
 }
 

@@ -20,8 +20,7 @@ static void cover(void *arg)
         use_unit(end - HK_UNIT_SIZE, i + 1);
         EXPECT(!hk_registry_lookup(end, &code) && hk_registry_superslab(end) == NULL);
         EXPECT(!hk_registry_lookup(base - 1, &code) && hk_registry_superslab(base - 1) == NULL);
-        EXPECT(mapped_bytes(&mappings) == hk_registry_committed() && mappings == 2);
-        EXPECT(hk_registry_committed() >= lengths[i] * (HK_SLABS + sizeof(void *)));
+        EXPECT(mapped_bytes(&mappings) >= lengths[i] * (HK_SLABS + sizeof(void *)) && mappings == 2);
         expect_foreign();
     }
     EXPECT(!hk_registry_cover(base + HK_SPACE_MOST, HK_UNIT_SIZE));

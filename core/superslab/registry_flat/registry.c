@@ -6,9 +6,8 @@
 uintptr_t hk_flat_slots HK_ALIGNED(HK_CACHE_LINE);
 _Atomic uint8_t *hk_flat_codes;
 
-static bool decided;     /* whether there is a table; guarded by the pool's lock, as are the next two */
-static size_t committed; /* bytes of the table */
-static uintptr_t end;    /* of the last page of it that is; 0: none is */
+static bool decided;  /* whether there is a table; guarded by the pool's lock, as is the next one */
+static uintptr_t end; /* of the last page of it that is committed; 0: none is */
 
 /* A block's code must not move: it is decided once, before the first one exists. */
 static void reserve_table(void)
@@ -32,7 +31,6 @@ static bool commit_up_to(uintptr_t last)
         return true;
     if (!hk_os_commit((void *)from, to - from))
         return false;
-    committed += to - from;
     end = to;
     return true;
 }
@@ -55,11 +53,6 @@ void hk_registry_set_code(void *ptr, unsigned slabs, unsigned code)
     uintptr_t slot = (uintptr_t)ptr / HK_SLAB_SIZE;
     for (unsigned i = 0; i < slabs; i++)
         hk_store_relaxed(&hk_flat_codes[slot + i], (uint8_t)code); /* handed over with the slab's blocks */
-}
-
-size_t hk_registry_committed(void)
-{
-    return hk_leaf_committed() + committed;
 }
 
 void hk_registry_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)

@@ -15,11 +15,6 @@ void hk_registry_set_code(void *ptr, unsigned slabs, unsigned code)
     hk_leaf_set_code(ptr, slabs, code);
 }
 
-size_t hk_registry_committed(void)
-{
-    return hk_leaf_committed();
-}
-
 void hk_registry_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)
 {
     hk_leaf_visit(visit, ctx);

@@ -45,11 +45,6 @@ void hk_registry_set_superslab(void *ptr, struct hk_superslab *ss)
     hk_store_relaxed(&hk_window_units[hk_registry_unit(ptr)], ss); /* handed over with the slab's blocks */
 }
 
-size_t hk_registry_committed(void)
-{
-    return codes.mapped + units.mapped;
-}
-
 void hk_registry_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)
 {
     hk_table_visit(&codes, visit, ctx);
