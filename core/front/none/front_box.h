@@ -13,7 +13,7 @@
 #include "box/tls_sll.h"
 #include "front/room.h"
 
-#define HK_NONE_MOST 64u /* blocks of one class; as many as the array magazine has, so that only the way differs */
+#define HK_NONE_MOST 64u /* blocks of one class */
 
 struct hk_thread;
 
