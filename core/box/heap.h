@@ -31,7 +31,7 @@ struct hk_heap {
     struct hk_heap *next_retired; /* in the list of records without a thread; the records lock's */
     uint64_t refills, flushes;    /* batches taken and given; statistics read them without the lock */
     uint64_t chains; /* pushed to slabs of other heaps; of the orphan heap about, as many threads count there */
-    size_t slabs;    /* owned, of a span each; read without the lock by its own thread's front */
+    size_t slabs;    /* owned, in pieces of 64 KiB; read without the lock by its own thread's front */
     unsigned number; /* of the record: how many were made before it */
     unsigned node;   /* the NUMA node that its thread was last seen on; 0 where there is one */
     struct hk_heap_class cls[HK_CLASS_COUNT];

@@ -6,9 +6,8 @@
  *
  * No call that takes memory looks. Live memory that becomes less is free memory for a while, or a huge block that goes:
  * so it is enough to look when free memory is about to go back (box/purge.h), before a huge block goes or shrinks, and
- * when somebody asks. What became free
- * since the last look was live then. Where more than that is free (HAKMEM_MIN_KEEP, or HK_PURGE_MOST) nothing is known
- * of the rest.
+ * when somebody asks. What became free since the last look counts as live: up to HAKMEM_MIN_KEEP or HK_PURGE_MOST,
+ * whichever is more. Of what is free beyond that nothing is known.
  *
  * Any thread that holds no lock. Must not know who looks.
  */

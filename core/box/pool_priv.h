@@ -100,7 +100,7 @@ static inline size_t hk_pool_count_mid(const struct hk_superslab *ss, uint32_t m
     return n;
 }
 
-/* That of a place in hk_pool.all. */
+/* The SuperSlab of a link in hk_pool.all. */
 static inline struct hk_superslab *superslab_of(struct hk_node *node)
 {
     return HK_CONTAINER(node, struct hk_superslab, list);

@@ -9,7 +9,6 @@
  *     more may be free from then on, until nothing is taken or freed for as long.
  *   - Else, beyond HAKMEM_MIN_KEEP, it gives one piece back that has been free for HAKMEM_PURGE_DELAY_MS. When
  *     there was none, nobody looks again for a quarter of the delay.
- *
  *   - So it is with page runs that threads keep: those of a thread that has not used them for the delay become free
  *     memory.
  *
@@ -88,8 +87,8 @@ static inline void hk_purge_took(uint32_t *turn)
         hk_purge_took_slow();
 }
 
-/* As hk_purge_tick where one block of `bytes`, more than half a piece, was freed: up to twice as many pieces as it has,
- * because it takes half as much from what may be free. So many of these leave no more behind than many small ones. */
+/* As hk_purge_tick, where one block of `bytes`, more than half a piece, was freed. By that half as much less may be
+ * free, so up to twice its bytes go back: many such blocks leave no more behind than many small ones. */
 HK_SLOW_PATH void hk_purge_tick_long(size_t bytes);
 
 /* A thread has ended: gives pieces back until no more is free than what is live now allows. Where there is nothing to

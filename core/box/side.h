@@ -15,7 +15,7 @@
 #include "base/compiler.h"
 
 /* A block of at least `size` bytes (up to PTRDIFF_MAX) at a multiple of `align` (a power of two, 16 or more, up to
- * PTRDIFF_MAX), its contents anything. NULL: no memory, or over the limit. */
+ * PTRDIFF_MAX), with any contents. NULL: no memory, or over the limit. */
 void *hk_side_alloc(size_t align, size_t size);
 
 struct hk_side_chunk;

@@ -45,13 +45,14 @@ static HK_ALWAYS_INLINE void hk_sll_push(struct hk_sll HK_TLS_SPACE *list, void 
     list->count++;
 }
 
-/* Where a link leads to no block, the list ends before it for these: what should have come behind counts as used
- * for ever, and that is noted (hk_corrupt_report). */
+/* In what follows, a list ends before a link that leads to no block: what should have come behind it counts as used for
+ * ever, and that is noted (hk_corrupt_report). */
 
 /* Takes up to n blocks: the first to top[0], the next to top[-1], and so on downwards; returns their number. */
 unsigned hk_sll_take(struct hk_sll *list, unsigned cls, void **top, unsigned n);
 
-/* Takes the oldest n blocks, of so many at least, the newest of them to blocks[0]; returns their number. */
+/* Takes the oldest n blocks of a list that has at least so many, the newest of them to blocks[0]; returns their number.
+ */
 unsigned hk_sll_take_oldest(struct hk_sll *list, unsigned cls, void **blocks, unsigned n);
 
 /* Before an empty list is filled: one that counts blocks and has given none is corrupted, and forgets them. */

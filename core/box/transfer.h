@@ -9,8 +9,8 @@
  *
  * All arrays together hold as much as one front without other threads may, HAKMEM_FRONT_BYTES, or a quarter of all
  * slabs that are in use. No front waits for an array: a batch that finds no room, or another thread at it, goes to the
- * slabs. Where much is offered and nothing taken, what waits goes there too, and so it does with every sweep. In whose
- * slab a block lies is no matter of right, as with a block in a front.
+ * slabs. Where much is offered and nothing taken, what waits goes there too, and so it does with every sweep. Whose
+ * slab a block lies in does not matter here, as it does not in a front.
  *
  * Any thread, each array under its own lock, which is outside the ranks: taken while no other is held, and none
  * inside. Must not know fronts. Model: docs/models/transfer.pml.
@@ -31,7 +31,7 @@ unsigned hk_transfer_give(const struct hk_heap *heap, unsigned cls, void **block
 /* Takes up to n blocks of a class: the first to top[0], the next to top[-1], downwards. */
 unsigned hk_transfer_take(const struct hk_heap *heap, unsigned cls, void **top, unsigned n);
 
-/* All that waits goes to the slabs; or what does in the place of this thread's heap. Any thread that holds no lock. */
+/* Gives what waits to the slabs: in all arrays, or in those of this heap's place. Any thread that holds no lock. */
 void hk_transfer_sweep(void);
 HK_SLOW_PATH void hk_transfer_sweep_own(struct hk_heap *heap);
 

@@ -7,7 +7,7 @@
  * The thread's own; nobody synchronises (statistics count, see hk_bin_count). What each front has in its bin_box.h:
  *
  *   unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
- *       The room that a miss asks for: at most cap->max; no more than cap->now: none.
+ *       How many blocks a bin that missed wants room for, at most cap->max. Where it wants no more: cap->now, or less.
  *   bool hk_bin_takes_rest(unsigned cls)
  *       Does a bin that cannot have all of that take what there is?
  *   unsigned hk_bin_batch(unsigned cap, unsigned cls)

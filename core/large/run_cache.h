@@ -11,8 +11,8 @@
  * are: there the lock costs nothing, and the best fit saves memory. Nor are any with HAKMEM_MEMORY_LIMIT: what is kept
  * counts as in use.
  *
- * A run in a cache is set aside (pages/ss_arena.h): it is no block, so that a second free is found, and it is dirty for
- * all that anybody knows. Each cache has a lock, which its thread takes for a moment; whoever sweeps for a thread that
+ * A run in a cache is set aside (pages/ss_arena.h): it is no block, so that a second free is found, and it may hold
+ * anything. Each cache has a lock, which its thread takes for a moment; whoever sweeps for a thread that
  * may be asleep takes it, too, and no call to the arena is made under it. Must not know threads, heaps or fronts.
  */
 #ifndef HK_LARGE_RUN_CACHE_H
@@ -39,12 +39,12 @@ struct hk_run_cache {
     _Atomic uint32_t told;     /* of `pages`, what hk_run_cache_pages has; a hint without the lock */
     uint32_t idle_since;       /* ms of the clock when a sweep saw it, 0 after its thread was at it; the lock's */
     _Atomic uintptr_t sweeper; /* hk_thread_self of the thread that sweeps it, or 0; relaxed: for a fork */
-    uint32_t share;            /* pages that there may be, at the last look; its thread's, as what follows */
+    uint32_t share;            /* pages that there may be, at the last look; its thread's, as is what follows */
     uint32_t turn;             /* counts to the next look */
     unsigned node;             /* whose runs it has */
     bool used;                 /* its thread has a share */
     bool joined;               /* it is in the list of all caches, for ever */
-    struct hk_run_cache *next; /* in that list; constant after */
+    struct hk_run_cache *next; /* in that list; constant from then on */
 };
 
 /* Pages in all caches, about. Relaxed: a statistic. */
