@@ -33,7 +33,7 @@ void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab)
 }
 
 /* Merges the chain of a slab that was just taken off a wake stack, and that this heap owns. */
-void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab)
+static void merge_chain(struct hk_heap *heap, struct hk_slab *slab)
 {
     unsigned count;
     void *first = hk_remote_take(slab, &count);
@@ -52,7 +52,7 @@ struct hk_slab *hk_heap_collect_locked(struct hk_heap *heap)
     for (struct hk_slab *slab = hk_remote_take_woken(&heap->owner), *next; slab != NULL; slab = next) {
         next = slab->wake_next;
         if (hk_slab_owner(slab) == &heap->owner) {
-            hk_heap_merge(heap, slab);
+            merge_chain(heap, slab);
         } else {
             slab->wake_next = strays;
             strays = slab;
@@ -71,18 +71,10 @@ void hk_heap_forward(struct hk_slab *strays)
             hk_lock(&heap->lock);
             done = hk_slab_owner(slab) == &heap->owner;
             if (done)
-                hk_heap_merge(heap, slab);
+                merge_chain(heap, slab);
             hk_unlock(&heap->lock);
         }
     }
-}
-
-void hk_heap_collect(struct hk_heap *heap)
-{
-    hk_lock(&heap->lock);
-    struct hk_slab *strays = hk_heap_collect_locked(heap);
-    hk_unlock(&heap->lock);
-    hk_heap_forward(strays);
 }
 
 /* ---- take ---- */
@@ -235,15 +227,13 @@ static void collect_for(struct hk_remote_sent *sent)
 {
     for (unsigned i = 0; i < sent->owners; i++) {
         struct hk_heap *heap = hk_heap_of(sent->owner[i]);
-        if (hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE) {
-            if (!hk_try_lock(&heap->lock))
-                continue;
-            struct hk_slab *strays = hk_heap_collect_locked(heap);
-            hk_unlock(&heap->lock);
-            hk_heap_forward(strays);
-        } else {
-            hk_heap_collect(heap);
-        }
+        if (hk_load_relaxed(&heap->owner.state) != HK_OWNER_ALIVE)
+            hk_lock(&heap->lock);
+        else if (!hk_try_lock(&heap->lock))
+            continue;
+        struct hk_slab *strays = hk_heap_collect_locked(heap);
+        hk_unlock(&heap->lock);
+        hk_heap_forward(strays);
     }
     sent->owners = 0;
 }

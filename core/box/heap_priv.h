@@ -52,10 +52,8 @@ static inline void hk_heap_settle(struct hk_heap *heap, struct hk_slab *slab)
     }
 }
 
-void hk_heap_merge(struct hk_heap *heap, struct hk_slab *slab);
 struct hk_slab *hk_heap_collect_locked(struct hk_heap *heap);
 void hk_heap_forward(struct hk_slab *strays);
-void hk_heap_collect(struct hk_heap *heap);
 void hk_heap_release_unused_locked(struct hk_heap *heap);
 void hk_heap_move_locked(struct hk_heap *heap, unsigned node);
 

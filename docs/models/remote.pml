@@ -143,8 +143,8 @@ inline hk_remote_take_woken(h)
 
 /* ---- box/heap.c ---- */
 
-/*@ core/box/heap.c: hk_heap_merge */
-inline hk_heap_merge(h, s)
+/*@ core/box/heap.c: merge_chain */
+inline merge_chain(h, s)
 {
 #if FAULT == 8
     chain = first[s];
@@ -192,10 +192,10 @@ inline hk_heap_collect_locked(h)
 #endif
        if
 #if FAULT == 6
-       :: true -> hk_heap_merge(h, slab - 1)
+       :: true -> merge_chain(h, slab - 1)
 #else
        :: owner[slab - 1] == h ->                 /*= if (hk_slab_owner(slab) == &heap->owner) */
-          hk_heap_merge(h, slab - 1)              /*= hk_heap_merge(heap, slab) */
+          merge_chain(h, slab - 1)              /*= merge_chain(heap, slab) */
 #endif
        :: else ->
           wake_next[slab - 1] = strays;           /*= slab->wake_next = strays */
@@ -226,7 +226,7 @@ inline hk_heap_forward()
 #else
           :: owner[strays - 1] == at ->           /*= done = hk_slab_owner(slab) == &heap->owner */
 #endif
-             hk_heap_merge(at, strays - 1);       /*= hk_heap_merge(heap, slab) */
+             merge_chain(at, strays - 1);       /*= merge_chain(heap, slab) */
              UNLOCK(at);                          /*= hk_unlock(&heap->lock) */
              break
           :: else -> UNLOCK(at)
@@ -238,28 +238,19 @@ inline hk_heap_forward()
     atomic { next = 0; at = 0 }
 }
 
-/*@ core/box/heap.c: hk_heap_collect */
-inline hk_heap_collect(h)
-{
-    LOCK(h);                      /*= hk_lock(&heap->lock) */
-    hk_heap_collect_locked(h);    /*= hk_heap_collect_locked(heap) */
-    UNLOCK(h);                    /*= hk_unlock(&heap->lock) */
-    hk_heap_forward()             /*= hk_heap_forward(strays) */
-}
-
 /*@ core/box/heap.c: collect_for */
 inline collect_for(h)
 {
     if
-    :: state[h] == ALIVE ->       /*= if (hk_load_relaxed(&heap->owner.state) == HK_OWNER_ALIVE) */
+    :: state[h] != ALIVE ->       /*= if (hk_load_relaxed(&heap->owner.state) != HK_OWNER_ALIVE) */
+       LOCK(h);                   /*= hk_lock(&heap->lock) */
+       tries = true
+    :: else ->
        if
        :: LOCK(h);                /*= if (!hk_try_lock(&heap->lock)) */
           tries = true            /*= continue */
        :: else
        fi
-    :: else ->
-       LOCK(h);
-       tries = true
     fi;
     if
     :: tries ->
