@@ -135,14 +135,7 @@ static void add_side(struct hk_usage *u)
     u->metadata -= live;
 }
 
-static void visit_registry(void *ctx, void *start, size_t size)
-{
-    struct hk_usage *u = ctx;
-    u->metadata += resident_bytes_of(u, start, size, 0);
-    u->mapped += size;
-}
-
-static void visit_meta(void *ctx, void *start, size_t size)
+static void visit_metadata(void *ctx, void *start, size_t size)
 {
     struct hk_usage *u = ctx;
     u->metadata += resident_bytes_of(u, start, size, 0);
@@ -190,9 +183,9 @@ void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
     u->run_free += u->counted ? hk_arena_dirty() : 0;
     hk_huge_visit(visit_huge, u);
     add_side(u);
-    hk_meta_visit(visit_meta, u);
+    hk_meta_visit(visit_metadata, u);
     hk_lock(hk_pool_lock());
-    hk_registry_visit(visit_registry, u);
+    hk_registry_visit(visit_metadata, u);
     hk_unlock(hk_pool_lock());
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
         add_class(u, cls);
