@@ -190,7 +190,7 @@ unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n
 {
     struct hk_slab *strays = NULL;
     unsigned got = 0;
-    if (HK_UNLIKELY(hk_heap_forked_pending()))
+    if (HK_UNLIKELY(hk_load_relaxed(&hk_heap_forked)))
         hk_heap_abandon_forked();
     hk_lock(&heap->lock);
     hk_poke_add(&heap->refills, 1);

@@ -11,11 +11,6 @@
  * relaxed: a child starts with one thread, and later ones may come a little late. */
 extern HK_HIDDEN _Atomic bool hk_heap_forked;
 
-static inline bool hk_heap_forked_pending(void)
-{
-    return hk_load_relaxed(&hk_heap_forked);
-}
-
 void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab);
 
 /* ---- slabs between their states; the heap's lock ---- */

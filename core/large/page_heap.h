@@ -16,7 +16,7 @@
 #define HK_RUN_MAX (HK_RUN_PAGES_MAX * HK_PAGE)
 
 /* A block of at least `size` bytes (up to PTRDIFF_MAX) at a multiple of `align` (a power of two up to PTRDIFF_MAX);
- * *zero tells whether it is known to be zero. Its second word is, always: where a slab was, that may be the mark of a
+ * *zero tells whether it is known to be zero. Its second word always is: where a slab was, that may be the mark of a
  * free block, which realloc would copy to where it is one again. `cache` is looked into first; NULL: the thread has
  * none, as with run_cache=disabled. NULL: no memory or over the limit. */
 void *hk_page_heap_alloc(struct hk_run_cache *cache, size_t size, size_t align, bool *zero);
