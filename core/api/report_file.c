@@ -35,7 +35,7 @@ int hk_report_open(const char *path, unsigned number)
     return hk_file_create(expanded);
 }
 
-static void say(int fd, const char *what)
+static void print_line(int fd, const char *what)
 {
     struct hk_fmt f;
     hk_fmt_start(&f, fd);
@@ -47,12 +47,12 @@ void hk_report_json(const char *path)
 {
     int fd = hk_report_open(path, 1);
     if (fd < 0 || hak_stats_json(fd) != 0)
-        say(2, "HAKMEM_STATS=json: the file cannot be written");
+        print_line(2, "HAKMEM_STATS=json: the file cannot be written");
     if (fd >= 0)
         hk_file_close(fd);
 }
 
 void hk_report_none(int fd)
 {
-    say(fd, "no statistics: the program ended in a signal handler that interrupted malloc");
+    print_line(fd, "no statistics: the program ended in a signal handler that interrupted malloc");
 }

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-static int fail(void)
+static int refuse_statistics(void)
 {
     errno = ENOTSUP;
     return -1;
@@ -14,20 +14,20 @@ static int fail(void)
 
 int hak_stats(struct hak_stats *stats)
 {
-    return fail();
+    return refuse_statistics();
 }
 
 int hak_stats_classes(struct hak_class_stats *classes, size_t size, size_t count)
 {
-    return fail();
+    return refuse_statistics();
 }
 
 int hak_stats_print(int fd)
 {
-    return fail();
+    return refuse_statistics();
 }
 
 int hak_stats_json(int fd)
 {
-    return fail();
+    return refuse_statistics();
 }

@@ -61,13 +61,13 @@ static void print_sentences(struct hk_fmt *f, const struct hak_stats *s)
 
 /* ---- figures ---- */
 
-static void pad(struct hk_fmt *f, size_t used, size_t width)
+static void pad_column(struct hk_fmt *f, size_t used, size_t width)
 {
     for (; used < width; used++)
         hk_fmt(f, " ");
 }
 
-static size_t digits(size_t value)
+static size_t count_digits(size_t value)
 {
     size_t n = 1;
     while ((value /= 10) != 0)
@@ -136,14 +136,14 @@ static const char *name_of(unsigned number)
 /* A column is as wide as its name, and has room for ten digits. */
 static void put_name(struct hk_fmt *f, unsigned number)
 {
-    pad(f, strlen(name_of(number)), 10);
+    pad_column(f, strlen(name_of(number)), 10);
     hk_fmt(f, "  %s", name_of(number));
 }
 
 static void put_value(struct hk_fmt *f, const struct line *line, unsigned number)
 {
     hk_fmt(f, "  ");
-    pad(f, digits(line->of[number]), hk_max(strlen(name_of(number)), 10));
+    pad_column(f, count_digits(line->of[number]), hk_max(strlen(name_of(number)), 10));
     hk_fmt(f, "%zu", line->of[number]);
 }
 
@@ -157,7 +157,7 @@ static void put_share(struct hk_fmt *f, size_t part, size_t all)
 static void put_share_name(struct hk_fmt *f, unsigned number)
 {
     hk_fmt(f, "  ");
-    pad(f, strlen(name_of(number)), 19);
+    pad_column(f, strlen(name_of(number)), 19);
     hk_fmt(f, "%s", name_of(number));
 }
 
@@ -186,7 +186,7 @@ static void put_class(struct hk_fmt *f, const struct line *line)
         hk_fmt(f, "          all");
 }
 
-static size_t acquired(const struct line *line)
+static size_t all_acquired(const struct line *line)
 {
     size_t sum = 0;
     for (unsigned i = HK_CLASS_STAT_acquired_partial; i <= HK_CLASS_STAT_acquired_new; i++)
@@ -196,9 +196,9 @@ static size_t acquired(const struct line *line)
 
 static void print_acquired(struct hk_fmt *f, const struct line *line)
 {
-    hk_fmt(f, " %10zu", acquired(line));
+    hk_fmt(f, " %10zu", all_acquired(line));
     for (unsigned i = HK_CLASS_STAT_acquired_partial; i <= HK_CLASS_STAT_acquired_new; i++)
-        put_share(f, line->of[i], acquired(line));
+        put_share(f, line->of[i], all_acquired(line));
     hk_fmt(f, "\n");
 }
 
@@ -212,7 +212,7 @@ static void print_stages(struct hk_fmt *f, const struct hk_usage *u)
         put_share_name(f, i);
     hk_fmt(f, "\n");
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        if (!line_of(&line, &all, u, cls) || acquired(&line) == 0)
+        if (!line_of(&line, &all, u, cls) || all_acquired(&line) == 0)
             continue;
         put_class(f, &line);
         print_acquired(f, &line);

@@ -283,7 +283,7 @@ static bool parse_path(enum hk_option option, const char *s, int64_t *value)
     return false;
 }
 
-static bool parse(enum hk_option option, const char *s, int64_t *value)
+static bool parse_value(enum hk_option option, const char *s, int64_t *value)
 {
     return parse_word(option, s, value) || parse_path(option, s, value) || parse_number(s, value);
 }
@@ -293,7 +293,7 @@ static void read_number(enum hk_option option, const char *text)
     int64_t value;
     if (!hk_option_is_built(option))
         say_not_built(table[option].name, table[option].choice);
-    else if (!parse(option, text, &value) || !hk_option_store(option, value))
+    else if (!parse_value(option, text, &value) || !hk_option_store(option, value))
         say_wrong(option, text);
 }
 

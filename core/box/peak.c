@@ -36,7 +36,7 @@ static size_t was_live(size_t free_bytes)
 }
 
 /* Beside page runs and huge blocks there are `small` bytes, and there were `before` until a moment ago. */
-static void look(size_t small, size_t before)
+static void look_at_peak(size_t small, size_t before)
 {
     size_t held = hk_os_held();
     /* With those that threads keep: they were live, and nobody knows how long ago. */
@@ -47,13 +47,13 @@ static void look(size_t small, size_t before)
 
 void hk_peak_look_now(size_t freed)
 {
-    look(hk_load_relaxed(&hk_pool_owned) * HK_SLAB_SIZE,
-         hk_max(freed, was_live(hk_pool_empty_bytes() + hk_arena_dirty())));
+    look_at_peak(hk_load_relaxed(&hk_pool_owned) * HK_SLAB_SIZE,
+                 hk_max(freed, was_live(hk_pool_empty_bytes() + hk_arena_dirty())));
 }
 
 size_t hk_peak_live(size_t live, size_t small, size_t free_bytes)
 {
-    look(small, was_live(free_bytes));
+    look_at_peak(small, was_live(free_bytes));
     at_least(live);
     return hk_load_relaxed(&most);
 }

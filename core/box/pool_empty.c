@@ -14,7 +14,8 @@
 
 /* The one with the fewest slabs to take, of the first `limit` SuperSlabs that have an EMPTY run of so many slabs; the
  * lowest is that of `unit`. */
-static HK_SLOW_PATH struct hk_superslab *fullest(const struct unit_sets *s, unsigned slabs, size_t unit, int64_t limit)
+static HK_SLOW_PATH struct hk_superslab *find_fullest(const struct unit_sets *s, unsigned slabs, size_t unit,
+                                                      int64_t limit)
 {
     struct hk_superslab *best = NULL;
     unsigned least = HK_SLABS + 1;
@@ -47,7 +48,7 @@ struct hk_superslab *hk_pool_take_empty(const struct pool_node *n, unsigned cls,
     struct hk_superslab *ss = hk_registry_superslab_at(unit); /* written under the lock we hold */
     int64_t limit = hk_opt(HK_OPT_SS_EMPTY_SCAN_LIMIT);
     if (HK_UNLIKELY(limit > 1))
-        ss = fullest(&n->sets, hk_class_slabs(cls), unit, limit);
+        ss = find_fullest(&n->sets, hk_class_slabs(cls), unit, limit);
     *index = hk_pool_place(ss->empty_mask, cls);
     return ss;
 }

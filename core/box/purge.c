@@ -226,7 +226,7 @@ static bool leave_to_thread(size_t bytes)
         return false;
     if (bytes <= hk_purge_min_keep())
         return true;
-    hk_fence_full(); /* pairs with the fence in rest: it sees what is free, or I see that it rests */
+    hk_fence_full(); /* pairs with the fence in rest_until_woken: it sees what is free, or I see that it rests */
     state = HK_PURGER_RESTS;
     if (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_RESTS &&
         hk_cas_acquire(&hk_purge_thread_state, &state, HK_PURGER_AT_WORK))

@@ -15,7 +15,7 @@
 #define IDLE_ROUNDS 20
 
 /* Sleeps until it is woken, unless there is something to do that it is not tired of. */
-static void rest(bool tired)
+static void rest_until_woken(bool tired)
 {
     uint32_t state = HK_PURGER_AT_WORK;
     if (!hk_cas_acquire(&hk_purge_thread_state, &state, HK_PURGER_RESTS))
@@ -44,12 +44,12 @@ static bool round_of_work(void)
     return any;
 }
 
-static void *work(void *arg)
+static void *run_thread(void *arg)
 {
     unsigned idle = 0;
     while (hk_load_relaxed(&hk_purge_thread_state) != HK_PURGER_ENDS) {
         if (idle >= IDLE_ROUNDS || hk_purge_idle_bytes() <= hk_purge_min_keep()) {
-            rest(idle >= IDLE_ROUNDS);
+            rest_until_woken(idle >= IDLE_ROUNDS);
             idle = 0;
         }
         hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_AT_WORK,
@@ -73,7 +73,7 @@ HK_ONCE void hk_purge_start(void)
         hk_gate_join(&pass);
     joined = true;
     hk_store_relaxed(&hk_purge_thread_state, HK_PURGER_AT_WORK); /* seen by the thread: it is made after this */
-    if (!hk_thread_start(work))
+    if (!hk_thread_start(run_thread))
         hk_store_relaxed(&hk_purge_thread_state, HK_PURGER_NONE);
 }
 

@@ -87,7 +87,7 @@ static inline void give_batch(const struct batch *batch)
 }
 
 /* Tells all how much is in it. */
-static void tell(struct hk_run_cache *cache)
+static void tell_pages(struct hk_run_cache *cache)
 {
     uint32_t told = hk_load_relaxed(&cache->told); /* the lock's */
     if (told == cache->pages)
@@ -104,7 +104,7 @@ static bool is_idle(const struct hk_run_cache *cache)
 
 /* ---- how much there may be ---- */
 
-static HK_SLOW_PATH void join(struct hk_run_cache *cache)
+static HK_SLOW_PATH void join_sharers(struct hk_run_cache *cache)
 {
     hk_lock_init(&cache->lock, HK_RANK_RUNS);
     cache->used = true;
@@ -131,7 +131,7 @@ static size_t all_may_have(void)
 static HK_NOINLINE void look_at_share(struct hk_run_cache *cache)
 {
     if (!cache->used)
-        join(cache);
+        join_sharers(cache);
     size_t all = all_may_have(), have = hk_load_relaxed(&hk_run_cache_pages);
     size_t more = all - hk_min(all, have); /* what threads that sleep hold nobody else may */
     size_t part = hk_min(all / hk_max(hk_load_relaxed(&sharers), 1), hk_load_relaxed(&cache->told) + more);
@@ -139,20 +139,20 @@ static HK_NOINLINE void look_at_share(struct hk_run_cache *cache)
 }
 
 /* Everything goes to the arena. */
-static void empty(struct hk_run_cache *cache)
+static void empty_cache(struct hk_run_cache *cache)
 {
     struct batch batch;
     hk_lock(&cache->lock);
     take_oldest(cache, 0, &batch);
-    tell(cache);
+    tell_pages(cache);
     hk_unlock(&cache->lock);
     give_batch(&batch);
 }
 
 /* The thread is on another node than it was. */
-static HK_SLOW_PATH void move_to(struct hk_run_cache *cache, unsigned node)
+static HK_SLOW_PATH void move_cache(struct hk_run_cache *cache, unsigned node)
 {
-    empty(cache);
+    empty_cache(cache);
     cache->node = node;
 }
 
@@ -160,7 +160,7 @@ static inline void follow_thread(struct hk_run_cache *cache)
 {
     unsigned node = hk_numa_node();
     if (HK_UNLIKELY(node != cache->node))
-        move_to(cache, node);
+        move_cache(cache, node);
 }
 
 /* ---- take and put ---- */
@@ -179,7 +179,7 @@ void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages)
     if (fit != 0 && (more = hk_lowest(fit)) <= pages / LONGER)
         run = take_newest(cache, wanted + more);
     else
-        tell(cache);
+        tell_pages(cache);
     hk_unlock(&cache->lock);
     if (run != NULL)
         hk_arena_take_aside(run, pages + more);
@@ -193,10 +193,10 @@ static void make_room(struct hk_run_cache *cache, size_t pages, struct batch *ba
     if (cache->pages + pages <= cache->share && hk_load_relaxed(&cache->count) < HK_RUN_CACHE_RUNS) /* the lock's */
         return;
     take_oldest(cache, hk_min(cache->share, cache->pages) / 2, batch);
-    tell(cache);
+    tell_pages(cache);
 }
 
-static bool keep(struct hk_run_cache *cache, void *run, size_t pages)
+static bool keep_run(struct hk_run_cache *cache, void *run, size_t pages)
 {
     struct batch batch;
     if (!hk_arena_set_aside(run, pages))
@@ -207,7 +207,7 @@ static bool keep(struct hk_run_cache *cache, void *run, size_t pages)
     add_newest(cache, run, (unsigned)(pages - HK_RUN_CACHE_FIRST));
     /* It has just looked; or others should know before it looks again. */
     if (cache->turn % TURNS == 1 || cache->pages > hk_load_relaxed(&cache->told) + cache->share / UNTOLD)
-        tell(cache);
+        tell_pages(cache);
     hk_unlock(&cache->lock);
     give_batch(&batch);
     return true;
@@ -221,7 +221,7 @@ static HK_NOINLINE bool give_past(struct hk_run_cache *cache, void *run)
         hk_lock(&cache->lock);
         if (cache->pages > cache->share)
             take_oldest(cache, cache->share / 2, &batch);
-        tell(cache);
+        tell_pages(cache);
         hk_unlock(&cache->lock);
     }
     give_batch(&batch);
@@ -236,7 +236,7 @@ bool hk_run_cache_put(struct hk_run_cache *cache, void *run, size_t pages)
     follow_thread(cache);
     if (pages > cache->share || (hk_numa_nodes() > 1 && hk_arena_node_of(run) != cache->node))
         return give_past(cache, run);
-    return keep(cache, run, pages);
+    return keep_run(cache, run, pages);
 }
 
 void hk_run_cache_give_oldest(struct hk_run_cache *cache)
@@ -249,7 +249,7 @@ void hk_run_cache_give_oldest(struct hk_run_cache *cache)
         run = cache->run[0];
         count_out(cache, cache->length[0]);
         close_gap(cache, 0, 1);
-        tell(cache);
+        tell_pages(cache);
     }
     hk_unlock(&cache->lock);
     if (run != NULL)
@@ -261,7 +261,7 @@ void hk_run_cache_give_oldest(struct hk_run_cache *cache)
 /* The cache after that one, or the first (NULL). */
 static struct hk_run_cache *next_of(const struct hk_run_cache *cache)
 {
-    return cache != NULL ? cache->next : hk_load_acquire(&caches); /* pairs with join */
+    return cache != NULL ? cache->next : hk_load_acquire(&caches); /* pairs with join_sharers */
 }
 
 /* Whose change it is, for the child of a fork: noted before anything is changed, and as long as anything is. */
@@ -295,7 +295,7 @@ static bool sweep_one(struct hk_run_cache *cache, uint32_t now, uint32_t age)
     lock_for_sweep(cache);
     if (age == 0 || is_old(cache, now, age))
         take_oldest(cache, 0, &batch);
-    tell(cache);
+    tell_pages(cache);
     unlock_for_sweep(cache);
     give_batch(&batch);
     return batch.n != 0;
@@ -304,7 +304,7 @@ static bool sweep_one(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 void hk_run_cache_end(struct hk_run_cache *cache)
 {
     if (!is_idle(cache))
-        empty(cache);
+        empty_cache(cache);
     if (cache->used)
         hk_sub_relaxed(&sharers, 1);
     cache->used = false;
