@@ -118,12 +118,12 @@ static void a_report_holds_no_lock(void **state)
 static void go_on_after_warning(void *arg)
 {
     (void)arg;
-    int on_stack;
+    char on_stack[16] = {0};
     char *p = front_take(100);
     EXPECT(hk_option_store(HK_OPT_MISUSE, 0));
-    front_free(&on_stack);
+    front_free(on_stack);
     front_free(p + 16);
-    EXPECT(hk_block_find(&on_stack, "malloc_usable_size").size == 0);
+    EXPECT(hk_block_find(on_stack, "malloc_usable_size").size == 0);
     errno = 0;
     EXPECT(hk_resize(p + 16, 10) == NULL && errno == EINVAL);
     front_free(p);
