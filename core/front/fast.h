@@ -20,7 +20,8 @@
  * bin or by an array to another front, and never given back, it is not found.
  *
  * 14 + 24 instructions with the default front, the returns included (gcc 12, x86-64); tests/lint/fastpath.py counts
- * them, and tests/lint/meson.build has the counts of the other choices. -Dtelemetry=enabled adds one counter to each.
+ * them, and tests/lint/meson.build has the counts of the other choices. -Dtelemetry=enabled adds one counter to each,
+ * -Dsignals=enabled the hold of the front (front.h).
  */
 #ifndef HK_FRONT_FAST_H
 #define HK_FRONT_FAST_H
@@ -33,12 +34,16 @@ typedef void *hk_slow_malloc(size_t size);
 /* `slow` is a constant: the tail call is direct. */
 static HK_ALWAYS_INLINE void *hk_malloc_fast(size_t size, hk_slow_malloc *slow)
 {
-    if (HK_UNLIKELY(size > HK_TINY_MAX))
+    if (!HK_SIGNALS && HK_UNLIKELY(size > HK_TINY_MAX))
         return slow(size);
     struct hk_front HK_TLS_SPACE *front = hk_front_self();
+    if (HK_UNLIKELY(!hk_front_hold_for(front, size)))
+        return slow(size);
     unsigned code = front->code_of[(size + 15) / 16];
     void *block;
-    if (HK_UNLIKELY(!hk_bin_pop(hk_front_bin(front, code), &block)))
+    bool found = hk_bin_pop(hk_front_bin(front, code), &block);
+    hk_front_let_go(front);
+    if (HK_UNLIKELY(!found))
         return slow(size);
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->malloc_hits++;
@@ -59,18 +64,25 @@ static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
         hk_free_slow(ptr, code);
         return;
     }
+    if (HK_UNLIKELY(!hk_front_hold(front))) {
+        hk_free_slow(ptr, code);
+        return;
+    }
     struct hk_spot spot;
     if (HK_UNLIKELY(!hk_bin_has_room(bin, front->thread, ptr, &spot))) {
+        hk_front_let_go(front);
         hk_free_slow(ptr, code);
         return;
     }
     uintptr_t *block = ptr;
     if (HK_UNLIKELY(block[1] == hk_free_mark(block))) {
+        hk_front_let_go(front);
         hk_free_slow(ptr, code);
         return;
     }
     block[1] = hk_free_mark(block);
     hk_bin_push(bin, spot, ptr);
+    hk_front_let_go(front);
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->free_hits++;
 }

@@ -31,6 +31,8 @@ struct hk_thread;
  * is scarce. */
 struct hk_front {
     uint8_t code_of[HK_TINY_MAX / 16 + 1]; /* doubled class of a tiny size; zero before first use: the bin of class 0 */
+    size_t reach[HK_SIGNALS]; /* one or none: the fast path serves sizes below it; 0 while the front is held, before
+                                 first use and after the end */
     struct hk_bin
         bin[HK_CLASS_COUNT + 1] HK_ALIGNED(16); /* the last one, of HK_CODE_SECOND, stays zero, as the first */
     struct hk_thread *thread;                   /* NULL before first use; HK_THREAD_ENDED after the thread's end */
@@ -56,6 +58,41 @@ struct hk_front {
  *       From now on it is not, and thread is HK_THREAD_ENDED in what hk_front_mine finds.
  */
 #include "front_tls.h"
+
+/* ---- the hold (-Dsignals=enabled; else nothing) ----
+ *
+ * Whoever changes the bins, or what lies behind them, holds the front meanwhile: a fast path for some instructions, a
+ * slow one from before the gate until after it. Who finds it held is a signal handler that interrupted its own thread
+ * there (or a thread without a record): fast paths leave, and slow ones are turned away as at the gate. So a handler
+ * finds everything whole, or touches nothing. The word is its thread's and its handlers', and a handler leaves it as it
+ * was: a load and a store are enough. Model: docs/models/signals.pml. */
+
+/* For a block of `size` bytes. False: it is too large for the fast path (without -Dsignals=enabled the caller looks),
+ * or the front is held. */
+static HK_ALWAYS_INLINE bool hk_front_hold_for(struct hk_front HK_TLS_SPACE *front, size_t size)
+{
+    if (!HK_SIGNALS)
+        return true;
+    if (HK_UNLIKELY(size >= *front->reach))
+        return false;
+    *front->reach = 0;
+    hk_fence_signal(); /* before anything is looked at that handlers change too */
+    return true;
+}
+
+static HK_ALWAYS_INLINE bool hk_front_hold(struct hk_front HK_TLS_SPACE *front)
+{
+    return hk_front_hold_for(front, 0);
+}
+
+/* All is whole; or the front was just made. */
+static HK_ALWAYS_INLINE void hk_front_let_go(struct hk_front HK_TLS_SPACE *front)
+{
+    if (!HK_SIGNALS)
+        return;
+    hk_fence_signal(); /* after all that was changed */
+    *front->reach = HK_TINY_MAX + 1;
+}
 
 /* The bin of a doubled class (hk_registry_lookup). */
 static HK_ALWAYS_INLINE struct hk_bin HK_TLS_SPACE *hk_front_bin(struct hk_front HK_TLS_SPACE *front, unsigned code)

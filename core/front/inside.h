@@ -2,7 +2,8 @@
  *
  * inside: how a slow path goes in through the gate and comes out again. Included by front/ANY.c only.
  *
- * Who is turned away takes no lock, and no block of a heap. Must not know what is done inside.
+ * Who is turned away takes no lock, and no block of a heap. With -Dsignals=enabled a thread inside holds its front too
+ * (front.h), from before it goes in until it is out. Must not know what is done inside.
  */
 #ifndef HK_FRONT_INSIDE_H
 #define HK_FRONT_INSIDE_H
@@ -17,11 +18,28 @@ extern HK_HIDDEN _Atomic uint32_t hk_front_refusals;
 /* Gives everything that the front holds away. Inside the gate. */
 HK_SLOW_PATH void hk_front_give_up(struct hk_thread *thread);
 
+/* The bins and what lies behind them are the caller's, who is no handler that interrupted its thread there; `thread`
+ * may be NULL: the gate alone tells then. */
+static inline bool hk_front_hold_of(struct hk_thread *thread)
+{
+    return !HK_SIGNALS || thread == NULL || hk_front_hold(hk_front_self());
+}
+
+static inline void hk_front_let_go_of(struct hk_pass *pass)
+{
+    if (HK_SIGNALS && pass != NULL)
+        hk_front_let_go(hk_front_self());
+}
+
 /* Goes in; `thread` may be NULL. False: turned away. */
 static inline bool hk_front_go_in(struct hk_thread *thread)
 {
-    if (HK_UNLIKELY(!hk_gate_enter(hk_front_pass(thread))))
+    if (HK_UNLIKELY(!hk_front_hold_of(thread)))
         return false;
+    if (HK_UNLIKELY(!hk_gate_enter(hk_front_pass(thread)))) {
+        hk_front_let_go_of(hk_front_pass(thread));
+        return false;
+    }
     if (thread != NULL && HK_UNLIKELY(hk_load_relaxed(&hk_front_refusals) != thread->refusals))
         hk_front_give_up(thread);
     return true;
@@ -31,6 +49,7 @@ static inline bool hk_front_go_in(struct hk_thread *thread)
 static inline void hk_front_come_out(struct hk_pass *pass)
 {
     hk_gate_leave(pass);
+    hk_front_let_go_of(pass);
     hk_corrupt_report();
 }
 

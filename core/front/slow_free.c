@@ -112,9 +112,21 @@ static HK_NOINLINE void free_deferred(void)
     }
 }
 
+/* A handler that was turned away leaves them to who comes next: it would only put them down again. */
+static HK_NOINLINE bool is_turned_away(void)
+{
+    struct hk_thread *thread = hk_front_thread();
+    if (!HK_SIGNALS || thread == NULL)
+        return false;
+    bool held = !hk_front_hold_of(thread);
+    if (!held)
+        hk_front_let_go_of(&thread->pass);
+    return held;
+}
+
 void hk_front_free_deferred(void)
 {
-    if (hk_side_has_deferred())
+    if (hk_side_has_deferred() && !is_turned_away())
         free_deferred();
 }
 
@@ -124,21 +136,32 @@ void hk_free_large(const struct hk_block *block)
     hk_front_free_deferred();
 }
 
+/* What the fast path does with other blocks: the second slab of a span has a code of its own. False: there is no room.
+ */
+static inline bool push_second(const struct hk_slab *slab, void *ptr)
+{
+    struct hk_front HK_TLS_SPACE *front = hk_front_self();
+    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(front, hk_code_of_class(slab->cls));
+    struct hk_spot spot;
+    if (HK_UNLIKELY(!hk_front_hold(front)))
+        return false;
+    bool room = hk_bin_has_room(bin, front->thread, ptr, &spot);
+    if (HK_LIKELY(room))
+        hk_bin_push(bin, spot, ptr);
+    hk_front_let_go(front);
+    if (HK_TELEMETRY && room)
+        hk_poke_add(&hk_front_thread()->hits[slab->cls].free_hits, 1);
+    return room;
+}
+
 static inline void free_in_slab(void *ptr, unsigned code)
 {
     struct hk_slab *slab = hk_block_slab(ptr, "free");
     if (HK_UNLIKELY(slab == NULL))
         return;
     ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
-    struct hk_bin HK_TLS_SPACE *bin = hk_front_bin(hk_front_self(), hk_code_of_class(slab->cls));
-    struct hk_spot spot;
-    if (code == HK_CODE_SECOND && hk_bin_has_room(bin, hk_front_self()->thread, ptr, &spot)) {
-        hk_bin_push(bin, spot, ptr);
-        if (HK_TELEMETRY)
-            hk_poke_add(&hk_front_thread()->hits[slab->cls].free_hits, 1);
-        return;
-    }
-    put_in_front(slab, ptr);
+    if (code != HK_CODE_SECOND || !push_second(slab, ptr))
+        put_in_front(slab, ptr);
 }
 
 void hk_free_slow(void *ptr, unsigned code)
@@ -161,8 +184,12 @@ bool hk_trim(size_t keep)
     int saved = errno;
     struct hk_thread *thread = hk_front_thread();
     struct hk_pass *pass = hk_front_pass(thread);
-    if (!hk_gate_wait(pass))
-        return false; /* in a fork handler, or in one that interrupted malloc */
+    if (!hk_front_hold_of(thread))
+        return false; /* in a handler that interrupted malloc */
+    if (!hk_gate_wait(pass)) {
+        hk_front_let_go_of(pass);
+        return false; /* in a fork handler, or as above */
+    }
     if (thread != NULL)
         hk_front_flush_all(thread);
     bool given = hk_purge_now(keep) != 0;

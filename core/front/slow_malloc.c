@@ -35,9 +35,11 @@ static inline void *take_of_class(struct hk_thread *thread, unsigned cls)
 {
     void *block = NULL;
     count_malloc_miss(thread, cls);
-    if (thread != NULL)
+    if (HK_SIGNALS && thread != NULL)
+        hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(cls)), &block); /* a handler may have filled it */
+    if (block == NULL && thread != NULL)
         block = hk_front_refill(thread, cls);
-    else
+    else if (block == NULL)
         hk_heap_take(&hk_orphan_heap, cls, &block, 1);
     if (block != NULL)
         ((uintptr_t *)block)[1] = 0; /* takes the free mark away */
@@ -168,7 +170,11 @@ static HK_ALWAYS_INLINE void *malloc_mid(size_t size)
     struct hk_front HK_TLS_SPACE *front = hk_front_self();
     unsigned code = hk_code_of_class(hk_class_of_mid(size));
     void *block;
-    if (HK_UNLIKELY(!hk_bin_pop(hk_front_bin(front, code), &block)))
+    if (HK_UNLIKELY(!hk_front_hold(front)))
+        return malloc_mid_missed(size);
+    bool found = hk_bin_pop(hk_front_bin(front, code), &block);
+    hk_front_let_go(front);
+    if (HK_UNLIKELY(!found))
         return malloc_mid_missed(size);
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->malloc_hits++;

@@ -61,7 +61,7 @@ static void end_front(void *arg)
     if (thread->front != hk_front_mine())
         return;
     int saved = errno;
-    bool inside = hk_gate_wait(&thread->pass);
+    bool inside = hk_front_hold(hk_front_self()) && hk_gate_wait(&thread->pass); /* held for good */
     if (inside) {
         end_heap(thread);
         hide_front(thread);
@@ -127,7 +127,12 @@ static struct hk_thread *make_front(void)
 {
     if (hk_front_mine()->thread == HK_THREAD_ENDED || !start_process() || !hk_gate_enter(NULL))
         return NULL;
-    struct hk_thread *thread = hk_arena_start() && hk_pool_start() ? make_record() : NULL;
+    struct hk_thread *thread = hk_front_thread(); /* a handler may have come first */
+    if (HK_SIGNALS && HK_UNLIKELY(thread != NULL)) {
+        hk_gate_leave(NULL);
+        return thread;
+    }
+    thread = hk_arena_start() && hk_pool_start() ? make_record() : NULL;
     if (thread == NULL) {
         hk_gate_leave(NULL);
         return NULL;
@@ -140,8 +145,9 @@ static struct hk_thread *make_front(void)
     hk_front_enter(front);
     hk_heap_begin(&thread->heap); /* last: a fork in a handler now finds whose it is */
     hk_gate_leave(NULL);
-    hk_thread_watch(thread); /* may come back to malloc, which finds everything in place */
-    hk_arena_learn();        /* as may this */
+    hk_front_let_go(hk_front_self()); /* it was held since it was zero */
+    hk_thread_watch(thread);          /* may come back to malloc, which finds everything in place */
+    hk_arena_learn();                 /* as may this */
     return thread;
 }
 

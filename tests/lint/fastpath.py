@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-MID = 3  # a Mid block costs so many more, after the jump to hk_malloc_slow
+MID = 3  # a Mid block costs so many more, after the jump to hk_malloc_slow; with -Dsignals=enabled (`held`) one more yet
 NEW = ["_Znwm"]
 DELETE = ["_ZdlPv", "_ZdlPvSt11align_val_t"]
 FORWARDS = {
@@ -38,8 +38,8 @@ def instructions(library, objdump, name):
 
 def main():
     library, objdump, malloc, free, *more = sys.argv[1:]
-    budgets = {"hak_malloc": int(malloc), "hak_free": int(free), "hk_malloc_slow": int(malloc) + MID}
-    if more:
+    budgets = {"hak_malloc": int(malloc), "hak_free": int(free), "hk_malloc_slow": int(malloc) + MID + ("held" in more)}
+    if "operators" in more:
         budgets.update(dict.fromkeys(NEW, int(malloc)), **dict.fromkeys(DELETE, int(free)), **FORWARDS)
     wrong = 0
     for name, budget in budgets.items():

@@ -6,6 +6,7 @@
 #ifndef HK_FRONT_TLS_H
 #define HK_FRONT_TLS_H
 
+#include <stddef.h>
 #include <string.h>
 
 extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls HK_ALIGNED(HK_CACHE_LINE);
@@ -36,8 +37,9 @@ static inline void hk_front_enter(struct hk_front *front)
 
 static inline void hk_front_leave(struct hk_front *front)
 {
-    memset(front, 0, sizeof *front);
-    front->thread = HK_THREAD_ENDED;
+    front->thread = HK_THREAD_ENDED; /* first: a handler that finds NULL would make another record */
+    hk_fence_signal();
+    memset(front, 0, offsetof(struct hk_front, thread));
 }
 
 #endif
