@@ -13,13 +13,17 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 /* A call is interrupted before each instruction of this program that it comes by, the first time; and, as loops come
  * round, after so many steps besides, spread evenly. */
-#define PLACES_MOST 4096u
+#define PLACES_MOST 16384u
 #define SPREAD 20u
+
+/* Of each pair of calls: it takes long where others are at work. */
+#define LIMIT_S 200
 
 static const struct step_pair *now;
 static unsigned steps, meet_at;            /* by the trap flag */
@@ -76,6 +80,13 @@ static bool other_waits(void)
     return state != NULL && state[1] == ' ' && state[2] == 'S';
 }
 
+static void call_here(void)
+{
+    hk_store_relaxed(&begun, true);
+    now->other();
+    hk_store_relaxed(&done, true);
+}
+
 static void ask_other(void)
 {
     hk_store_relaxed(&begun, false);
@@ -86,6 +97,10 @@ static void ask_other(void)
 /* Makes the other call, to its end or until it waits. */
 static void let_other(void)
 {
+    if (now->in_handler) {
+        call_here();
+        return;
+    }
     ask_other();
     while (!hk_load_acquire(&done) && !other_waits())
         sched_yield();
@@ -160,6 +175,40 @@ static bool finish(void)
     return met;
 }
 
+/* ---- a call in a thread of its own ---- */
+
+static pthread_key_t last_key; /* made after that of the box: its destructor comes later */
+
+static void end_of_thread(void *arg)
+{
+    (void)arg;
+    now->late();
+    end_trap_here();
+}
+
+static void *make_mine(void *stepped)
+{
+    EXPECT(pthread_setspecific(last_key, &last_key) == 0);
+    if (stepped != NULL)
+        begin_trap();
+    now->mine();
+    return NULL;
+}
+
+static void call_mine(bool stepped)
+{
+    pthread_t thread;
+    if (now->late != NULL) {
+        EXPECT(pthread_create(&thread, NULL, make_mine, stepped ? &last_key : NULL) == 0);
+        EXPECT(pthread_join(thread, NULL) == 0);
+        return;
+    }
+    if (stepped)
+        begin_trap();
+    now->mine();
+    end_trap_here();
+}
+
 /* One run; false: the call had ended before. */
 static bool meet(unsigned at)
 {
@@ -167,9 +216,7 @@ static bool meet(unsigned at)
     steps = 0;
     meet_at = at;
     hk_store_relaxed(&begun, false);
-    begin_trap();
-    now->mine();
-    end_trap_here();
+    call_mine(true);
     return finish();
 }
 
@@ -179,7 +226,7 @@ static bool meet_before(unsigned char *place)
     now->prepare();
     hk_store_relaxed(&begun, false);
     plant(place);
-    now->mine();
+    call_mine(false);
     if (planted != NULL)
         clear_planted();
     return finish();
@@ -192,26 +239,95 @@ static void make_writable(void)
     EXPECT(mprotect((void *)from, (uintptr_t)etext - from, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
 }
 
-unsigned step_through(const struct step_pair *pair)
+static void begin_steps(const struct step_pair *pair)
 {
-    static bool there;
+    static bool writable;
     struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
-    pthread_t thread;
     EXPECT(sigaction(SIGTRAP, &action, NULL) == 0);
     now = pair;
-    if (!there) {
-        EXPECT(sem_init(&wanted, 0, 0) == 0 && pthread_create(&thread, NULL, be_other, NULL) == 0);
-        while (!hk_load_acquire(&done))
-            sched_yield();
+    if (!writable)
         make_writable();
-        there = true;
-    }
-    unsigned met = 0;
+    writable = true;
+}
+
+static void begin_other(void)
+{
+    static bool there;
+    pthread_t thread;
+    if (there)
+        return;
+    EXPECT(sem_init(&wanted, 0, 0) == 0 && pthread_create(&thread, NULL, be_other, NULL) == 0);
+    while (!hk_load_acquire(&done))
+        sched_yield();
+    there = true;
+}
+
+static void note_places(void)
+{
     place_count = 0;
     EXPECT(!meet(0) && place_count < PLACES_MOST);
+}
+
+unsigned step_through(const struct step_pair *pair)
+{
+    begin_steps(pair);
+    alarm(LIMIT_S);
+    if (!pair->in_handler)
+        begin_other();
+    if (pair->late != NULL)
+        EXPECT(pthread_key_create(&last_key, end_of_thread) == 0);
+    note_places();
+    unsigned met = 0;
     for (unsigned i = 0, n = place_count; i < n; i++)
         met += meet_before(places[i]);
-    for (unsigned stride = steps / SPREAD + 1, at = 1; meet(at); at += stride)
+    /* A later call may be much longer than the first one: it is not followed to its end then. */
+    for (unsigned stride = steps / SPREAD + 1, at = 1; at <= 2 * SPREAD * stride && meet(at); at += stride)
         met++;
+    if (pair->late != NULL)
+        pthread_key_delete(last_key);
+    return met;
+}
+
+/* What it returns is 0 or 1. */
+static bool in_fork(unsigned (*body)(unsigned), unsigned arg)
+{
+    int status;
+    pid_t pid = unit_fork();
+    EXPECT(pid >= 0);
+    if (pid == 0)
+        _exit((int)(2 + body(arg)));
+    EXPECT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) >= 2);
+    return WEXITSTATUS(status) == 3;
+}
+
+static struct shared {
+    unsigned char *places[PLACES_MOST];
+    unsigned count;
+} * shared;
+
+static unsigned note_shared(unsigned nothing)
+{
+    (void)nothing;
+    note_places();
+    memcpy(shared->places, places, sizeof places);
+    shared->count = place_count;
+    return 0;
+}
+
+static unsigned meet_shared(unsigned i)
+{
+    return meet_before(shared->places[i]);
+}
+
+unsigned step_through_forks(const struct step_pair *pair, unsigned most)
+{
+    begin_steps(pair);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    EXPECT(shared != MAP_FAILED);
+    in_fork(note_shared, 0);
+    unsigned met = 0;
+    for (unsigned i = 0; i < shared->count; i += 1 + shared->count / most)
+        met += in_fork(meet_shared, i);
+    munmap(shared, sizeof *shared);
     return met;
 }
