@@ -3,7 +3,8 @@
  * hakmem: a general-purpose memory allocator. The whole public interface.
  *
  * Every function may be called by any thread at any time after the process has started, and by the child of a fork;
- * none may be called from a signal handler. All sizes are bytes, all times are milliseconds.
+ * none may be called from a signal handler, but in a library that was built with -Dsignals=enabled those that give
+ * memory, take it back or resize it. All sizes are bytes, all times are milliseconds.
  *
  * The hak_ entries do exactly what the C library's entries of the same name do (libhakmem replaces those too, unless it
  * was built with -Doverride=false): a block from either may be given to either.
