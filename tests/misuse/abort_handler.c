@@ -33,6 +33,9 @@ static size_t mixed_size(unsigned i)
     return i % 200 == 7 ? 200000 : i % 20 == 3 ? 2000 + i % 9000 : 1 + i % 1100;
 }
 
+/* What one thread writes after it freed may be another's block by then. */
+static bool contents_hold = true;
+
 /* Takes n blocks of mixed sizes, frees and resizes some, checks all, frees all. */
 static void allocate(unsigned n)
 {
@@ -52,7 +55,7 @@ static void allocate(unsigned n)
         }
     }
     for (unsigned i = 0; i < n; i++) {
-        CHECK(!blocks[i] || pattern_check(blocks[i], mixed_size(i), i) == mixed_size(i));
+        CHECK(!blocks[i] || !contents_hold || pattern_check(blocks[i], mixed_size(i), i) == mixed_size(i));
         e->free(blocks[i]);
     }
     e->free(blocks);
@@ -207,7 +210,9 @@ static void misuse_and_go_on(const struct kind *kind)
 
 static void run_in_child(void *argument)
 {
+    const struct kind *kind = argument;
     pthread_t thread;
+    contents_hold = strcmp(way, "alone") == 0 || strstr(kind->says, "corrupted") == NULL;
     signal(SIGABRT, on_abort);
     jumps = strcmp(way, "jump") == 0;
     if (strcmp(way, "thread") == 0) {
