@@ -30,7 +30,9 @@ struct hk_thread;
  * It begins at a cache line; who declares one says so, and not the type, whose size would then end at one: static TLS
  * is scarce. */
 struct hk_front {
-    uint8_t code_of[HK_TINY_MAX / 16 + 1]; /* doubled class of a tiny size; zero before first use: the bin of class 0 */
+    uint8_t
+        code_of[HK_TINY_MAX / 16 + 1]; /* doubled class of a tiny size; zero before first use: the bin of class 0,
+                                          and of sizes of which several share a cache line before their first malloc */
     size_t reach[HK_SIGNALS]; /* one or none: the fast path serves sizes below it; 0 while the front is held, before
                                  first use and after the end */
     struct hk_bin
@@ -177,6 +179,15 @@ static inline bool hk_front_is_empty(const struct hk_thread *thread, unsigned cl
 
 /* A class that the front does not keep: its blocks go straight to and from the slabs. */
 bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls);
+
+static inline bool hk_front_is_unopened(const struct hk_thread *thread, unsigned cls)
+{
+    return cls <= HK_TINY_LAST && thread->front->code_of[hk_class_size(cls) / 16] == 0;
+}
+
+/* Before the first block of a class of which several share a cache line: what the thread was given by others and freed
+ * goes to where it came from, or it would write beside them all the time. Fronts with bins. */
+HK_SLOW_PATH void hk_front_open_class(struct hk_thread *thread, unsigned cls);
 
 /* Fills an empty bin and returns one block of it, or NULL: no memory. */
 void *hk_front_refill(struct hk_thread *thread, unsigned cls);

@@ -227,6 +227,20 @@ static HK_NOINLINE void *fill_bin(struct hk_thread *thread, unsigned cls, unsign
     return *got != 0 ? hk_bin_fill(thread, cls, top, n, *got) : NULL;
 }
 
+HK_SLOW_PATH void hk_front_open_class(struct hk_thread *thread, unsigned cls)
+{
+    void *lent[HK_BIN_LENT];
+    for (unsigned i = 0; i <= hk_class_size(cls) / 16; i++) {
+        if (hk_tiny_class[i] == cls)
+            thread->front->code_of[i] = (uint8_t)hk_code_of_class(cls);
+    }
+    for (unsigned n; (n = hk_bin_count(thread, cls)) != 0;) {
+        void **oldest = hk_bin_oldest(thread, cls, &n, lent);
+        hk_heap_give(&thread->heap, oldest, n);
+        hk_bin_drop(thread, cls, n);
+    }
+}
+
 void *hk_front_refill(struct hk_thread *thread, unsigned cls)
 {
     struct hk_room *room = &thread->own.room;

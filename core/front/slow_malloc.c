@@ -35,6 +35,8 @@ static inline void *take_of_class(struct hk_thread *thread, unsigned cls)
 {
     void *block = NULL;
     count_malloc_miss(thread, cls);
+    if (HK_FRONT_BINS && thread != NULL && HK_UNLIKELY(hk_front_is_unopened(thread, cls)))
+        hk_front_open_class(thread, cls);
     if (HK_SIGNALS && thread != NULL)
         hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(cls)), &block); /* a handler may have filled it */
     if (block == NULL && thread != NULL)

@@ -138,8 +138,10 @@ static struct hk_thread *make_front(void)
         return NULL;
     }
     struct hk_front *front = thread->front;
-    for (unsigned i = 0; i < HK_COUNT(front->code_of); i++)
-        front->code_of[i] = (uint8_t)hk_code_of_class(hk_tiny_class[i]);
+    for (unsigned i = 0; i < HK_COUNT(front->code_of); i++) {
+        if (!HK_FRONT_BINS || hk_class_size(hk_tiny_class[i]) >= HK_CACHE_LINE)
+            front->code_of[i] = (uint8_t)hk_code_of_class(hk_tiny_class[i]);
+    }
     front->thread = thread;
     thread->error = &errno;
     hk_front_enter(front);

@@ -545,6 +545,43 @@ static void a_fork_finds_every_structure_whole(void **state)
     unit_passes(fork_at_work, NULL);
 }
 
+/* What a thread was given and frees before it ever took a block of that size does not come back to it where it would
+ * share a cache line with its maker's. Larger ones do. */
+static void *free_then_take(void *arg)
+{
+    char **given = arg;
+    size_t sizes[] = {16, 32, 48, 64, 200};
+    for (unsigned i = 0; i < HK_COUNT(sizes); i++) {
+        front_free(given[i]);
+        char *own[40];
+        bool again = false;
+        for (unsigned n = 0; n < HK_COUNT(own); n++) {
+            own[n] = front_take(sizes[i]);
+            again |= own[n] == given[i];
+        }
+        EXPECT(again == (!HK_FRONT_BINS || hk_block_find(own[0], "x").size >= HK_CACHE_LINE) || HK_FRONT_RING);
+        EXPECT(!again || !HK_FRONT_BINS || hk_block_find(own[0], "x").size >= HK_CACHE_LINE);
+        for (unsigned n = 0; n < HK_COUNT(own); n++)
+            front_free(own[n]);
+    }
+    front_check();
+    return NULL;
+}
+
+static void apart(void *arg)
+{
+    (void)arg;
+    void *given[] = {front_take(16), front_take(32), front_take(48), front_take(64), front_take(200)};
+    run(free_then_take, given);
+    front_check();
+}
+
+static void small_blocks_of_others_do_not_come_back(void **state)
+{
+    (void)state;
+    unit_passes(apart, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -560,6 +597,7 @@ int main(void)
         cmocka_unit_test(a_first_allocation_inside_fork_blocks_nobody),
         cmocka_unit_test(a_thread_that_meets_a_fork_goes_on),
         cmocka_unit_test(a_child_ends_what_the_start_had_begun),
+        cmocka_unit_test(small_blocks_of_others_do_not_come_back),
         cmocka_unit_test(a_fork_finds_every_structure_whole),
     };
     return cmocka_run_group_tests_name("front_thread", tests, NULL, NULL);
