@@ -38,11 +38,11 @@ static inline unsigned hk_room_half_more(unsigned cap, unsigned cls, unsigned mo
     return (unsigned)hk_min(hk_max(cap + (cap + 1u) / 2, first), most);
 }
 
-/* A refill of half of what fits; of large blocks no more than 16 KiB, which would be memory that nobody has asked for
- * yet. */
+/* A refill of half of what fits, of large blocks no more than a slab has. (Memory that nobody has touched yet does not
+ * come by the batch: hk_slab_take.) */
 static inline unsigned hk_room_half(unsigned cap, unsigned cls)
 {
-    return (unsigned)hk_max(hk_min(cap / 2u, (size_t)16384 / hk_class_size(cls)), 1);
+    return (unsigned)hk_max(hk_min(cap / 2u, HK_SLAB_SIZE / hk_class_size(cls)), 1);
 }
 
 #endif
