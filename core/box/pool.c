@@ -133,8 +133,11 @@ static struct hk_leaving detach_superslab(struct hk_superslab *ss)
 
 HK_SLOW_PATH size_t hk_pool_let_go(const struct hk_leaving *leaving)
 {
-    if (leaving->huge)
+    if (leaving->huge) {
+        hk_large_calls_begin(); /* the caller's heap may be locked; no page is touched: nobody waits long */
         hk_os_hint_no_huge(leaving->base, HK_SUPERSLAB_SIZE);
+        hk_large_calls_end();
+    }
     return hk_arena_give_superslab(leaving->base, leaving->clean);
 }
 

@@ -49,7 +49,9 @@ HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, 
     if (ss->huge) {
         hk_pool.huge++;
         hk_add_relaxed(&hk_pool_huge_unused, HK_SLABS);
+        hk_large_calls_begin(); /* it has no page yet: nobody waits long */
         hk_os_hint_huge(base, HK_SUPERSLAB_SIZE);
+        hk_large_calls_end();
     }
     hk_slab_forget_pages(ss, ~clean, false);
     for (unsigned i = 0; i < HK_SLABS; i++)
