@@ -49,10 +49,11 @@ static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, co
     return HK_LIKELY((uint16_t)(uintptr_t)spot->cur != bin->full16);
 }
 
-static HK_ALWAYS_INLINE void hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
+static HK_ALWAYS_INLINE bool hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
 {
     spot.cur[1] = block;
     HK_MOVE_PTR(bin->cur, (int)sizeof(void *));
+    return true;
 }
 
 /* Makes the class's array the bin's, empty and without room. The first time in a thread it gets its place in the

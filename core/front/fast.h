@@ -81,8 +81,13 @@ static HK_ALWAYS_INLINE void hk_free_fast(void *ptr)
         return;
     }
     block[1] = hk_free_mark(block);
-    hk_bin_push(bin, spot, ptr);
+    bool put = hk_bin_push(bin, spot, ptr);
     hk_front_let_go(front);
+    if (HK_UNLIKELY(!put)) {
+        block[1] = 0; /* free_slow looks for it, too */
+        hk_free_slow(ptr, code);
+        return;
+    }
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->free_hits++;
 }

@@ -145,9 +145,7 @@ static inline bool push_second(const struct hk_slab *slab, void *ptr)
     struct hk_spot spot;
     if (HK_UNLIKELY(!hk_front_hold(front)))
         return false;
-    bool room = hk_bin_has_room(bin, front->thread, ptr, &spot);
-    if (HK_LIKELY(room))
-        hk_bin_push(bin, spot, ptr);
+    bool room = hk_bin_has_room(bin, front->thread, ptr, &spot) && hk_bin_push(bin, spot, ptr);
     hk_front_let_go(front);
     if (HK_TELEMETRY && room)
         hk_poke_add(&hk_front_thread()->hits[slab->cls].free_hits, 1);

@@ -55,10 +55,11 @@ static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, co
     return HK_LIKELY((uint8_t)(spot->tail - bin->head) != bin->cap);
 }
 
-static HK_ALWAYS_INLINE void hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
+static HK_ALWAYS_INLINE bool hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
 {
     bin->slots[spot.tail % HK_RING_SLOTS] = block;
     HK_COUNT_UP(bin->tail);
+    return true;
 }
 
 /* This front's part of a thread's record. */

@@ -79,14 +79,15 @@ static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, co
     return HK_LIKELY(spot->left > 1); /* the last one empties the slab */
 }
 
-static HK_ALWAYS_INLINE void hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
+static HK_ALWAYS_INLINE bool hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
 {
     if (spot.list != NULL) {
         hk_private_push(spot.list, spot.left, block);
-        return;
+        return true;
     }
     *(void **)block = bin->list;
     bin->list = block;
+    return true;
 }
 
 #endif

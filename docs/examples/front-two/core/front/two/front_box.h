@@ -51,10 +51,11 @@ static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, co
     return HK_LIKELY(spot->count != bin->cap);
 }
 
-static HK_ALWAYS_INLINE void hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
+static HK_ALWAYS_INLINE bool hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
 {
     bin->slots[spot.count] = block;
     bin->count = (uint16_t)(spot.count + 1);
+    return true;
 }
 
 /* This front's part of a thread's record. */
