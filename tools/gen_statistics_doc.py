@@ -38,7 +38,7 @@ NOTES = {
                        'each class says where.',
     'empty_bytes': 'Goes back after `HAKMEM_PURGE_DELAY_MS`, but for `HAKMEM_MIN_KEEP`; so does `run_free_bytes`. See '
                    '[idle memory](idle.md).',
-    'front_bytes': '`HAKMEM_FRONT_BYTES` or a quarter of its slabs bounds it, for each thread, and once more of all slabs for what waits between them.',
+    'front_bytes': '`HAKMEM_FRONT_BYTES` or a quarter of its slabs bounds it, for each thread (with `-Dfront=percpu` each processor), and once more of all slabs for what waits between them.',
     'first_pages': 'By what the page was for: class groups `C0` to `C7`, `MID`, `L25`, `HUGE`; and `SSM`, all pages '
                    'of slabs that were taken for blocks, of which `C0` to `MID` are those handed out. In C an array with the indices `HAK_PAGES_...`.',
     'peak_live_bytes': 'Never less than any `live_bytes` that was asked for. Nothing is counted for it when memory is taken: '

@@ -50,7 +50,8 @@ static void print_sentences(struct hk_fmt *f, const struct hak_stats *s)
         put_bytes(f, "; the whole process has ", process, "");
     hk_fmt(f, ".\n %zu %% of ", (s->slab_free_bytes * 100 + all / 2) / hk_max(all, 1));
     put_bytes(f, "", all, " is free beside live blocks: fragmentation.\n The front caches of ");
-    put_number(f, s->threads, "thread");
+    unsigned processors = hk_front_processors();
+    put_number(f, processors != 0 ? processors : s->threads, processors != 0 ? "processor" : "thread");
     put_bytes(f, " hold ", s->front_bytes, "");
     put_bytes(f, ", ", s->empty_bytes + s->run_free_bytes, " is free for any block");
     put_bytes(f, ", and the allocator's own records take ", s->metadata_bytes, ".\n");
@@ -233,7 +234,8 @@ static void print_moved(struct hk_fmt *f, const struct line *line)
 static void print_fronts(struct hk_fmt *f, const struct hk_usage *u)
 {
     struct line line, all = {{0}};
-    hk_fmt(f, " front caches (" HK_FRONT_CHOICE "%s)\n",
+    hk_fmt(f, " front caches (" HK_FRONT_CHOICE "%s%s)\n",
+           HK_FRONT_PERCPU && hk_front_processors() == 0 ? "; without restartable sequences: one for each thread" : "",
            HK_TELEMETRY ? "" : "; hits and misses are counted with -Dtelemetry=enabled");
     put_name(f, HK_CLASS_STAT_block_bytes);
     for (unsigned i = HK_CLASS_STAT_refills; i <= HK_CLASS_STAT_flushed; i++)

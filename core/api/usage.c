@@ -63,9 +63,9 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
         return;
     struct hk_thread *thread = hk_thread_of(heap);
     /* Not those that stayed behind in the parent of a fork: their stacks, and the bins in them, may be gone. */
-    bool alive = hk_load_acquire(&heap->owner.state) == HK_OWNER_ALIVE && /* pairs with hk_heap_begin */
-                 hk_load_relaxed(&thread->seen) != NULL;                  /* decided by hk_front_count */
-    u->threads += alive;
+    bool alive = hk_load_acquire(&heap->owner.state) == HK_OWNER_ALIVE &&  /* pairs with hk_heap_begin */
+                 (heap->shared || hk_load_relaxed(&thread->seen) != NULL); /* decided by hk_front_count */
+    u->threads += alive && !heap->shared;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_class_usage *c = &u->cls[cls];
         c->front += alive ? hk_front_count(thread, cls) : 0;

@@ -26,6 +26,7 @@ struct hk_heap_class {
 struct hk_heap {
     struct hk_owner owner; /* first: an owner's heap is found by its address */
     struct hk_lock lock;
+    bool shared;                  /* no thread's alone, so the child of a fork has it too */
     struct hk_list full;          /* slabs of any class without a free block */
     struct hk_node all;           /* in the list of all records, for ever */
     struct hk_heap *next_retired; /* in the list of records without a thread; the records lock's */
@@ -50,6 +51,13 @@ static inline struct hk_heap *hk_heap_of(struct hk_owner *owner)
 
 /* Enters a zeroed record, or one of a thread that ended, as the heap of the calling thread. */
 void hk_heap_begin(struct hk_heap *heap);
+
+/* A zeroed record, for whichever threads come: it has no end. */
+static inline void hk_heap_begin_shared(struct hk_heap *heap)
+{
+    heap->shared = true;
+    hk_heap_begin(heap);
+}
 
 /* A record whose thread has ended, or NULL. */
 struct hk_heap *hk_heap_reuse(void);

@@ -26,7 +26,7 @@ void hk_heap_begin(struct hk_heap *heap)
         hk_store_relaxed(&hk_heap_records, heap->number + 1);
         hk_list_push(&records, &heap->all);
     }
-    hk_store_relaxed(&hk_heap_threads, hk_load_relaxed(&hk_heap_threads) + 1);
+    hk_store_relaxed(&hk_heap_threads, hk_load_relaxed(&hk_heap_threads) + !heap->shared);
     hk_store_release(&heap->owner.state, HK_OWNER_ALIVE); /* pairs with visit_heap: what is counted is this thread's */
     hk_unlock(&records_lock);
 }
@@ -174,7 +174,7 @@ void hk_heap_fork_child(struct hk_heap *mine)
     for (struct hk_node *node = records.first; node != NULL; node = node->next) {
         struct hk_heap *heap = of_node(node);
         hk_lock_reset(&heap->lock);
-        if (heap == mine || hk_load_relaxed(&heap->owner.state) == HK_OWNER_NONE)
+        if (heap == mine || heap->shared || hk_load_relaxed(&heap->owner.state) == HK_OWNER_NONE)
             continue;
         hk_store_relaxed(&heap->owner.state, HK_OWNER_GONE);
         hk_store_relaxed(&hk_heap_forked, true);

@@ -153,6 +153,12 @@ static HK_ALWAYS_INLINE struct hk_front_hits *hk_front_hits(struct hk_front HK_T
 
 /* ---- what a front does; slow paths ---- */
 
+/* Of -Dfront=percpu alone. */
+void hk_percpu_flush_own(struct hk_thread *thread);
+struct hk_heap *hk_percpu_heap(struct hk_thread *thread);
+unsigned hk_percpu_shelves(void);
+void hk_percpu_fork_child(const struct hk_thread *mine);
+
 /* For statistics: a batch of n blocks came or went. Its thread. */
 static inline void hk_front_count_refill(struct hk_thread *thread, unsigned cls, unsigned n)
 {
@@ -199,8 +205,29 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block);
 /* Bytes that the front may hold. */
 size_t hk_front_limit(const struct hk_thread *thread);
 
-/* Empties all bins of this thread: into the arrays between fronts, and the slabs. */
+/* Empties all bins of this thread, and those that it shares: into the arrays between fronts, and the slabs. */
 void hk_front_flush_all(struct hk_thread *thread);
+
+/* Those alone that nobody else uses: at the end of the thread, or when another one has emptied what they share. */
+static inline void hk_front_flush_own(struct hk_thread *thread)
+{
+    if (HK_FRONT_PERCPU)
+        hk_percpu_flush_own(thread);
+    else
+        hk_front_flush_all(thread);
+}
+
+/* The heap that this thread's blocks come from. */
+static inline struct hk_heap *hk_front_heap(struct hk_thread *thread)
+{
+    return HK_FRONT_PERCPU ? hk_percpu_heap(thread) : &thread->heap;
+}
+
+/* Processors whose bins threads share; 0: each thread has its own. For statistics. */
+static inline unsigned hk_front_processors(void)
+{
+    return HK_FRONT_PERCPU ? hk_percpu_shelves() : 0;
+}
 
 /* Makes the record of a thread that ended, or stayed behind in the parent of a fork in whatever it was doing, ready for
  * this one. Its bins are zeroed elsewhere. */

@@ -19,7 +19,7 @@ HK_SLOW_PATH void hk_front_give_up(struct hk_thread *thread)
 {
     int saved = *thread->error; /* who goes in saves it afterwards */
     thread->refusals = hk_load_relaxed(&hk_front_refusals);
-    hk_front_flush_all(thread);
+    hk_front_flush_own(thread);
     *thread->error = saved;
 }
 
@@ -71,8 +71,11 @@ static void *take_any(struct hk_thread *thread, struct want *w)
  * hundreds of SuperSlabs. Whether anything goes back to the system does not matter. */
 static void give_all_back(struct hk_thread *thread)
 {
-    if (thread != NULL)
+    if (thread != NULL) {
         hk_front_give_up(thread);
+        if (HK_FRONT_PERCPU)
+            hk_front_flush_all(thread);
+    }
     hk_purge_now(0);
 }
 
@@ -146,7 +149,7 @@ static void *take_bypassed(struct hk_thread *thread, unsigned cls)
 {
     if (!hk_front_go_in(thread))
         return NULL;
-    uintptr_t *block = hk_heap_take_one(&thread->heap, cls);
+    uintptr_t *block = hk_heap_take_one(hk_front_heap(thread), cls);
     hk_front_come_out(&thread->pass);
     if (HK_UNLIKELY(block == NULL))
         return NULL;
@@ -196,7 +199,7 @@ static void *take_virgin(size_t size)
     unsigned cls = hk_class_of(size);
     if (thread == NULL || !hk_front_is_empty(thread, cls) || !hk_front_go_in(thread))
         return NULL;
-    void *block = hk_heap_take_zero(&thread->heap, cls);
+    void *block = hk_heap_take_zero(hk_front_heap(thread), cls);
     hk_purge_took(&thread->ticks);
     hk_front_come_out(&thread->pass);
     if (block != NULL)

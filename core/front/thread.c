@@ -16,7 +16,7 @@
  * handler finds its pass. (A block that a handler frees into a bin now is lost.) */
 static void end_heap(struct hk_thread *thread)
 {
-    hk_front_flush_all(thread);
+    hk_front_flush_own(thread);
     hk_heap_end(&thread->heap);
     if (HK_RUN_CACHE)
         hk_run_cache_end(thread->runs);
@@ -105,6 +105,8 @@ void hk_front_fork_child(void)
     uintptr_t seen = hk_load_relaxed(&starter);
     if (seen != STARTED && seen != hk_thread_self())
         hk_store_relaxed(&starter, 0); /* the thread that had begun is not here */
+    if (HK_FRONT_PERCPU)
+        hk_percpu_fork_child(hk_front_thread());
 }
 
 /* A record whose pass is in the list; NULL: no memory. Inside the gate. */

@@ -11,6 +11,7 @@
  * With a LIBRARY that is loaded late, and its hak_ names are used.
  */
 #include "check.h"
+#include "config.h"
 #include "filter.h"
 #include "pattern.h"
 #include "proc.h"
@@ -156,6 +157,8 @@ static void lock_in(void)
     if (syscall(SYS_get_mempolicy, NULL, nodes, 1025, NULL, MPOL_F_MEMS_ALLOWED) == 0 &&
         (nodes[0] & (nodes[0] - 1)) != 0)
         calls[count++] = SYS_mbind;
+    if (HK_FRONT_PERCPU)
+        calls[count++] = SYS_membarrier; /* malloc_trim, and before an allocation fails */
     filter_allow_only(calls, count);
 }
 

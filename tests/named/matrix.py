@@ -40,6 +40,7 @@ REFUSED = [
     ({"front": "none", "tls_sll": "disabled"}, "TLS SLL"),
     ({"front": "slab", "tls_sll": "enabled"}, "no place between"),
     ({"front": "slab", "transfer": "enabled"}, "no batches"),
+    ({"front": "percpu", "tls_sll": "enabled"}, "no place between"),
     ({"hot_span": "disabled", "run_cache": "enabled"}, "nothing to keep"),
 ]
 

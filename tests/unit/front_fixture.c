@@ -36,11 +36,20 @@ struct hk_thread *front_self(void)
     return thread;
 }
 
+/* Of a record, this thread's or one that threads share: not those of other threads. */
+static void count_held(void *ctx, struct hk_heap *heap)
+{
+    size_t *held = ctx;
+    if (heap != &front_self()->heap && !heap->shared)
+        return;
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
+        *held += hk_front_count(hk_thread_of(heap), cls) * hk_class_size(cls);
+}
+
 size_t front_held(void)
 {
     size_t held = 0;
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++)
-        held += hk_front_count(front_self(), cls) * hk_class_size(cls);
+    hk_heap_visit(count_held, &held);
     return held;
 }
 
@@ -52,6 +61,8 @@ static void count_owned(void *ctx, struct hk_superslab *ss)
 unsigned front_owned_slabs(void)
 {
     unsigned owned = 0;
+    if (HK_FRONT_PERCPU)
+        hk_front_flush_all(hk_front_thread_or_new()); /* other threads', too */
     if (HK_TRANSFER)
         hk_transfer_sweep();
     hk_heap_sweep();

@@ -23,7 +23,7 @@ void *front_take(size_t size);
 /* This thread's record. */
 struct hk_thread *front_self(void);
 
-/* Bytes in this thread's bins. */
+/* Bytes in this thread's bins, or those that threads share. */
 size_t front_held(void);
 
 /* Slabs that are neither EMPTY nor UNUSED, in the whole pool, after what waits between fronts went to them, and heaps

@@ -155,11 +155,12 @@ static void on_trap(int signal_number, siginfo_t *info, void *context)
     (void)signal_number;
     (void)info;
     greg_t *ip = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-    bool hit = planted != NULL && (const unsigned char *)*ip == planted + 1;
-    if (hit) {
+    bool there = planted != NULL && (const unsigned char *)*ip == planted + 1;
+    bool hit = there || (planted != NULL && now->without_sequences != NULL); /* or the kernel has moved it already */
+    if (hit)
         clear_planted();
+    if (there)
         *ip -= 1;
-    }
     trapped(hit, context);
 }
 
@@ -265,7 +266,11 @@ static void begin_other(void)
 static void note_places(void)
 {
     place_count = 0;
+    if (now->without_sequences != NULL)
+        now->without_sequences(true);
     EXPECT(!meet(0) && place_count < PLACES_MOST);
+    if (now->without_sequences != NULL)
+        now->without_sequences(false);
 }
 
 unsigned step_through(const struct step_pair *pair)
@@ -281,7 +286,8 @@ unsigned step_through(const struct step_pair *pair)
     for (unsigned i = 0, n = place_count; i < n; i++)
         met += meet_before(places[i]);
     /* A later call may be much longer than the first one: it is not followed to its end then. */
-    for (unsigned stride = steps / SPREAD + 1, at = 1; at <= 2 * SPREAD * stride && meet(at); at += stride)
+    unsigned steady = pair->without_sequences == NULL ? 2 * SPREAD : 0;
+    for (unsigned stride = steps / SPREAD + 1, at = 1; at <= steady * stride && meet(at); at += stride)
         met++;
     if (pair->late != NULL)
         pthread_key_delete(last_key);

@@ -18,6 +18,10 @@ struct step_pair {
     bool in_handler;     /* the other call is made by a signal handler of the thread that makes the first one */
     void (*late)(void);  /* not NULL: `mine` is called in a new thread each time, and this in a destructor after that of
                             the box, which has its key already; all is stepped through, to the end of the thread */
+    /* NULL; or the first call has restartable sequences, which would begin anew after each step for ever: makes it one
+     * without (true), in which the instructions are looked up, and with them again. Then other calls are made at
+     * breakpoints only, and a sequence begins anew behind each of them. */
+    void (*without_sequences)(bool without);
 };
 
 /* Returns how many times the other call was made. */

@@ -172,7 +172,7 @@ static void *free_tens(void *arg)
 static struct hk_slab *chain_on_its_way(void)
 {
     front_free(front_take(SIZE)); /* now there is a front */
-    struct hk_heap *heap = &front_self()->heap;
+    struct hk_heap *heap = hk_front_heap(front_self());
     for (unsigned got = 0; got < 2 * PER_SLAB; got++)
         EXPECT(hk_heap_take(heap, KIB, &blocks[got], 1) == 1);
     struct hk_slab *slab = hk_slab_of(blocks[PER_SLAB / 2]);
@@ -210,7 +210,7 @@ static void *free_one(void *block)
 static void *sleep_with_chain(void *arg)
 {
     struct hk_slab *slab = chain_on_its_way();
-    EXPECT(hk_remote_take_woken(&front_self()->heap.owner) == slab);
+    EXPECT(hk_remote_take_woken(&hk_front_heap(front_self())->owner) == slab);
     hk_remote_wake(&hk_orphan_heap.owner, slab); /* as if it had been pushed a moment later */
     return arg;
 }
@@ -256,7 +256,8 @@ static void who_collects_a_chain_reports_without_a_lock(void **state)
 {
     (void)state;
     for (enum collector who = 0; who < COLLECTORS; who++)
-        reports(find_in_chain, &who);
+        if (!HK_FRONT_PERCPU || who != BY_END) /* a processor's heap has no end */
+            reports(find_in_chain, &who);
 }
 
 int main(void)

@@ -359,7 +359,8 @@ static void look_at_bins(void *arg)
 static void who_counts_in_bins(void **state)
 {
     (void)state;
-    unit_passes(look_at_bins, NULL);
+    if (!HK_FRONT_PERCPU) /* whose blocks lie in records, which stay */
+        unit_passes(look_at_bins, NULL);
 }
 
 int main(void)

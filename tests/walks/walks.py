@@ -58,7 +58,7 @@ EXPECTED = {
     'realloc-moves': (12, 9, 1, 0, 3, 0, 2, 'arena 1 runs 1', ''),
     'calloc-run': (5, 4, 0, 0, 0, 0, 1, 'arena 1', ''),
     'free-run': (6, 5, 2, 0, 2, 0, 1, 'arena 1', ''),
-    'thread-end': (13, 9, 0, 0, 0, 0, 2, 'array 1 heap 2 orphans 1 records 1', ''),
+    'thread-end': (14, 9, 0, 0, 0, 0, 2, 'array 1 heap 2 orphans 1 records 1', ''),
     'size-slab': (1, 1, 1, 1, 0, 0, 0, '', ''),
     'size-run': (6, 4, 1, 0, 1, 0, 0, '', ''),
     'size-huge': (7, 5, 1, 0, 1, 0, 0, '', ''),
