@@ -271,7 +271,7 @@ static void expect_nothing_left(void)
     hk_front_free_deferred();
     hk_trim(0);
     hk_side_live(&side_blocks, &side_bytes);
-    EXPECT(side_blocks == 0 && front_owned_slabs() == 0 && hk_huge_count() == 0);
+    EXPECT(side_blocks == 0 && front_owned_slabs() == 0 && hk_huge_bytes() == 0);
     check_heap();
 }
 
