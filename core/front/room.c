@@ -30,10 +30,11 @@
 #define THREADS_FULL 4u
 #define THREADS_MOST 64u
 
-/* What a front may hold that has few slabs. */
-static size_t least_limit(void)
+/* What a front may hold that has few slabs, and any where memory was refused before: what others hold is all that there
+ * is for a thread that asks for more. */
+static size_t least_limit(bool scarce)
 {
-    unsigned threads = hk_load_relaxed(&hk_heap_threads);
+    unsigned threads = scarce ? THREADS_MOST : hk_load_relaxed(&hk_heap_threads);
     threads = (unsigned)hk_min(hk_max(threads, THREADS_FULL), THREADS_MOST);
     return (unsigned)hk_opt(HK_OPT_FRONT_BYTES) * THREADS_FULL / threads;
 }
@@ -41,8 +42,9 @@ static size_t least_limit(void)
 size_t hk_front_limit(const struct hk_thread *thread)
 {
     /* In a drain slabs allow nothing: blocks that bins keep would pin the slabs that allow more of them. */
-    size_t slabs = thread->own.room.draining ? 0 : hk_peek(&thread->heap.slabs);
-    return hk_max(least_limit(), slabs * (HK_SLAB_SIZE / 4));
+    bool scarce = hk_arena_is_scarce();
+    size_t slabs = thread->own.room.draining || scarce ? 0 : hk_peek(&thread->heap.slabs);
+    return hk_max(least_limit(scarce), slabs * (HK_SLAB_SIZE / 4));
 }
 
 static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)

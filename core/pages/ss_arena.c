@@ -12,6 +12,7 @@
 #define LOOK 16
 
 struct arenas hk_arenas = {.lock = HK_LOCK_FREE(HK_RANK_ARENA)};
+_Atomic bool hk_arena_scarce;
 _Atomic size_t hk_arena_dirty_pages;
 _Atomic size_t hk_arena_run_pages;
 _Atomic size_t hk_arena_clean_taken;

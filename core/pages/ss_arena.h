@@ -103,6 +103,15 @@ HK_SLOW_PATH uint32_t hk_purge_again_ms(uint32_t delay_ms);
  * (*refused is set then, and that run is not asked for again before hk_purge_again_ms). */
 size_t hk_arena_purge(uint32_t now, uint32_t delay_ms, size_t most, bool *refused);
 
+/* Memory was refused before: free units are unmapped rather than purged, and what is free should be where anybody can
+ * have it. Relaxed: a hint. */
+extern HK_HIDDEN _Atomic bool hk_arena_scarce;
+
+static inline bool hk_arena_is_scarce(void)
+{
+    return hk_load_relaxed(&hk_arena_scarce);
+}
+
 /* The system refused `bytes` to somebody else of us: free units go back, if that can help. Any thread. */
 void hk_arena_lacks(size_t bytes);
 

@@ -153,7 +153,7 @@ HK_SLOW_PATH bool hk_arena_grow(uint32_t pages, unsigned node)
     hk_large_calls_end();
     if (ok)
         return true;
-    hk_store_relaxed(&hk_arenas.scarce, true); /* a hint */
+    hk_store_relaxed(&hk_arena_scarce, true); /* a hint */
     return false;
 }
 
@@ -161,7 +161,7 @@ HK_SLOW_PATH void hk_arena_lacks(size_t bytes)
 {
     size_t mapped = hk_peek(&hk_arenas.mapped), live = hk_arena_live(); /* about: no lock */
     if (live <= mapped && bytes <= mapped - live)
-        hk_store_relaxed(&hk_arenas.scarce, true); /* as above */
+        hk_store_relaxed(&hk_arena_scarce, true); /* as above */
 }
 
 HK_SLOW_PATH bool hk_arena_start(void)

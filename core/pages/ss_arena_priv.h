@@ -57,7 +57,6 @@ struct arena_node {
 struct arenas {
     struct hk_lock lock;
     _Atomic uint32_t pages; /* that have records; a multiple of 512 */
-    _Atomic bool scarce;    /* memory was refused: free units are unmapped rather than purged; relaxed: a hint */
     struct page *edge;      /* records of the first and the last page of every unit */
     uint64_t *dirty;        /* one bit per page; clear in live runs */
     struct page *inner;     /* records of the pages between, by page number */

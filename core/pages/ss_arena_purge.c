@@ -122,7 +122,7 @@ static enum outcome give_back(const struct piece *piece)
 {
     char *start = address_of(piece->ref);
     bool units = piece->ref % UNIT_PAGES == 0 && piece->pages % UNIT_PAGES == 0;
-    if (units && hk_load_relaxed(&hk_arenas.scarce) && hk_os_unmap(start, piece->pages * HK_PAGE)) /* a hint */
+    if (units && hk_arena_is_scarce() && hk_os_unmap(start, piece->pages * HK_PAGE)) /* a hint */
         return UNMAPPED;
     return piece->dirty != 0 && hk_os_purge(start, piece->pages * HK_PAGE) ? PURGED : KEPT;
 }
@@ -206,7 +206,7 @@ static HK_SLOW_PATH bool unmap_clean_of(const struct bins *b)
 
 HK_SLOW_PATH void hk_arena_unmap_clean(void)
 {
-    for (unsigned node = 0; node < hk_numa_nodes() && hk_load_relaxed(&hk_arenas.scarce); node++) { /* a hint */
+    for (unsigned node = 0; node < hk_numa_nodes() && hk_arena_is_scarce(); node++) { /* a hint */
         const struct arena_node *n = &hk_arenas.node[node];
         while (unmap_clean_of(&n->clean) || unmap_clean_of(&n->dirty)) {
         }
