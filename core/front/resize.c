@@ -39,12 +39,20 @@ static void *move_to_new(const struct hk_block *block, size_t size)
     return to;
 }
 
+/* Up to so many bytes half of a block is left as it is; half of a larger one is memory that others can use. */
+#define HK_HALF_KEPT 8192u
+
 /* Is it so near to what the block holds that it is left as it is? */
 static bool is_kept(const struct hk_block *block, size_t size)
 {
     size_t have = block->size;
-    /* A block that grew has an eighth on top. */
-    size_t less = block->kind == HK_BLOCK_SIDE ? have / 4 : have <= HK_MID_MAX ? have / 2 - have / 16 : have - have / 8;
+    size_t less = have - have / 8;
+    if (block->kind == HK_BLOCK_SIDE)
+        less = have / 4;
+    else if (have <= HK_HALF_KEPT)
+        less = have / 2 - have / 16; /* half of what it was, if it grew and has an eighth on top */
+    else if (have <= HK_MID_MAX)
+        less = have / 2 + 1;
     return size <= have && size >= less;
 }
 
