@@ -7,7 +7,8 @@
 #include "pages/meta.h"
 #include "pages/ss_arena_source.h"
 
-/* SuperSlabs of huge pages, 16 GiB: each may be a mapping of its own to the kernel, which allows a process 65530. */
+/* SuperSlabs of heaps that may ask for huge pages, 16 GiB: each that did may be a mapping of its own to the kernel for
+ * ever, and it allows a process 65530. */
 #define HUGE_MOST 8192u
 
 static struct hk_superslab *new_record(void)
@@ -45,7 +46,8 @@ HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, 
     hk_superslab_init(ss, base);
     hk_pool_node(ss->node)->gone -= hk_pool_node(ss->node)->gone != 0;
     ss->unused_mask = clean;
-    ss->huge = fills && clean == UINT32_MAX && hk_pool.huge < HUGE_MOST;
+    bool many = hk_load_relaxed(&hk_pool_owned) >= HUGE_MOST * HK_SLABS; /* we hold the lock */
+    ss->huge = fills && clean == UINT32_MAX && !many;
     if (ss->huge) {
         hk_pool.huge++;
         hk_add_relaxed(&hk_pool_huge_unused, HK_SLABS);
