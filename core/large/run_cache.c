@@ -60,9 +60,8 @@ static void close_gap(struct hk_run_cache *cache, unsigned at, unsigned n)
 /* There is one. */
 static void *take_newest(struct hk_run_cache *cache, unsigned length)
 {
-    unsigned at = hk_load_relaxed(&cache->count) - 1; /* the lock's */
-    while (cache->length[at] != length)
-        at--;
+    const uint8_t *last = memrchr(cache->length, (int)length, hk_load_relaxed(&cache->count)); /* the lock's */
+    unsigned at = (unsigned)(last - cache->length);
     void *run = cache->run[at];
     count_out(cache, length);
     close_gap(cache, at, 1);
