@@ -215,7 +215,8 @@ static bool keep_run(struct hk_run_cache *cache, void *run, size_t pages)
 /* A run that is too long for the share, or far. What has become too much by now goes, too. */
 static HK_NOINLINE bool give_past(struct hk_run_cache *cache, void *run)
 {
-    struct batch batch = {.n = 0};
+    struct batch batch; /* not all of it zero: it is a KiB */
+    batch.n = 0;
     if (!is_idle(cache)) {
         hk_lock(&cache->lock);
         if (cache->pages > cache->share)
@@ -288,7 +289,8 @@ static bool is_old(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 
 static bool sweep_one(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 {
-    struct batch batch = {.n = 0};
+    struct batch batch; /* not all of it zero: it is a KiB */
+    batch.n = 0;
     if (is_idle(cache))
         return false;
     lock_for_sweep(cache);
