@@ -60,7 +60,7 @@ NOTES = {
                            'which is found without looking at others. In a heap above 6 MiB a Mid class first takes the '
                            'slab that it held last, wherever that is.',
     'THP': 'Read when memory is mapped: set it in the environment, not by `hak_option_set`. Large blocks that are '
-           'written from end to end are up to 5 times as fast with it, and memory of theirs that nobody writes is '
+           'written from end to end are up to six times as fast with it, what goes back of them may come back, and memory of theirs that nobody writes is '
            'resident too ([0022](decisions/0022-huge-pages.md)). With 0 the first 64 MiB of a node have none, and what '
            'comes after leaves them to the system\'s setting, but for `HUGE_FROM`.',
     'HUGE_FROM': 'Of SuperSlabs that are new, where the system allows huge pages (`madvise` or `always`). Slabs in use '

@@ -32,6 +32,7 @@ static void visit_slab(struct hk_usage *u, struct hk_slab *slab)
 static void visit_superslab(void *ctx, struct hk_superslab *ss)
 {
     struct hk_usage *u = ctx;
+    uint32_t resident = ss->empty_mask | (ss->huge ? ss->unused_mask : 0);
     u->superslabs++;
     for (unsigned i = 0; i < HK_SLABS;) {
         struct hk_slab *slab = &ss->slab[i];
@@ -39,8 +40,8 @@ static void visit_superslab(void *ctx, struct hk_superslab *ss)
         if (owned)
             visit_slab(u, slab);
         else
-            u->empty += resident_bytes_of(u, ss->base + i * HK_SLAB_SIZE, HK_SLAB_SIZE,
-                                          (ss->empty_mask >> i & 1) * HK_SLAB_SIZE);
+            u->empty +=
+                resident_bytes_of(u, ss->base + i * HK_SLAB_SIZE, HK_SLAB_SIZE, (resident >> i & 1) * HK_SLAB_SIZE);
         i += owned ? slab->slabs : 1;
     }
 }

@@ -28,7 +28,7 @@ bool hk_pool_check(void)
     bool ok = true;
     size_t empty = 0, mid = 0, held = 0;
     size_t unused = 0;
-    unsigned idle = 0, huge = 0;
+    unsigned idle = 0;
     hk_lock(&hk_pool.lock);
     for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next) {
         struct hk_superslab *ss = superslab_of(node);
@@ -36,13 +36,12 @@ bool hk_pool_check(void)
         empty += hk_count64(ss->empty_mask);
         mid += hk_pool_count_mid(ss, ss->empty_mask);
         idle += is_idle(ss);
-        huge += ss->huge;
         unused += ss->huge ? hk_count64(ss->unused_mask) : 0;
         held += HK_SLABS - hk_count64(ss->empty_mask | ss->unused_mask); /* by heaps or purges */
     }
     ok = ok && held >= hk_load_relaxed(&hk_pool_owned);
     ok = ok && empty == hk_load_relaxed(&hk_pool_empty_slabs) && mid == hk_load_relaxed(&hk_pool_empty_mid);
-    ok = ok && idle == hk_pool.idle && huge == hk_pool.huge && unused == hk_load_relaxed(&hk_pool_huge_unused);
+    ok = ok && idle == hk_pool.idle && unused == hk_load_relaxed(&hk_pool_huge_unused);
     hk_unlock(&hk_pool.lock);
     return ok;
 }

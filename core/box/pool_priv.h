@@ -38,7 +38,6 @@ struct pool {
     struct hk_list all;                              /* SuperSlabs in use */
     struct hk_list records;                          /* records of SuperSlabs that went back */
     unsigned idle;                                   /* SuperSlabs without an owned slab */
-    unsigned huge;                                   /* SuperSlabs for which huge pages were asked for */
     uint64_t served[HK_STAGE_COUNT][HK_CLASS_COUNT]; /* statistics read them without the lock */
     struct pool_node *further[HK_NUMA_NODES];        /* from node 1 on; NULL until there is a SuperSlab of the node */
     struct pool_node first;                          /* of node 0 */
@@ -127,7 +126,6 @@ static inline uint32_t hk_pool_unused(const struct hk_superslab *ss)
 static inline void hk_pool_end_huge(struct hk_superslab *ss)
 {
     ss->huge = false;
-    hk_pool.huge--;
     hk_sub_relaxed(&hk_pool_huge_unused, hk_count64(ss->unused_mask));
 }
 

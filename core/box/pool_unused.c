@@ -4,7 +4,7 @@
  * EMPTY ones here, where EMPTY ones are reused; it is then not known to be zero. A library of its own, as the other
  * two stages are.
  *
- * Slabs of SuperSlabs that asked for huge pages are all resident with the first touch of one: who fills slabs takes
+ * Slabs of SuperSlabs that asked for huge pages are all resident with the first touch of one: whoever fills slabs takes
  * them first, and others, who may leave most of their pages untouched, where there is no other memory.
  */
 #include "box/pool_priv.h"
@@ -27,7 +27,7 @@ struct hk_superslab *hk_pool_take_unused(const struct pool_node *n, unsigned cls
 
 HK_SLOW_PATH struct hk_superslab *hk_pool_take_huge(const struct pool_node *n, unsigned cls, unsigned *index)
 {
-    if (HK_LIKELY(hk_pool.huge == 0))
+    if (HK_LIKELY(hk_load_relaxed(&hk_pool_huge_unused) == 0)) /* we hold the lock */
         return NULL;
     size_t unit = hk_pool_lowest(n, SET_HUGE, hk_class_slabs(cls));
     if (unit == HK_UNITS_MAX)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * back: what is behind the bins: the arrays between fronts and the slabs, or (-Dtls_sll=enabled) a list per class and
- * then these. Included by front/room.c and front/back.c only: bins do not know where blocks come from.
+ * then these. Included by front/room.c, front/back.c and front/percpu/percpu.c only: bins do not know where blocks come
+ * from.
  *
  * The thread's own; what is behind synchronises. Must not know bins.
  */

@@ -40,7 +40,7 @@ static void *move_to_new(const struct hk_block *block, size_t size)
 }
 
 /* Up to so many bytes half of a block is left as it is; half of a larger one is memory that others can use. */
-#define HK_HALF_KEPT 8192u
+#define HALF_KEPT 8192u
 
 /* Is it so near to what the block holds that it is left as it is? */
 static bool is_kept(const struct hk_block *block, size_t size)
@@ -49,7 +49,7 @@ static bool is_kept(const struct hk_block *block, size_t size)
     size_t less = have - have / 8;
     if (block->kind == HK_BLOCK_SIDE)
         less = have / 4;
-    else if (have <= HK_HALF_KEPT)
+    else if (have <= HALF_KEPT)
         less = have / 2 - have / 16; /* half of what it was, if it grew and has an eighth on top */
     else if (have <= HK_MID_MAX)
         less = have / 2 + 1;

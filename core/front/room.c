@@ -240,6 +240,7 @@ HK_SLOW_PATH void hk_front_open_class(struct hk_thread *thread, unsigned cls)
         void **oldest = hk_bin_oldest(thread, cls, &n, lent);
         hk_heap_give(&thread->heap, oldest, n);
         hk_bin_drop(thread, cls, n);
+        hk_front_count_flush(thread, cls, n);
     }
 }
 

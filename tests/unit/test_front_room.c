@@ -222,6 +222,28 @@ static void classes_without_room_go_straight_to_their_slabs(void **state)
     unit_passes(bypass, NULL);
 }
 
+/* Where memory was refused once, what a front holds may be all that there is for another thread. */
+static void hold_where_scarce(void *arg)
+{
+    (void)arg;
+    static void *blocks[4000];
+    for (unsigned i = 0; i < HK_COUNT(blocks); i++)
+        blocks[i] = front_take(1000);
+    EXPECT(hk_front_limit(front_self()) >= (size_t)hk_opt(HK_OPT_FRONT_BYTES));
+    hk_store_relaxed(&hk_arena_scarce, true); /* nobody else is here */
+    EXPECT(hk_front_limit(front_self()) == (size_t)hk_opt(HK_OPT_FRONT_BYTES) / 16);
+    for (unsigned i = 0; i < HK_COUNT(blocks); i++)
+        front_free(blocks[i]);
+    EXPECT(front_held_in_bins() <= 2 * hk_front_limit(front_self()));
+    front_check();
+}
+
+static void a_front_holds_little_where_memory_is_scarce(void **state)
+{
+    (void)state;
+    unit_passes(hold_where_scarce, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +252,7 @@ int main(void)
         cmocka_unit_test(caps_stay_within_twice_the_budget),
         cmocka_unit_test(every_class_may_be_in_use_at_once),
         cmocka_unit_test(what_is_held_is_bounded),
+        cmocka_unit_test(a_front_holds_little_where_memory_is_scarce),
         cmocka_unit_test(classes_without_room_go_straight_to_their_slabs),
     };
     return cmocka_run_group_tests_name("front_room", tests, NULL, NULL);

@@ -149,6 +149,26 @@ static void one_that_leaves_is_no_longer_huge(void **state)
     unit_passes(leave, NULL);
 }
 
+/* A mapping for each would be too many in a very large heap. */
+static void many(void *arg)
+{
+    (void)arg;
+    size_t slabs = (size_t)8192 * HK_SLABS;
+    hk_add_relaxed(&hk_pool_owned, slabs); /* as if so many were in use */
+    EXPECT(!is_huge(acquire_to_fill()));
+    hk_sub_relaxed(&hk_pool_owned, slabs);
+    for (unsigned i = 1; i < HK_SLABS; i++)
+        EXPECT(!is_huge(acquire_to_fill()));
+    EXPECT(is_huge(acquire_to_fill()));
+    EXPECT(look().superslabs == 2);
+}
+
+static void very_large_heaps_do_not_ask(void **state)
+{
+    (void)state;
+    unit_passes(many, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +176,7 @@ int main(void)
         cmocka_unit_test(empty_slabs_are_for_all),
         cmocka_unit_test(rather_than_none_anybody_takes_them),
         cmocka_unit_test(one_of_which_a_part_went_is_as_any_other),
+        cmocka_unit_test(very_large_heaps_do_not_ask),
         cmocka_unit_test(one_that_leaves_is_no_longer_huge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@
 #define HK_FRONT_BOX_H
 
 #include "front/room.h"
+#include "front/slots.h"
 #include "os/rseq.h"
 
 #include <assert.h>
@@ -35,18 +36,6 @@ struct hk_head {
                                 moment ago. Who has the shelf for itself takes room away */
     uint32_t none;
 };
-
-/* The most blocks of that size that a shelf may ever hold. */
-#define HK_BIN_MAX(size)                                 \
-    ((size) <= 128           ? 256u                      \
-     : (size) <= 256         ? 128u                      \
-     : (size) <= 512         ? 64u                       \
-     : (size) <= HK_TINY_MAX ? 65536u / (unsigned)(size) \
-                             : HK_MID_ROOM)
-
-/* Pointers for all arrays of a shelf, one in each never used. */
-#define HK_FRONT_SLOTS (0u HK_TINY_CLASSES(HK_BIN_SLOTS, 0) HK_MID_CLASSES(HK_BIN_SLOTS, 0))
-#define HK_BIN_SLOTS(size, n) +(HK_BIN_MAX(size) + 1u)
 
 struct hk_shelf {
     struct hk_head head[HK_CLASS_COUNT]; /* that of class 0 is never used */

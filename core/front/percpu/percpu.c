@@ -9,6 +9,7 @@
 #include "front/percpu/shelf.h"
 
 #include "base/options.h"
+#include "front/back.h"
 
 #include <string.h>
 
@@ -33,9 +34,11 @@ unsigned hk_percpu_most(unsigned cls)
 /* What the shelf of a heap may hold: a large heap of large blocks would else miss all the time. */
 static size_t limit_of(const struct hk_shelf *shelf)
 {
-    unsigned processors = (unsigned)hk_min(hk_max(hk_percpu_shelves(), PROCESSORS_FULL), PROCESSORS_MOST);
+    bool scarce = hk_arena_is_scarce(); /* as in room.c */
+    unsigned processors = scarce ? PROCESSORS_MOST : hk_percpu_shelves();
+    processors = (unsigned)hk_min(hk_max(processors, PROCESSORS_FULL), PROCESSORS_MOST);
     size_t least = (unsigned)hk_opt(HK_OPT_FRONT_BYTES) * PROCESSORS_FULL / processors;
-    size_t slabs = hk_load_relaxed(&shelf->draining) ? 0 : hk_peek(&shelf->home->heap.slabs); /* about */
+    size_t slabs = scarce || hk_load_relaxed(&shelf->draining) ? 0 : hk_peek(&shelf->home->heap.slabs); /* about */
     return hk_max(least, slabs * (HK_SLAB_SIZE / 4));
 }
 
@@ -92,21 +95,12 @@ static void end_drain(struct hk_shelf *shelf)
         hk_store_relaxed(&shelf->draining, false);
 }
 
-/* How often a block lies in another slab than the block before it, the first counted. */
-static unsigned count_changes(void *const *blocks, unsigned n)
-{
-    unsigned changes = n != 0;
-    for (unsigned i = 1; i < n; i++)
-        changes += (uintptr_t)blocks[i] / HK_SLAB_SIZE != (uintptr_t)blocks[i - 1] / HK_SLAB_SIZE;
-    return changes;
-}
-
 /* Gives blocks of a shelf away that are in nobody's hands but this thread's. */
 static void give(struct hk_thread *thread, struct hk_shelf *shelf, unsigned cls, void **blocks, unsigned n)
 {
     struct hk_heap *heap = &shelf->home->heap;
     bool wanted = HK_TRANSFER && hk_transfer_is_wanted(heap, cls);
-    unsigned changes = wanted || !HK_TRANSFER ? 0 : count_changes(blocks, n); /* before they are moved */
+    unsigned changes = wanted || !HK_TRANSFER ? 0 : hk_back_changes(blocks, n); /* before they are moved */
     unsigned slabs = hk_transfer_or_give(heap, cls, blocks, n);
     hk_front_count_flush(thread, cls, n);
     if (hk_max(slabs, changes) * 4 > n + 3) {

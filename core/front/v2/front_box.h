@@ -12,19 +12,7 @@
 #include "base/options.h"
 #include "front/array.h"
 #include "front/room.h"
-
-/* The most blocks of that size that a bin may ever hold. A bin that is half full misses after (cap / 2)^2 operations of
- * its class on the average, so room pays quadratically. */
-#define HK_BIN_MAX(size)                                 \
-    ((size) <= 128           ? 256u                      \
-     : (size) <= 256         ? 128u                      \
-     : (size) <= 512         ? 64u                       \
-     : (size) <= HK_TINY_MAX ? 65536u / (unsigned)(size) \
-                             : HK_MID_ROOM)
-
-/* Pointers for all arrays of a thread, one in each never used. */
-#define HK_FRONT_SLOTS (0u HK_TINY_CLASSES(HK_BIN_SLOTS, 0) HK_MID_CLASSES(HK_BIN_SLOTS, 0))
-#define HK_BIN_SLOTS(size, n) +(HK_BIN_MAX(size) + 1u)
+#include "front/slots.h"
 
 /* This front's part of a thread's record. */
 struct hk_front_own {
