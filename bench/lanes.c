@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-enum { OPERATIONS, THREADS, REMOTE, MIN, MAX, SLOTS, SEED };
+enum { OPERATIONS, THREADS, REMOTE, MIN, MAX, TOUCH, SLOTS, SEED };
 
 #define RING 256u /* places, a power of two */
 #define TURN 32u  /* operations between two looks at the rings */
@@ -23,7 +23,7 @@ struct ring {
 static struct {
     struct ring *ring; /* [sender * threads + receiver] */
     uint64_t operations, remote, seed;
-    size_t min;
+    size_t min, stride;
     uint32_t slots, span;
     unsigned threads;
     _Atomic unsigned done; /* threads that send nothing more; release -> acquire: what they sent is seen */
@@ -69,7 +69,7 @@ static void *run_lane(void *argument)
         if (!handed)
             free(*slot);
         char *block = malloc(size);
-        bench_touch(block, size, bits);
+        bench_write(block, size, bits, shared.stride);
         *slot = block;
         if (i % TURN == 0)
             receive(self);
@@ -92,6 +92,7 @@ int main(int argc, char **argv)
         [REMOTE] = {.name = "remote", .value = 50, .max = 100, .help = "percent of blocks that another thread frees"},
         [MIN] = {.name = "min", .value = 16, .min = 1, .max = BENCH_MAX_SIZE, .help = "smallest block, bytes"},
         [MAX] = {.name = "max", .value = 2048, .min = 1, .max = BENCH_MAX_SIZE, .help = "largest block, bytes"},
+        [TOUCH] = {.name = "touch", .value = BENCH_ENDS, .choices = bench_touch_words, .help = "what is written"},
         [SLOTS] = {.name = "slots", .value = 400, .min = 1, .max = 1 << 24, .help = "live blocks of one thread"},
         [SEED] = {.name = "seed", .value = 42, .max = UINT64_MAX, .help = "of the random numbers"},
     };
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
     shared.remote = args[REMOTE].value;
     shared.min = args[MIN].value;
     shared.span = bench_span(args[MIN].value, args[MAX].value);
+    shared.stride = bench_stride(args[TOUCH].value);
     shared.slots = (uint32_t)args[SLOTS].value;
     shared.seed = args[SEED].value;
     bench_pin(0);

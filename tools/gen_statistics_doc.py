@@ -46,7 +46,7 @@ NOTES = {
                        'was live. Of page runs and huge blocks it is right to 2 MiB, or `HAKMEM_MIN_KEEP` if that is more: '
                        'so much that is free may be taken for what was live a moment ago. Blocks up to 32 KiB count as '
                        'the slabs of 64 KiB that they are in (of those that it has when somebody asks, what was touched '
-                       'of them, so that a small program has a small peak): `slab_free_bytes` and `front_bytes` of that moment are in it, so of a program whose slabs are sparse then it is above the peak. Page runs that threads keep count as live: it may be above by so much, up to a quarter of what is in runs. Where threads take and '
+                       'of them, so that a small program has a small peak): `slab_free_bytes` and `front_bytes` of that moment are in it, so of a program whose slabs are sparse then it is above the peak. Page runs that threads keep count as live: it may be above by so much, up to a third of what is in runs. Where threads take and '
                        'free huge blocks at the same moment it may miss one of them.',
     'refills': 'Of the process all batches that heaps gave, of a class those that fronts asked for: with `-Dtransfer` some '
                'come from other fronts and not from slabs.',

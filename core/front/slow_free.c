@@ -59,8 +59,27 @@ static void free_large(const struct hk_block *block)
     errno = saved;
 }
 
+/* The common case of a page run: this thread keeps it. False, and nothing changed: the long way knows more. */
+static HK_NOINLINE bool keep_run(void *ptr)
+{
+    struct hk_thread *thread = hk_front_thread();
+    struct hk_run_cache *runs = hk_front_runs(thread);
+    if (!HK_RUN_CACHE || runs == NULL || runs->share == 0 || hk_purge_is_over())
+        return false;
+    size_t pages = hk_arena_pages_of_live(ptr);
+    if (!hk_run_cache_may_have(pages) || HK_UNLIKELY(!hk_front_go_in(thread)))
+        return false;
+    bool kept = hk_run_cache_keep(runs, ptr, pages);
+    if (HK_UNLIKELY(++thread->ticks % 8 == 0))
+        hk_purge_tick();
+    hk_front_come_out(&thread->pass);
+    return kept;
+}
+
 static void find_and_free_large(void *ptr)
 {
+    if (keep_run(ptr))
+        return;
     struct hk_block block = hk_block_find_large(ptr);
     free_large(&block);
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* Of what is in runs one part in so many may wait in caches; a run may be one part in so many longer than asked for. */
-#define SHARE 4u
-#define LONGER 8u
+#define SHARE 3u
+#define LONGER 4u
 
 /* Of a share one part in so many may have come that nobody was told of. */
 #define UNTOLD 8u
@@ -30,53 +30,69 @@ struct batch {
 
 /* ---- the list of runs; under the lock ---- */
 
+static uint8_t find_place_for_run(struct hk_run_cache *cache)
+{
+    uint8_t at = cache->spare;
+    if (at == 0)
+        return ++cache->used_places;
+    cache->spare = cache->kept[at].older;
+    return at;
+}
+
 static void add_newest(struct hk_run_cache *cache, void *run, unsigned length)
 {
-    unsigned count = hk_load_relaxed(&cache->count); /* the lock's */
-    cache->run[count] = run;
-    cache->length[count] = (uint8_t)length;
-    cache->of_length[length]++;
+    uint8_t at = find_place_for_run(cache), before = cache->kept[0].older, below = cache->newest[length];
+    struct hk_kept_run *kept = &cache->kept[at];
+    kept->run = run;
+    kept->length = (uint8_t)length;
+    kept->older = before;
+    kept->newer = 0;
+    kept->below = below;
+    kept->above = 0;
+    cache->kept[before].newer = at;
+    cache->kept[0].older = at;
+    cache->kept[below].above = at;
+    cache->newest[length] = at;
     cache->lengths |= (uint64_t)1 << length;
     cache->pages += (uint32_t)(length + HK_RUN_CACHE_FIRST);
-    hk_store_relaxed(&cache->count, count + 1);
+    hk_store_relaxed(&cache->count, hk_load_relaxed(&cache->count) + 1); /* the lock's */
 }
 
-static void count_out(struct hk_run_cache *cache, unsigned length)
+/* `above` of the run at that place is known: 0 where it is the newest of its length. */
+static void *take_at(struct hk_run_cache *cache, uint8_t at, uint8_t above)
 {
-    if (--cache->of_length[length] == 0)
-        cache->lengths &= ~((uint64_t)1 << length);
-    cache->pages -= (uint32_t)(length + HK_RUN_CACHE_FIRST);
-}
-
-/* Takes the n runs from `at` on out of the list. */
-static void close_gap(struct hk_run_cache *cache, unsigned at, unsigned n)
-{
-    unsigned count = hk_load_relaxed(&cache->count) - n, rest = count - at; /* the lock's */
-    memmove(cache->run + at, cache->run + at + n, rest * sizeof cache->run[0]);
-    memmove(cache->length + at, cache->length + at + n, rest);
-    hk_store_relaxed(&cache->count, count);
+    struct hk_kept_run *kept = &cache->kept[at];
+    cache->kept[kept->older].newer = kept->newer;
+    cache->kept[kept->newer].older = kept->older;
+    cache->kept[kept->below].above = above;
+    if (above != 0)
+        cache->kept[above].below = kept->below;
+    else if ((cache->newest[kept->length] = kept->below) == 0)
+        cache->lengths &= ~((uint64_t)1 << kept->length);
+    cache->pages -= (uint32_t)(kept->length + HK_RUN_CACHE_FIRST);
+    hk_store_relaxed(&cache->count, hk_load_relaxed(&cache->count) - 1); /* the lock's */
+    kept->older = cache->spare;
+    cache->spare = at;
+    return kept->run;
 }
 
 /* There is one. */
 static void *take_newest(struct hk_run_cache *cache, unsigned length)
 {
-    const uint8_t *last = memrchr(cache->length, (int)length, hk_load_relaxed(&cache->count)); /* the lock's */
-    unsigned at = (unsigned)(last - cache->length);
-    void *run = cache->run[at];
-    count_out(cache, length);
-    close_gap(cache, at, 1);
-    return run;
+    return take_at(cache, cache->newest[length], 0);
+}
+
+static void *take_oldest_one(struct hk_run_cache *cache)
+{
+    uint8_t at = cache->kept[0].newer;
+    return take_at(cache, at, cache->kept[at].above);
 }
 
 /* The oldest runs, until so many pages are left at most. */
 static void take_oldest(struct hk_run_cache *cache, size_t left, struct batch *batch)
 {
-    batch->n = 0;
-    for (; cache->pages > left; batch->n++) {
-        batch->run[batch->n] = cache->run[batch->n];
-        count_out(cache, cache->length[batch->n]);
-    }
-    close_gap(cache, 0, batch->n);
+    for (batch->n = 0; cache->pages > left; batch->n++)
+        batch->run[batch->n] = take_oldest_one(cache);
 }
 
 static inline void give_batch(const struct batch *batch)
@@ -93,12 +109,6 @@ static void tell_pages(struct hk_run_cache *cache)
         return;
     hk_add_relaxed(&hk_run_cache_pages, (size_t)cache->pages - told);
     hk_store_relaxed(&cache->told, cache->pages);
-}
-
-/* Nothing is in it, and nobody thinks so: without the lock a hint, as its thread or a sweep may be at it. */
-static bool is_idle(const struct hk_run_cache *cache)
-{
-    return (hk_load_relaxed(&cache->count) | hk_load_relaxed(&cache->told)) == 0;
 }
 
 /* ---- how much there may be ---- */
@@ -167,7 +177,7 @@ static inline void follow_thread(struct hk_run_cache *cache)
 void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages)
 {
     HK_ASSERT(hk_run_cache_may_have(pages));
-    if (is_idle(cache))
+    if (hk_run_cache_is_idle(cache))
         return NULL;
     follow_thread(cache);
     unsigned wanted = (unsigned)(pages - HK_RUN_CACHE_FIRST), more = 0;
@@ -185,31 +195,51 @@ void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages)
     return run;
 }
 
-/* Makes room for so many pages, and notes what lies in the way; the lock. */
-static void make_room(struct hk_run_cache *cache, size_t pages, struct batch *batch)
-{
-    batch->n = 0;
-    if (cache->pages + pages <= cache->share && hk_load_relaxed(&cache->count) < HK_RUN_CACHE_RUNS) /* the lock's */
-        return;
-    take_oldest(cache, hk_min(cache->share, cache->pages) / 2, batch);
-    tell_pages(cache);
-}
-
-static bool keep_run(struct hk_run_cache *cache, void *run, size_t pages)
+/* Half of it goes back; the lock, which is free meanwhile. */
+static HK_NOINLINE void make_room(struct hk_run_cache *cache)
 {
     struct batch batch;
+    take_oldest(cache, hk_min(cache->share, cache->pages) / 2, &batch);
+    tell_pages(cache);
+    hk_unlock(&cache->lock);
+    give_batch(&batch);
+    hk_lock(&cache->lock);
+}
+
+static inline bool has_room(const struct hk_run_cache *cache, size_t pages)
+{
+    return cache->pages + pages <= cache->share && hk_load_relaxed(&cache->count) < HK_RUN_CACHE_RUNS; /* the lock's */
+}
+
+/* Now and then looks at what others have. */
+static inline bool may_keep(struct hk_run_cache *cache, const void *run, size_t pages)
+{
+    HK_ASSERT(hk_run_cache_may_have(pages));
+    if (cache->turn++ % TURNS == 0 || !cache->used)
+        look_at_share(cache);
+    follow_thread(cache);
+    return pages <= cache->share && (hk_numa_nodes() == 1 || hk_arena_node_of(run) == cache->node);
+}
+
+static inline bool keep_run(struct hk_run_cache *cache, void *run, size_t pages)
+{
     if (!hk_arena_set_aside(run, pages))
         return false;
     hk_lock(&cache->lock);
     cache->idle_since = 0;
-    make_room(cache, pages, &batch);
+    if (HK_UNLIKELY(!has_room(cache, pages)))
+        make_room(cache);
     add_newest(cache, run, (unsigned)(pages - HK_RUN_CACHE_FIRST));
     /* It has just looked; or others should know before it looks again. */
     if (cache->turn % TURNS == 1 || cache->pages > hk_load_relaxed(&cache->told) + cache->share / UNTOLD)
         tell_pages(cache);
     hk_unlock(&cache->lock);
-    give_batch(&batch);
     return true;
+}
+
+bool hk_run_cache_keep(struct hk_run_cache *cache, void *run, size_t pages)
+{
+    return may_keep(cache, run, pages) && keep_run(cache, run, pages);
 }
 
 /* A run that is too long for the share, or far. What has become too much by now goes, too. */
@@ -217,7 +247,7 @@ static HK_NOINLINE bool give_past(struct hk_run_cache *cache, void *run)
 {
     struct batch batch; /* not all of it zero: it is a KiB */
     batch.n = 0;
-    if (!is_idle(cache)) {
+    if (!hk_run_cache_is_idle(cache)) {
         hk_lock(&cache->lock);
         if (cache->pages > cache->share)
             take_oldest(cache, cache->share / 2, &batch);
@@ -230,25 +260,17 @@ static HK_NOINLINE bool give_past(struct hk_run_cache *cache, void *run)
 
 bool hk_run_cache_put(struct hk_run_cache *cache, void *run, size_t pages)
 {
-    HK_ASSERT(hk_run_cache_may_have(pages));
-    if (cache->turn++ % TURNS == 0 || !cache->used)
-        look_at_share(cache);
-    follow_thread(cache);
-    if (pages > cache->share || (hk_numa_nodes() > 1 && hk_arena_node_of(run) != cache->node))
-        return give_past(cache, run);
-    return keep_run(cache, run, pages);
+    return may_keep(cache, run, pages) ? keep_run(cache, run, pages) : give_past(cache, run);
 }
 
 void hk_run_cache_give_oldest(struct hk_run_cache *cache)
 {
     void *run = NULL;
-    if (is_idle(cache)) /* it may not even have a rank yet */
+    if (hk_run_cache_is_idle(cache)) /* it may not even have a rank yet */
         return;
     hk_lock(&cache->lock);
     if (hk_load_relaxed(&cache->count) != 0) { /* the lock's */
-        run = cache->run[0];
-        count_out(cache, cache->length[0]);
-        close_gap(cache, 0, 1);
+        run = take_oldest_one(cache);
         tell_pages(cache);
     }
     hk_unlock(&cache->lock);
@@ -291,7 +313,7 @@ static bool sweep_one(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 {
     struct batch batch; /* not all of it zero: it is a KiB */
     batch.n = 0;
-    if (is_idle(cache))
+    if (hk_run_cache_is_idle(cache))
         return false;
     lock_for_sweep(cache);
     if (age == 0 || is_old(cache, now, age))
@@ -304,7 +326,7 @@ static bool sweep_one(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 
 void hk_run_cache_end(struct hk_run_cache *cache)
 {
-    if (!is_idle(cache))
+    if (!hk_run_cache_is_idle(cache))
         empty_cache(cache);
     if (cache->used)
         hk_sub_relaxed(&sharers, 1);
@@ -349,7 +371,10 @@ static void take_over(struct hk_run_cache *cache)
     hk_store_relaxed(&cache->count, 0);
     cache->pages = 0;
     cache->lengths = 0;
-    memset(cache->of_length, 0, sizeof cache->of_length);
+    memset(cache->newest, 0, sizeof cache->newest);
+    cache->kept[0] = (struct hk_kept_run){0};
+    cache->spare = 0;
+    cache->used_places = 0;
     hk_store_relaxed(&cache->sweeper, 0);
 }
 

@@ -4,9 +4,9 @@
  * arena's lock and its search for the best fit.
  *
  * A run has no owner: whoever frees one keeps it, so nothing has to find its way back. A thread takes the shortest run
- * that it has and that is at most an eighth too long; the newest of these. All caches together hold HAKMEM_MIN_KEEP or,
- * unless HAKMEM_PURGE_DELAY_MS is 0, a quarter of what is in runs, whichever is more; each thread has an equal share of
- * that, in at most 128 runs, and no more than what the others leave. Where one is full its oldest runs go back until
+ * that it has and that is at most a quarter too long; the newest of these. All caches together hold HAKMEM_MIN_KEEP or,
+ * unless HAKMEM_PURGE_DELAY_MS is 0, a third of what is in runs, whichever is more; each thread has an equal share of
+ * that, in at most 250 runs, and no more than what the others leave. Where one is full its oldest runs go back until
  * half is left, under one lock. Only runs of the node that the thread is on are kept. In a process of one thread none
  * are: there the lock costs nothing, and the best fit saves memory. Nor are any with HAKMEM_MEMORY_LIMIT: what is kept
  * counts as in use.
@@ -25,7 +25,15 @@
 
 #define HK_RUN_CACHE_FIRST ((size_t)9) /* pages: shorter blocks lie in slabs */
 #define HK_RUN_CACHE_LENGTHS 64u       /* from there on */
-#define HK_RUN_CACHE_RUNS 128u
+#define HK_RUN_CACHE_RUNS 250u
+
+/* A run in a cache; in two rings whose ends are place 0: by age, and by age among those of one length. */
+struct hk_kept_run {
+    void *run;
+    uint8_t length;       /* pages less HK_RUN_CACHE_FIRST */
+    uint8_t older, newer; /* place 0 has the newest as its older, and the oldest as its newer one */
+    uint8_t below, above; /* the next older and newer one of its length, or 0 */
+};
 
 /* A zeroed one is empty. */
 struct hk_run_cache {
@@ -33,9 +41,10 @@ struct hk_run_cache {
     _Atomic uint32_t count; /* runs in it; written under the lock, as all that follows; a hint without */
     uint32_t pages;         /* in them */
     uint64_t lengths;       /* which there are: bit i is HK_RUN_CACHE_FIRST + i pages */
-    uint8_t of_length[HK_RUN_CACHE_LENGTHS]; /* how many of each */
-    uint8_t length[HK_RUN_CACHE_RUNS];       /* of each run, less HK_RUN_CACHE_FIRST: the oldest first */
-    void *run[HK_RUN_CACHE_RUNS];
+    uint8_t newest[HK_RUN_CACHE_LENGTHS]; /* place of the newest run of each length, or 0 */
+    uint8_t spare;                        /* places that were used and are not now, linked by `older`; or 0 */
+    uint8_t used_places;                  /* places that ever were: from 1 on */
+    struct hk_kept_run kept[HK_RUN_CACHE_RUNS + 1];
     _Atomic uint32_t told;     /* of `pages`, what hk_run_cache_pages has; a hint without the lock */
     uint32_t idle_since;       /* ms of the clock when a sweep saw it, 0 after its thread was at it; the lock's */
     _Atomic uintptr_t sweeper; /* hk_thread_self of the thread that sweeps it, or 0; relaxed: for a fork */
@@ -55,6 +64,12 @@ static inline size_t hk_run_cache_bytes(void)
     return HK_RUN_CACHE ? hk_load_relaxed(&hk_run_cache_pages) * HK_PAGE : 0;
 }
 
+/* Nothing is in it, and nobody thinks so: without the lock a hint, as its thread or a sweep may be at it. */
+static inline bool hk_run_cache_is_idle(const struct hk_run_cache *cache)
+{
+    return (hk_load_relaxed(&cache->count) | hk_load_relaxed(&cache->told)) == 0;
+}
+
 /* Is it a length that is kept? Of others nobody asks. */
 static inline bool hk_run_cache_may_have(size_t pages)
 {
@@ -63,6 +78,9 @@ static inline bool hk_run_cache_may_have(size_t pages)
 
 /* A run of `pages` or up to an eighth more, made live, or NULL: there is none. Its thread. */
 void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages);
+
+/* Keeps a live run, if it may. False, and nothing changed: it may not, or no such run is live. Its thread. */
+bool hk_run_cache_keep(struct hk_run_cache *cache, void *run, size_t pages);
 
 /* Keeps a live run, or gives it to the arena. False, and nothing changed: no such run is live. Its thread. */
 bool hk_run_cache_put(struct hk_run_cache *cache, void *run, size_t pages);

@@ -53,17 +53,17 @@ static void come_back(void *arg)
 {
     (void)arg;
     unit_second_thread();
-    char *one = take_run(20), *two = take_run(20), *longer = take_run(22);
+    char *one = take_run(20), *two = take_run(20), *longer = take_run(25);
     put(&cache, one, 20);
     put(&cache, two, 20);
-    put(&cache, longer, 22);
+    put(&cache, longer, 25);
     EXPECT(hk_arena_pages_of_live(one) == 0 && hk_arena_find(one).kind == HK_RUN_FREED);
-    EXPECT(hk_run_cache_take(&cache, 23) == NULL &&
+    EXPECT(hk_run_cache_take(&cache, 26) == NULL &&
            hk_run_cache_take(&cache, 19) == two); /* the newest, one too long */
     EXPECT(hk_arena_pages_of_live(two) == 20 && hk_arena_find(two).kind == HK_RUN_LIVE);
     EXPECT(hk_run_cache_take(&cache, 20) == one);
-    EXPECT(hk_run_cache_take(&cache, 19) == NULL); /* 22 is more than an eighth too long */
-    EXPECT(hk_run_cache_take(&cache, 20) == longer && hk_arena_pages_of_live(longer) == 22);
+    EXPECT(hk_run_cache_take(&cache, 19) == NULL); /* 25 is more than a quarter too long */
+    EXPECT(hk_run_cache_take(&cache, 20) == longer && hk_arena_pages_of_live(longer) == 25);
     EXPECT(count_of(&cache) == 0 && hk_run_cache_take(&cache, 20) == NULL);
     EXPECT(hk_arena_give(one) && hk_arena_give(two) && hk_arena_give(longer));
     expect_nothing_live();
@@ -127,7 +127,7 @@ static void all_lengths_are_kept(void **state)
 
 static void fill(size_t pages, unsigned n)
 {
-    void *runs[200];
+    void *runs[300];
     for (unsigned i = 0; i < n; i++)
         runs[i] = take_run(pages);
     for (unsigned i = 0; i < n; i++)
@@ -146,15 +146,15 @@ static void bounded(void *arg)
     fill(9, 200);
     EXPECT(cache.pages <= KEEP);
     hk_option_store(HK_OPT_MIN_KEEP, HK_GIB);
-    fill(9, 200);
-    EXPECT(count_of(&cache) <= HK_RUN_CACHE_RUNS);
+    fill(9, 300);
+    EXPECT(count_of(&cache) <= HK_RUN_CACHE_RUNS && count_of(&cache) > HK_RUN_CACHE_RUNS / 2);
     hk_option_store(HK_OPT_MIN_KEEP, 0);
     char *much = take_run(8000);
     fill(50, 100);
-    EXPECT(cache.pages <= (8000 + 100 * 50) / 4 && cache.pages >= 1000); /* while there is as much */
+    EXPECT(cache.pages <= (8000 + 100 * 50) / 3 && cache.pages >= 1000); /* while there is as much */
     EXPECT(hk_arena_give(much));
     fill(9, 8);
-    EXPECT(cache.pages <= ((8000 + 100 * 50) / 4 + 8 * 9) / 4); /* looked at once in eight */
+    EXPECT(cache.pages <= ((8000 + 100 * 50) / 3 + 8 * 9) / 3); /* looked at once in eight */
     hk_option_store(HK_OPT_PURGE_DELAY_MS, 0);
     fill(9, 100);
     EXPECT(cache.share == 0 && count_of(&cache) == 0);
@@ -477,7 +477,7 @@ static void *take_any(struct hk_run_cache *c, size_t pages)
     if (run == NULL)
         run = take_run(pages);
     size_t have = hk_arena_pages_of_live(run);
-    EXPECT(have >= pages && have <= pages + pages / 8);
+    EXPECT(have >= pages && have <= pages + pages / 4);
     run[0] = run[have * HK_PAGE / sizeof *run - 1] = (size_t)(uintptr_t)run ^ have;
     return run;
 }
