@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What libhakmem.so exports: every function of this machine's C library that belongs to the malloc family, every C++
-operator new and delete but the nothrow forms of new, and nothing else but hak_ names. The operators are weak.
+operator new and delete but the nothrow forms of new, and nothing else but hak_ names. The operators are weak. The hak_
+names have a version, HAKMEM_ and the release that brought them; all others have none (docs/abi.md).
 
 usage: symbols.py LIBHAKMEM HEADER NM
 """
@@ -23,6 +24,8 @@ __libc_mallinfo __libc_mallopt'''.split()
 
 OPERATOR = re.compile(r'^_Z(n[wa]|d[la])')
 
+
+VERSION = re.compile(r'^HAKMEM_\d+\.\d+$')
 
 RUNTIME_S = re.compile(r'^_Zn[wa].*RKSt9nothrow_t$')
 
@@ -60,7 +63,9 @@ def path_of(library):
 
 def main():
     library, header, nm = sys.argv[1:4]
-    ours = {name: kind for name, _, kind in defined(nm, library)}
+    # (nm lists the versions themselves too, as absolute symbols.)
+    listed = [row for row in defined(nm, library) if not (row[2] == 'A' and VERSION.match(row[0]))]
+    ours = {name: kind for name, _, kind in listed}
     required = set(ALWAYS) | set(operators())
 
     libc = path_of('libc.so.6')
@@ -90,6 +95,9 @@ def main():
             faults.append('no function: %s (%s)' % (name, kind))
         elif OPERATOR.match(name) and kind != 'W':
             faults.append('not weak, so that a program cannot replace it beside libhakmem.a: ' + name)
+    for name, version, _ in sorted(listed):
+        if name.startswith('hak_') != bool(VERSION.match(version)):
+            faults.append('%s has the version %r' % (name, version))
     print('\n'.join(faults) or '%d symbols' % len(ours))
     return 1 if faults else 0
 
