@@ -85,7 +85,7 @@ def run_all(folder):
     build = os.path.join(folder, "build")
     copy_sources(folder)
     apply_example(folder)
-    call("meson", "setup", build, "--buildtype=release", "--werror", "-Dbenchmarks=false", "-Dfront=two", cwd=folder,
+    call("meson", "setup", build, "--buildtype=release", "--werror", "-Dtests=true", "-Dfront=two", cwd=folder,
          what="it cannot be configured")
     tests = choose_tests(build)
     print(f"example: building, then running {len(tests)} test programs", flush=True)

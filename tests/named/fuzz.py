@@ -51,7 +51,7 @@ def build(clang, program):
               "-fno-sanitize-recover=undefined", "-fsanitize-ignorelist=" + unwatched,
               "-fsanitize-coverage-ignorelist=" + unwatched, "-include", os.path.join(TESTS, "state_section.h")]
     if not os.path.exists(os.path.join(folder, "build.ninja")):
-        subprocess.run(["meson", "setup", folder, ROOT, "-Dbenchmarks=false", "-Dcheck=fast", "-Db_lundef=false",
+        subprocess.run(["meson", "setup", folder, ROOT, "-Dtests=true", "-Dcheck=fast", "-Db_lundef=false",
                         "--buildtype=debugoptimized", "-Dc_args=" + " ".join(c_args),
                         "-Dc_link_args=-fsanitize=" + sanitizers, "-Dcpp_link_args=-fsanitize=" + sanitizers],
                        env={**os.environ, "CC": clang}, check=True, stdout=subprocess.DEVNULL)

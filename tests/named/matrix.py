@@ -152,7 +152,7 @@ class Case:
         if os.path.isfile(os.path.join(self.build, "build.ninja")):
             return None
         shutil.rmtree(self.build, ignore_errors=True)
-        return self.call("meson", "setup", self.build, ROOT, *self.how, "-Dbenchmarks=false",
+        return self.call("meson", "setup", self.build, ROOT, *self.how, "-Dtests=true",
                          *(f"-D{name}={value}" for name, value in self.choices.items()))
 
     def run(self, say):

@@ -164,7 +164,7 @@ class Copy:
             sys.exit(f"mutants: another run is at work in {folder}")
         copy(self.source)
         if not os.path.exists(os.path.join(self.build, "build.ninja")):
-            self.call(["meson", "setup", self.build, self.source, "--buildtype=release", "-Dbenchmarks=false"])
+            self.call(["meson", "setup", self.build, self.source, "--buildtype=release", "-Dtests=true"])
         self.call(["ninja", "-C", self.build, "build.ninja"])
         targets = {target["id"]: target["filename"] for target in self.ask("--targets")}
         self.suite, self.needs = {}, {}

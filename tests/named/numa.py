@@ -36,7 +36,7 @@ MUST_FAIL_OFF = {'reused', 'moved', 'freed-far', 'crossed'}
 def build(folder, numa):
     """The two programs, built with that option. BUILD itself serves where it has it."""
     if not os.path.exists(os.path.join(folder, 'build.ninja')):
-        machine.run('meson', 'setup', folder, ROOT, '--buildtype=release', '-Dbenchmarks=false', '-Dnuma=' + numa,
+        machine.run('meson', 'setup', folder, ROOT, '--buildtype=release', '-Dtests=true', '-Dnuma=' + numa,
                     stdout=subprocess.DEVNULL)
     programs = ['tests/machine/machine_init', 'tests/numa/numa_locality']
     machine.run('ninja', '-C', folder, *programs, stdout=subprocess.DEVNULL)

@@ -51,7 +51,7 @@ def build(folder, kind):
     if not os.path.isfile(os.path.join(folder, "build.ninja")):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(["meson", "setup", folder, ROOT, "-Dbuildtype=debugoptimized", "-Doptimization=1",
-                        "-Dbenchmarks=false", "-Doverride=false", "-Dtls=pointer", "-Db_lundef=false",
+                        "-Dtests=true", "-Doverride=false", "-Dtls=pointer", "-Db_lundef=false",
                         "-Db_sanitize=" + kind],
                        check=True, stdout=subprocess.DEVNULL)
 

@@ -28,7 +28,7 @@ def main():
     programs = {way: os.path.join(build, "tests", "life", "life_signals_" + way) for way in ("preload", "linked")}
     targets = [os.path.relpath(path, build) for path in (library, *programs.values())]
     if not os.path.exists(os.path.join(build, "build.ninja")):
-        if run(["meson", "setup", build, TOP, "--buildtype=release", "-Dsignals=enabled", "-Dbenchmarks=false"]) != 0:
+        if run(["meson", "setup", build, TOP, "--buildtype=release", "-Dsignals=enabled", "-Dtests=true"]) != 0:
             return 1
     if run(["ninja", "-C", build, *targets]) != 0:
         return 1

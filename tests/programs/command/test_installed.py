@@ -34,16 +34,19 @@ class Installed(running.Running, tap.Case):
         cls.base = tempfile.mkdtemp(prefix="hk-", dir="/tmp")
         subprocess.run(["meson", "install", "-C", tap.BUILD, "--no-rebuild", "--quiet", "--destdir", cls.base],
                        check=True, stdout=subprocess.DEVNULL)
-        found = {name: os.path.join(folder, name) for folder, _, names in os.walk(cls.base) for name in names}
-        cls.found = found
-        cls.hakmem = found["hakmem"]
+        found = [os.path.join(folder, name) for folder, _, names in os.walk(cls.base) for name in names]
+        cls.hakmem = next(path for path in found if path.endswith("/bin/hakmem"))
+        cls.found = {os.path.basename(path): path for path in found}
+        cls.found["completion"] = next(path for path in found if path.endswith("/completions/hakmem"))
 
     @classmethod
     def tearDownClass(cls):
         shutil.rmtree(cls.base, ignore_errors=True)
 
     def test_files(self):
-        for name in ("hakmem", "hakmem.h", "hakmem.pc", "libhakmem.a", "libhakmem.so.0", "libhakmem.so", "run.sh"):
+        for name in ("hakmem", "hakmem.h", "hakmem.pc", "hakmem-static.pc", "hakmem-config.cmake",
+                     "hakmem-config-version.cmake", "libhakmem.a", "libhakmem.so.0", "libhakmem.so", "run.sh", "hakmem.1",
+                     "hakmem.3", "hakmem_options.7", "_hakmem"):
             self.assertIn(name, self.found)
         self.assertFalse([path for path in self.found.values() if "cmocka" in path or "test" in path.split("/")[3:]])
 
@@ -59,6 +62,32 @@ class Installed(running.Running, tap.Case):
             status, out, err = self.call(program, env={"LD_LIBRARY_PATH": library})
             self.assertEqual((status, err), (0, ""))
             self.assertRegex(out, r"^\d+\.\d+\.\d+ 1\n$")
+
+    def complete(self, *words):
+        """What bash offers behind these words; the last may be a beginning."""
+        script = ('. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _hakmem; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        status, out, err = self.call("bash", "-c", script, "bash", self.found["completion"], self.hakmem, *words)
+        self.assertEqual((status, err), (0, ""))
+        return out.split()
+
+    def test_completion(self):
+        self.assertLessEqual({"run", "heap", "--version", "--help"}, set(self.complete("")))
+        self.assertEqual(self.complete("ru"), ["run"])
+        self.assertEqual(self.complete("run", "--st"), ["--stats"])
+        self.assertEqual(set(self.complete("heap", "-")), {"-o", "--signal", "--", "--help"})
+        self.assertEqual(self.complete("heap", "--signal", "SIGUSR2"), ["SIGUSR2"])
+        self.assertIn("true", self.complete("run", "--", "tru"))
+        self.assertIn("true", self.complete("heap", "-o", "file", "tru"))
+        self.assertEqual(self.complete("run", "--", "true", "--st"), []) # that is COMMAND's to say
+
+    def test_manual_pages(self):
+        tool = shutil.which("man") or self.skipTest("man is not installed")
+        for name in ("hakmem.1", "hakmem.3", "hakmem_options.7"):
+            status, out, err = self.call(tool, "--warnings", "-l", self.found[name],
+                                         env={"LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "80"})
+            self.assertEqual((status, err), (0, ""), name)
+            self.assertIn("NAME", out)
 
     def test_version(self):
         status, out, _ = self.call(self.hakmem, "--version")
