@@ -32,8 +32,10 @@ VERSION = re.search(r"^  version: '([^']+)'", read('meson.build'), re.M)[1]
 
 
 def title(name, number):
+    # REUSE-IgnoreStart
     return ('.\\" SPDX-License-Identifier: MIT\n.\\" Made by tools/gen_man.py; do not edit it by hand.\n'
             '.TH %s %d "" "hakmem %s"\n' % (name, number, VERSION))
+    # REUSE-IgnoreEnd
 
 
 # ---- hakmem(1) ----

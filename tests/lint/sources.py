@@ -77,6 +77,7 @@ def layout(path, text):
 
 RULES = {'conditionals': conditionals, 'licence': licence, 'lengths': lengths, 'layout': layout}
 
+# REUSE-IgnoreStart
 SPDX = '/* SPDX-License-Identifier: MIT */\n'
 GUARDED = SPDX + '#ifndef A_H\n#define A_H\n%s\n#endif\n'
 
@@ -107,6 +108,7 @@ SAMPLES = [
     ('layout', 'core/a.c', 'x', 1),
     ('layout', 'core/a.c', 'x\n\n', 1),
 ]
+# REUSE-IgnoreEnd
 
 
 def self_test():
