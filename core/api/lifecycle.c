@@ -112,10 +112,8 @@ static void print_stats(int fd)
         hk_stats_print_fronts(fd);
 }
 
-__attribute__((destructor(101))) static void finish(void)
+static HK_ONCE void report_at_exit(void)
 {
-    hk_purge_stop();
-    hk_thread_exit_fini();
     int fd = stats_fd >= 0 ? stats_fd : 2;
     bool wants_json = hk_stats_path[0] != 0;
     /* In a signal handler that interrupted malloc what would be counted is half changed, and this thread holds its
@@ -130,4 +128,11 @@ __attribute__((destructor(101))) static void finish(void)
     hk_picture_finish();
     if (wants_json)
         hk_report_json(hk_stats_path);
+}
+
+__attribute__((destructor(101))) static void finish(void)
+{
+    hk_purge_stop();
+    report_at_exit();
+    hk_thread_exit_fini(); /* after the reports: what threads that end now leave is given away as long as that goes */
 }

@@ -54,6 +54,13 @@ static void add_hits(struct hk_front_hits *to, const struct hk_front_hits *from)
     to->free_misses += hk_peek(&from->free_misses);
 }
 
+/* Are the bins of a thread there, or would we have been told? (Whether they are at this moment hk_front_count decides.)
+ * At the end of the process threads end unnoticed. */
+static bool is_told_of(const struct hk_thread *thread)
+{
+    return hk_thread_exit_is_seen() || thread == hk_front_thread();
+}
+
 static void visit_heap(void *ctx, struct hk_heap *heap)
 {
     struct hk_usage *u = ctx;
@@ -64,8 +71,8 @@ static void visit_heap(void *ctx, struct hk_heap *heap)
         return;
     struct hk_thread *thread = hk_thread_of(heap);
     /* Not those that stayed behind in the parent of a fork: their stacks, and the bins in them, may be gone. */
-    bool alive = hk_load_acquire(&heap->owner.state) == HK_OWNER_ALIVE &&  /* pairs with hk_heap_begin */
-                 (heap->shared || hk_load_relaxed(&thread->seen) != NULL); /* decided by hk_front_count */
+    bool alive = hk_load_acquire(&heap->owner.state) == HK_OWNER_ALIVE && /* pairs with hk_heap_begin */
+                 (heap->shared || (hk_load_relaxed(&thread->seen) != NULL && is_told_of(thread)));
     u->threads += alive && !heap->shared;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct hk_class_usage *c = &u->cls[cls];

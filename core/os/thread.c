@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/thread.h"
 
+#include "base/atomic.h"
 #include "base/held.h"
 #include "base/sys.h"
 
@@ -10,28 +11,35 @@
 #include <signal.h>
 #include <time.h>
 
-static pthread_key_t key; /* written before any hk_thread_watch, by hk_thread_exit_init */
-static bool have_key;
+static pthread_key_t key;     /* written before any hk_thread_watch, by hk_thread_exit_init */
+static _Atomic bool have_key; /* relaxed: written before there is a thread to watch, and at the end of the process */
 
 bool hk_thread_exit_init(void (*on_exit)(void *))
 {
     hk_no_lock_held("asks libc for a key");
-    have_key = pthread_key_create(&key, on_exit) == 0;
-    return have_key;
+    bool made = pthread_key_create(&key, on_exit) == 0;
+    hk_store_relaxed(&have_key, made);
+    return made;
 }
 
 void hk_thread_watch(void *arg)
 {
     hk_no_lock_held("lets libc allocate");
-    if (have_key)
+    if (hk_load_relaxed(&have_key))
         pthread_setspecific(key, arg);
 }
 
 void hk_thread_exit_fini(void)
 {
-    if (have_key)
+    bool had = hk_load_relaxed(&have_key);
+    hk_store_relaxed(&have_key, false); /* first: whoever counts blocks looks at no thread's bins any more */
+    if (had)
         pthread_key_delete(key);
-    have_key = false;
+}
+
+bool hk_thread_exit_is_seen(void)
+{
+    return hk_load_relaxed(&have_key);
 }
 
 /* pthread_atfork is not in libc.so: the linker puts a copy of it behind all our code, and its one call would make that

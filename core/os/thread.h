@@ -26,8 +26,11 @@ bool hk_thread_exit_init(void (*on_exit)(void *));
  * back to malloc). */
 void hk_thread_watch(void *arg);
 
-/* Gives the key back (the library is being unloaded). */
+/* Gives the key back (the process ends, or the library is being unloaded): threads end unnoticed from then on. */
 void hk_thread_exit_fini(void);
+
+/* Is the end of threads noticed? Not before there is a key, nor after it was given back. */
+bool hk_thread_exit_is_seen(void);
 
 /* As pthread_atfork. */
 void hk_thread_watch_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
