@@ -22,11 +22,11 @@ PAGE = os.path.join(ROOT, 'docs', 'statistics.md')
 
 # type, name, unit, built, boxes, sentence; the value is C
 ROW = re.compile(r'\bX\(\w+, (\w+), (\w+), (ALWAYS|TELEMETRY), "([^"]*)", *"([^"]*)", ')
-JSON_ROW = re.compile(r'\bX\((\w+), (\w+), "([^"]*)", *"([^"]*)"\)')
+JSON_ROW = re.compile(r'\bX\((\w+), (\w+), (ALWAYS|TELEMETRY), "([^"]*)", *"([^"]*)"\)')
 
 UNITS = {'BYTES': 'bytes', 'BLOCKS': 'blocks', 'SLABS': 'slabs', 'BATCHES': 'batches', 'CHAINS': 'chains',
          'CALLS': 'calls', 'THREADS': 'threads', 'PAGES': 'pages of 4 KiB', 'NUMBER': '', 'TEXT': 'text',
-         'CLASSES': 'a list'}
+         'CLASSES': 'a list', 'LOCKS': 'an object', 'TIMES': 'times', 'TICKS': 'ticks'}
 
 # What the table's one sentence has no room for.
 NOTES = {
@@ -93,6 +93,19 @@ asks the system which pages are resident, and divides them. The words are those 
 
 """
 
+ONLY = ' (with `-Dtelemetry=enabled` only)'
+
+LOCKS = """
+## Of a kind of lock
+
+With `-Dtelemetry=enabled` only, in the JSON and on the page. A kind is a rank ([concurrency](concurrency.md)); there is one
+lock of most, and one for each thread or each array of some. `strangers at the gate` is no lock, but as good as one: threads
+without a record go in one at a time. A tick is one of the processor's constant counter (`rdtsc`, `cntvct_el0`). Reading it
+costs some 20, which are in what is held. Sums are kept for sixteen groups of threads, so that counting does not make
+threads wait that would not have. [Scale](scale.md) says what follows from these figures.
+
+"""
+
 
 def read(macro, row):
     """The rows of one table: what `row` understands between its #define and the next empty line."""
@@ -106,16 +119,16 @@ def read(macro, row):
     return found
 
 
-def table(rows):
+def table(rows, only=' (with `-Dtelemetry=enabled`, else 0 and not in the JSON)'):
     lines = ['| name | unit | what it is | who counts |\n|---|---|---|---|\n']
     for name, unit, built, boxes, text in rows:
-        only = ' (with `-Dtelemetry=enabled`, else 0 and not in the JSON)' if built == 'TELEMETRY' else ''
-        lines.append('| `%s` | %s | %s%s | %s |\n' % (name, UNITS[unit], text, only, boxes))
+        lines.append('| `%s` | %s | %s%s | %s |\n' % (name, UNITS[unit], text, only if built == 'TELEMETRY' else '', boxes))
     return ''.join(lines)
 
 
 def example(process, classes, extra):
     """The JSON of EXAMPLE, if it has what the tables say, in their order."""
+    extra = [row[0] for row in extra if row[2] == 'ALWAYS']
     keys = extra[:3] + [row[0] for row in process if row[2] == 'ALWAYS'] + extra[3:]
     class_keys = [row[0] for row in classes if row[2] == 'ALWAYS']
     if list(EXAMPLE) != keys or list(EXAMPLE_CLASS) != class_keys:
@@ -129,6 +142,7 @@ def example(process, classes, extra):
 def page():
     process, classes, extra = (read('HK_STATISTICS', ROW), read('HK_CLASS_STATISTICS', ROW),
                                read('HK_JSON_ONLY', JSON_ROW))
+    locks = read('HK_LOCK_STATISTICS', ROW)
     known = {row[0] for row in process}
     unknown = (set(NOTES) | {name for name, _ in SUMS}) - known
     unknown |= set(re.findall('`([a-z_]+)`', ' '.join(text for _, text in SUMS))) - known - {row[0] for row in classes}
@@ -137,13 +151,15 @@ def page():
     parts = [HEAD, '## Of the process\n\n', table(process), '\n']
     parts += ['- `%s`: %s\n' % (row[0], NOTES[row[0]]) for row in process if row[0] in NOTES]
     parts += ['\n## Of a class\n\n', table(classes)]
+    parts += [LOCKS, table(locks, '')]
     parts += ['\n## What adds up\n\nWhile the program is quiet:\n\n| figure | is |\n|---|---|\n']
     parts += ['| `%s` | %s |\n' % row for row in SUMS]
     parts += ['\n## The JSON\n\nOne object. Beside the statistics of the process it has\n\n| key | unit | what it is |\n'
               '|---|---|---|\n']
-    parts += ['| `%s` | %s | %s |\n' % (name, UNITS[unit], text) for name, unit, _, text in extra]
+    parts += ['| `%s` | %s | %s%s |\n' % (name, UNITS[unit], text, ONLY if built == 'TELEMETRY' else '')
+              for name, unit, built, _, text in extra]
     parts += ['\nAt the end of a program that keeps 40 MiB, with one of its classes:\n\n',
-              example(process, classes, [row[0] for row in extra])]
+              example(process, classes, extra)]
     return ''.join(parts)
 
 

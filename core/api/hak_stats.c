@@ -3,6 +3,7 @@
  * hak_stats, hak_stats_classes, and the JSON.
  */
 #include "api/stats.h"
+#include "base/shared_use.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -92,6 +93,37 @@ static void json_classes(struct hk_fmt *f, const struct hk_usage *u)
     }
 }
 
+static void json_lock(struct hk_fmt *f, const struct hk_lock_figures *figures)
+{
+    const char *comma = "{";
+    for (unsigned i = 0; i < HK_LOCK_STAT_COUNT; i++, comma = ", ")
+        hk_fmt(f, "%s\"%s\": %zu", comma, hk_lock_statistics[i].name,
+               hk_statistic_value(&hk_lock_statistics[i], figures));
+    hk_fmt(f, "}");
+}
+
+static void json_shared(struct hk_fmt *f)
+{
+    const char *comma = "\n    ";
+    if (!HK_TELEMETRY)
+        return;
+    hk_fmt(f, ",\n  \"%s\": {", JSON(locks));
+    for (unsigned kind = 0; kind < HK_USES; kind++) {
+        const char *name = hk_telemetry_lock_name(kind);
+        struct hk_lock_figures figures = hk_telemetry_lock(kind);
+        if (name == NULL || figures.taken + figures.waited == 0)
+            continue;
+        hk_fmt(f, "%s\"%s\": ", comma, name);
+        json_lock(f, &figures);
+        comma = ",\n    ";
+    }
+    hk_fmt(f, "\n  },\n  \"%s\": ", JSON(shared_words));
+    for (unsigned word = 0; word < HK_WORDS; word++)
+        hk_fmt(f, "%s\"%s\": %zu", word == 0 ? "{" : ", ", hk_telemetry_word_name((enum hk_word)word),
+               (size_t)hk_telemetry_word((enum hk_word)word));
+    hk_fmt(f, "}");
+}
+
 int hak_stats_json(int fd)
 {
     struct hk_usage u;
@@ -105,6 +137,8 @@ int hak_stats_json(int fd)
     json_process(&f, &s);
     hk_fmt(&f, "  \"%s\": %zu,\n  \"%s\": [", JSON(process_resident_bytes), hk_stats_process_resident(), JSON(classes));
     json_classes(&f, &u);
-    hk_fmt(&f, "\n  ]\n}\n");
+    hk_fmt(&f, "\n  ]");
+    json_shared(&f);
+    hk_fmt(&f, "\n}\n");
     return hk_fmt_end(&f) ? 0 : -1;
 }

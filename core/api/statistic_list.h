@@ -101,13 +101,27 @@
     X(size_t, chained_blocks, BLOCKS, ALWAYS, "remote",                                                                \
       "of the cached ones those in chains, on the way to their slabs", c->remote)
 
-/* What the JSON has beside these, in its order: name, unit, boxes, sentence. The statistics of the process stand behind
- * `pid`, those of a class in each element of `classes`. */
-#define HK_JSON_ONLY(X)                                                                                             \
-    X(version, NUMBER, "api", "of this list of names: 1")                                                           \
-    X(hakmem, TEXT, "api", "version of the library")                                                                \
-    X(pid, NUMBER, "os", "process id")                                                                              \
-    X(process_resident_bytes, BYTES, "os", "resident pages of the whole process, ours among them; 0 without /proc") \
-    X(classes, CLASSES, "api", "an object for each size class that was ever used, smallest blocks first")
+/* Of one kind of lock, from struct hk_lock_figures's first field on. */
+#define HK_LOCK_STATISTICS(X)                                                                                      \
+    X(uint64_t, taken, TIMES, TELEMETRY, "os", "taken and given back", l->taken)                                   \
+    X(uint64_t, waited, TIMES, TELEMETRY, "os", "found held, by who then waits, or goes without", l->waited)       \
+    X(uint64_t, held_ticks, TICKS, TELEMETRY, "os", "between taking and giving back, all together", l->held_ticks) \
+    X(uint64_t, held_99_ticks, TICKS, TELEMETRY, "os", "the same without the longest 1 % of the times",            \
+      l->held_99_ticks)                                                                                            \
+    X(uint64_t, busiest_ticks, TICKS, TELEMETRY, "os", "held_ticks of the lock of the kind that was held longest", \
+      l->busiest_ticks)
+
+/* What the JSON has beside these, in its order: name, unit, built, boxes, sentence. The statistics of the process stand
+ * behind `pid`, those of a class in each element of `classes`, those of a kind of lock in `locks`, by its name. */
+#define HK_JSON_ONLY(X)                                                                                           \
+    X(version, NUMBER, ALWAYS, "api", "of this list of names: 1")                                                 \
+    X(hakmem, TEXT, ALWAYS, "api", "version of the library")                                                      \
+    X(pid, NUMBER, ALWAYS, "os", "process id")                                                                    \
+    X(process_resident_bytes, BYTES, ALWAYS, "os",                                                                \
+      "resident pages of the whole process, ours among them; 0 without /proc")                                    \
+    X(classes, CLASSES, ALWAYS, "api", "an object for each size class that was ever used, smallest blocks first") \
+    X(locks, LOCKS, TELEMETRY, "os", "an object for each kind of lock that was ever taken, under its name")       \
+    X(shared_words, LOCKS, TELEMETRY, "os, ss_arena, transfer",                                                   \
+      "how often words were written that all threads write without a common lock")
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/statistics.h"
 
+#include "base/shared_use.h"
 #include "base/telemetry.h"
 #include "box/peak.h"
 #include "box/pool.h"
@@ -62,8 +63,15 @@ const struct hk_statistic hk_class_statistics[HK_CLASS_STAT_COUNT] = {
 #undef X
 };
 
+const struct hk_statistic hk_lock_statistics[HK_LOCK_STAT_COUNT] = {
+#define X(type, name, unit, built, boxes, sentence, value) \
+    {#name, sentence, HK_IN_##unit, ONLY_TELEMETRY_##built, offsetof(struct hk_lock_figures, name), sizeof(type)},
+    HK_LOCK_STATISTICS(X)
+#undef X
+};
+
 const struct hk_statistic hk_json_only[HK_JSON_COUNT] = {
-#define X(name, unit, boxes, sentence) {#name, sentence, HK_IN_##unit, false, 0, 0},
+#define X(name, unit, built, boxes, sentence) {#name, sentence, HK_IN_##unit, ONLY_TELEMETRY_##built, 0, 0},
     HK_JSON_ONLY(X)
 #undef X
 };

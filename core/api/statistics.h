@@ -25,6 +25,9 @@ enum hk_statistic_unit {
     HK_IN_NUMBER,
     HK_IN_TEXT,
     HK_IN_CLASSES,
+    HK_IN_TIMES,
+    HK_IN_TICKS,
+    HK_IN_LOCKS,
 };
 
 /* Texts lie in it, not behind pointers, so that it takes no relocations. */
@@ -51,6 +54,13 @@ enum hk_class_statistic_number {
         HK_CLASS_STAT_COUNT
 };
 
+enum hk_lock_statistic_number {
+#define X(type, name, ...) HK_LOCK_STAT_##name,
+    HK_LOCK_STATISTICS(X)
+#undef X
+        HK_LOCK_STAT_COUNT
+};
+
 enum hk_json_number {
 #define X(name, ...) HK_JSON_##name,
     HK_JSON_ONLY(X)
@@ -60,6 +70,7 @@ enum hk_json_number {
 
 extern HK_HIDDEN const struct hk_statistic hk_statistics[HK_STAT_COUNT];             /* of struct hak_stats */
 extern HK_HIDDEN const struct hk_statistic hk_class_statistics[HK_CLASS_STAT_COUNT]; /* of struct hak_class_stats */
+extern HK_HIDDEN const struct hk_statistic hk_lock_statistics[HK_LOCK_STAT_COUNT];   /* of struct hk_lock_figures */
 extern HK_HIDDEN const struct hk_statistic hk_json_only[HK_JSON_COUNT];              /* of no structure */
 
 static inline bool hk_statistic_is_built(const struct hk_statistic *s)

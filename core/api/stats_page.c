@@ -4,6 +4,7 @@
  * their own.
  */
 #include "api/stats.h"
+#include "base/shared_use.h"
 #include "os/file.h"
 #include "os/os.h"
 
@@ -294,6 +295,31 @@ static void print_pages(struct hk_fmt *f, const struct hak_stats *s)
     hk_fmt(f, "\n");
 }
 
+/* A line for each kind of lock, and one for words that belong to none. */
+static void print_locks(struct hk_fmt *f)
+{
+    if (!HK_TELEMETRY)
+        return;
+    hk_fmt(f, " locks\n%24s", "");
+    for (unsigned i = 0; i < HK_LOCK_STAT_COUNT; i++)
+        hk_fmt(f, "  %16s", hk_lock_statistics[i].name);
+    hk_fmt(f, "\n");
+    for (unsigned kind = 0; kind < HK_USES; kind++) {
+        const char *name = hk_telemetry_lock_name(kind);
+        struct hk_lock_figures figures = hk_telemetry_lock(kind);
+        if (name == NULL || figures.taken + figures.waited == 0)
+            continue;
+        hk_fmt(f, "  %-22s", name);
+        for (unsigned i = 0; i < HK_LOCK_STAT_COUNT; i++)
+            hk_fmt(f, "  %16zu", hk_statistic_value(&hk_lock_statistics[i], &figures));
+        hk_fmt(f, "\n");
+    }
+    hk_fmt(f, " shared words written\n");
+    for (unsigned word = 0; word < HK_WORDS; word++)
+        hk_fmt(f, "  %-22s  %16zu\n", hk_telemetry_word_name((enum hk_word)word),
+               (size_t)hk_telemetry_word((enum hk_word)word));
+}
+
 int hak_stats_print(int fd)
 {
     struct hk_usage u;
@@ -310,5 +336,6 @@ int hak_stats_print(int fd)
     print_fronts(&f, &u);
     if (HK_TELEMETRY)
         print_pages(&f, &s);
+    print_locks(&f);
     return hk_fmt_end(&f) ? 0 : -1;
 }

@@ -92,6 +92,21 @@ static inline void hk_pause(void)
 #endif
 }
 
+/* The processor's counter, which goes on at one pace, whatever the processor's own is: about cycles. For telemetry:
+ * nothing is ordered by it. */
+static inline uint64_t hk_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return 0;
+#endif
+}
+
 /* The thread-local object `var` as a pointer type whose dereference costs no addition of the thread pointer: on x86-64
  * gcc and clang take the address space of %fs, elsewhere it is a plain pointer. HK_TLS_SPACE qualifies the pointed-to
  * type. (Saves one instruction on each fast path; callgrind, hot pair of 64 bytes.) With -Dtls=pointer what the fast

@@ -11,29 +11,28 @@
 #define IN_SWEEP (BIT(HK_RANK_FILE) | BIT(HK_RANK_SWEEPING))
 
 /* The one table of the order: what may be held when a lock of the rank is taken by a thread that waits for it. */
-static const struct {
-    const char *name;
-    uint32_t under;
-} ranks[HK_RANKS] = {
-    [HK_RANK_NONE] = {"a rank that nobody named", 0},
-    [HK_RANK_FILE] = {"file of pictures", 0},
-    [HK_RANK_SWEEPING] = {"sweeping", BIT(HK_RANK_FILE)},
-    [HK_RANK_RECORDS] = {"records", ORDERED(HK_RANK_FILE, HK_RANK_RECORDS)},
-    [HK_RANK_HEAP] = {"heap", ORDERED(HK_RANK_FILE, HK_RANK_HEAP)},
-    [HK_RANK_ORPHANS] = {"orphan heap", ORDERED(HK_RANK_FILE, HK_RANK_ORPHANS)},
-    [HK_RANK_POOL] = {"pool", ORDERED(HK_RANK_FILE, HK_RANK_POOL)},
-    [HK_RANK_ARENA] = {"arena", ORDERED(HK_RANK_FILE, HK_RANK_ARENA)},
-    [HK_RANK_HUGE] = {"huge", ORDERED(HK_RANK_FILE, HK_RANK_HUGE)},
+static const uint32_t under[HK_RANKS] = {
+    [HK_RANK_NONE] = 0,
+    [HK_RANK_FILE] = 0,
+    [HK_RANK_SWEEPING] = BIT(HK_RANK_FILE),
+    [HK_RANK_RECORDS] = ORDERED(HK_RANK_FILE, HK_RANK_RECORDS),
+    [HK_RANK_HEAP] = ORDERED(HK_RANK_FILE, HK_RANK_HEAP),
+    [HK_RANK_ORPHANS] = ORDERED(HK_RANK_FILE, HK_RANK_ORPHANS),
+    [HK_RANK_POOL] = ORDERED(HK_RANK_FILE, HK_RANK_POOL),
+    [HK_RANK_ARENA] = ORDERED(HK_RANK_FILE, HK_RANK_ARENA),
+    [HK_RANK_HUGE] = ORDERED(HK_RANK_FILE, HK_RANK_HUGE),
     /* Fronts try these with no lock held; a sweep and the end of a thread wait for them. */
-    [HK_RANK_MAKING] = {"making", IN_SWEEP},
-    [HK_RANK_ARRAY] = {"array", IN_SWEEP},
+    [HK_RANK_MAKING] = IN_SWEEP,
+    [HK_RANK_ARRAY] = IN_SWEEP,
     /* Nothing is taken inside. */
-    [HK_RANK_RUNS] = {"run cache", BIT(HK_RANK_FILE)},
+    [HK_RANK_RUNS] = BIT(HK_RANK_FILE),
     /* It is only tried. */
-    [HK_RANK_LEARNING] = {"learning", 0},
-    [HK_RANK_META] = {"meta", ORDERED(HK_RANK_FILE, HK_RANK_META) &
-                                  ~(BIT(HK_RANK_ARRAY) | BIT(HK_RANK_RUNS) | BIT(HK_RANK_LEARNING))},
+    [HK_RANK_LEARNING] = 0,
+    [HK_RANK_META] =
+        ORDERED(HK_RANK_FILE, HK_RANK_META) & ~(BIT(HK_RANK_ARRAY) | BIT(HK_RANK_RUNS) | BIT(HK_RANK_LEARNING)),
 };
+
+static const char *const names[HK_RANKS] = {HK_RANK_NAMES};
 
 enum how {
     WRITTEN, /* its word says so */
@@ -74,7 +73,7 @@ static _Noreturn HK_SLOW_PATH void stop_with(const char *what, uint32_t rank, co
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: internal error: this thread %s", what);
     if (rank != HK_RANK_NONE)
-        hk_fmt(&f, " the lock `%s`", ranks[rank].name);
+        hk_fmt(&f, " the lock `%s`", names[rank]);
     hk_fmt(&f, "%s", then);
     if (other != NULL)
         hk_fmt(&f, " `%s`", other);
@@ -85,7 +84,7 @@ static _Noreturn HK_SLOW_PATH void stop_with(const char *what, uint32_t rank, co
 
 static const char *innermost_name(void)
 {
-    return held.count != 0 ? ranks[*held.lock[held.count - 1]].name : NULL;
+    return held.count != 0 ? names[*held.lock[held.count - 1]] : NULL;
 }
 
 static void note_taken(const uint32_t *rank, enum how how)
@@ -104,8 +103,8 @@ static void check_order(const uint32_t *rank)
     if (*rank == HK_RANK_NONE)
         stop_with("takes a lock without a rank", HK_RANK_NONE, "", NULL);
     for (unsigned i = 0; i < held.count; i++) {
-        if (held.how[i] != FREED && (ranks[*rank].under & BIT(*held.lock[i])) == 0)
-            stop_with("takes", *rank, " and holds", ranks[*held.lock[i]].name);
+        if (held.how[i] != FREED && (under[*rank] & BIT(*held.lock[i])) == 0)
+            stop_with("takes", *rank, " and holds", names[*held.lock[i]]);
     }
 }
 
@@ -172,7 +171,7 @@ static const char *held_but(uint32_t rank)
 {
     for (unsigned i = held.count; i-- > 0;) {
         if (held.how[i] != FREED && *held.lock[i] != rank)
-            return ranks[*held.lock[i]].name;
+            return names[*held.lock[i]];
     }
     return NULL;
 }

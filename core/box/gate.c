@@ -2,6 +2,7 @@
 #include "box/gate.h"
 
 #include "base/bits.h"
+#include "base/shared_use.h"
 
 /* Rounds of looking before a wait sleeps. Nobody wakes it: a look once a millisecond does, or less often (LONGER_MOST),
  * and leaving stays a store. */
@@ -18,6 +19,7 @@ static struct hk_pass *_Atomic passes;
 /* The thread without a pass that is inside, or 0; its lowest bit says that it is parked. */
 static _Atomic uintptr_t stranger;
 #define PARKED ((uintptr_t)1)
+static struct hk_lock_use stranger_use[HK_TELEMETRY]; /* one or none; who is inside has it */
 
 /* The threads without a pass that are in fork, one entry for each fork: a thread looks for itself only. That more of
  * them fork at once, and that one of these then calls hak_trim in a fork handler, is left out. */
@@ -38,9 +40,10 @@ static bool is_stranger_inside(void)
 bool hk_gate_enter_stranger(void)
 {
     uintptr_t nobody = 0;
+    unsigned i = 0;
     if (is_stranger_inside())
         return false;
-    for (unsigned i = 0; !hk_cas_full(&stranger, &nobody, hk_thread_self()); i++) { /* as the swap in hk_gate_enter */
+    for (; !hk_cas_full(&stranger, &nobody, hk_thread_self()); i++) { /* as the swap in hk_gate_enter */
         nobody = 0;
         if (hk_load_relaxed(&hk_gate_forks) != 0)
             return false;
@@ -49,6 +52,7 @@ bool hk_gate_enter_stranger(void)
         else /* longer and longer: thousands that look each ms would leave no processor to who is inside */
             hk_thread_sleep(&hk_gate_forks, 0, SLEEP_MS << hk_min(i - ROUNDS, LONGER_MOST));
     }
+    hk_use_took(stranger_use, HK_USE_STRANGERS, i != 0);
     if (hk_load_full(&hk_gate_forks) == 0)
         return true;
     hk_gate_leave_stranger();
@@ -57,6 +61,7 @@ bool hk_gate_enter_stranger(void)
 
 void hk_gate_leave_stranger(void)
 {
+    hk_use_gave(stranger_use, HK_USE_STRANGERS);
     hk_store_release(&stranger, 0); /* pairs with hk_gate_close, and with the next stranger's compare-and-swap */
 }
 

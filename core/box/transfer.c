@@ -64,6 +64,7 @@ static unsigned take_from_array(struct array *a, unsigned cls, void **to, unsign
     memcpy(to, a->block + count - n, n * sizeof *to);
     hk_store_relaxed(&a->count, count - n);
     hk_sub_relaxed(&hk_transfer_waiting, n * hk_class_size(cls));
+    hk_use_wrote(HK_WORD_WAITING);
     return n;
 }
 
@@ -110,6 +111,7 @@ static unsigned put_in_array(struct array *a, unsigned cls, void *const *blocks,
     memcpy(a->block + count, blocks, n * sizeof *blocks);
     hk_store_relaxed(&a->count, count + n);
     hk_add_relaxed(&hk_transfer_waiting, n * hk_class_size(cls));
+    hk_use_wrote(HK_WORD_WAITING);
     hk_poke_add(&a->batches, n != 0);
     return n;
 }

@@ -17,15 +17,20 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/held.h"
+#include "base/shared_use.h"
 #include "os/thread.h"
 
+/* Does a lock know its rank? For the check of their order, and for telemetry. */
+#define HK_LOCK_RANKED (HK_CHECK_FAST || HK_TELEMETRY)
+
 struct hk_lock {
-    _Atomic uint32_t word;        /* 0 free, 1 held, 2 held and somebody sleeps */
-    uint32_t rank[HK_CHECK_FAST]; /* one or none: enum hk_rank */
+    _Atomic uint32_t word;                /* 0 free, 1 held, 2 held and somebody sleeps */
+    uint32_t rank[HK_LOCK_RANKED];        /* one or none: enum hk_rank */
+    struct hk_lock_use use[HK_TELEMETRY]; /* one or none; its holder's */
 };
 
 /* A free lock of a rank, as an initializer. */
-#if HK_CHECK_FAST
+#if HK_LOCK_RANKED
 #define HK_LOCK_FREE(order) \
     {                       \
         .rank = { order }   \
@@ -41,8 +46,15 @@ struct hk_lock {
 static inline void hk_lock_init(struct hk_lock *lock, enum hk_rank rank)
 {
     uint32_t *order = lock->rank;
-    if (HK_CHECK_FAST)
+    if (HK_LOCK_RANKED)
         *order = rank;
+}
+
+/* What telemetry counts it as. */
+static inline unsigned hk_lock_kind(const struct hk_lock *lock)
+{
+    const uint32_t *order = lock->rank;
+    return HK_TELEMETRY ? *order : 0;
 }
 
 HK_SLOW_PATH void hk_lock_slow(struct hk_lock *lock);
@@ -55,6 +67,7 @@ static inline void hk_lock(struct hk_lock *lock)
         hk_held_take(lock->rank, hk_single_threaded());
     if (!hk_single_threaded() && HK_UNLIKELY(!hk_cas_acquire(&lock->word, &expected, 1))) /* pairs with hk_unlock */
         hk_lock_slow(lock);
+    hk_use_took(lock->use, hk_lock_kind(lock), expected != 0);
 }
 
 static inline bool hk_try_lock(struct hk_lock *lock)
@@ -63,6 +76,10 @@ static inline bool hk_try_lock(struct hk_lock *lock)
     bool mine = hk_cas_acquire(&lock->word, &expected, 1); /* pairs with hk_unlock */
     if (HK_CHECK_FAST && mine)
         hk_held_tried(lock->rank);
+    if (mine)
+        hk_use_took(lock->use, hk_lock_kind(lock), false);
+    else
+        hk_use_refused(hk_lock_kind(lock));
     return mine;
 }
 
@@ -70,6 +87,7 @@ static inline void hk_unlock(struct hk_lock *lock)
 {
     if (HK_CHECK_FAST)
         hk_held_give(lock->rank, hk_load_relaxed(&lock->word) != 0, hk_single_threaded());
+    hk_use_gave(lock->use, hk_lock_kind(lock));
     if (hk_load_relaxed(&lock->word) == 0)
         return;                                            /* taken while there was one thread */
     if (HK_UNLIKELY(hk_swap_release(&lock->word, 0) == 2)) /* pairs with the acquire in hk_lock */

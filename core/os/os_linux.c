@@ -3,6 +3,7 @@
 
 #include "base/atomic.h"
 #include "base/held.h"
+#include "base/shared_use.h"
 #include "base/sys.h"
 #include "os/auxv.h"
 #include "os/file.h"
@@ -16,6 +17,12 @@
 static _Atomic uint64_t calls;
 static _Atomic size_t held, held_most;
 
+static void count_call(void)
+{
+    hk_add_relaxed(&calls, 1);
+    hk_use_wrote(HK_WORD_OS);
+}
+
 /* So many bytes more; or less, with a negative number. */
 static void count_held(size_t more)
 {
@@ -26,7 +33,7 @@ static void count_held(size_t more)
 
 static void *map_pages(size_t size, int protection, int flags)
 {
-    hk_add_relaxed(&calls, 1);
+    count_call();
     long p = hk_sys6(SYS_mmap, 0, (long)size, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     if (hk_sys_failed(p))
         return NULL;
@@ -37,7 +44,7 @@ static void *map_pages(size_t size, int protection, int flags)
 static bool advise_system(void *ptr, size_t size, int advice)
 {
     hk_large_call("advises on a range", size);
-    hk_add_relaxed(&calls, 1);
+    count_call();
     return hk_sys3(SYS_madvise, (long)ptr, (long)size, advice) == 0;
 }
 
@@ -67,7 +74,7 @@ void *hk_os_map(size_t size)
  * look at the flags of mmap (Chromium's) do not know it either. */
 bool hk_os_map_at(void *ptr, size_t size, bool *taken)
 {
-    hk_add_relaxed(&calls, 1);
+    count_call();
     long p = hk_sys6(SYS_mmap, (long)ptr, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!hk_sys_failed(p))
         count_held(size);
@@ -82,7 +89,7 @@ bool hk_os_map_at(void *ptr, size_t size, bool *taken)
 
 bool hk_os_commit(void *ptr, size_t size)
 {
-    hk_add_relaxed(&calls, 1);
+    count_call();
     return hk_sys3(SYS_mprotect, (long)ptr, (long)size, PROT_READ | PROT_WRITE) == 0;
 }
 
@@ -94,7 +101,7 @@ bool hk_os_purge(void *ptr, size_t size)
 bool hk_os_unmap(void *ptr, size_t size)
 {
     hk_large_call("unmaps a range", size);
-    hk_add_relaxed(&calls, 1);
+    count_call();
     count_held(-size); /* before another has the address space */
     bool gone = hk_sys2(SYS_munmap, (long)ptr, (long)size) == 0;
     if (!gone)
@@ -105,7 +112,7 @@ bool hk_os_unmap(void *ptr, size_t size)
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)
 {
     hk_large_call("moves or resizes a mapping", hk_max(old_size, new_size));
-    hk_add_relaxed(&calls, 1);
+    count_call();
     long p = hk_sys4(SYS_mremap, (long)ptr, (long)old_size, (long)new_size, MREMAP_MAYMOVE);
     if (hk_sys_failed(p))
         return NULL;
@@ -226,5 +233,5 @@ uint64_t hk_os_calls(void)
 
 void hk_os_count_call(void)
 {
-    hk_add_relaxed(&calls, 1);
+    count_call();
 }

@@ -367,10 +367,12 @@ bool hk_arena_charge(size_t bytes)
     if (!hk_arena_within_limit(bytes))
         return false;
     hk_add_relaxed(&hk_arenas.charged, bytes);
+    hk_use_wrote(HK_WORD_CHARGED);
     return true;
 }
 
 void hk_arena_uncharge(size_t bytes)
 {
     hk_sub_relaxed(&hk_arenas.charged, bytes);
+    hk_use_wrote(HK_WORD_CHARGED);
 }

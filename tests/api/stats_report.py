@@ -60,7 +60,7 @@ def fields(structure, telemetry):
 
 def names(tree, telemetry):
     """The JSON calls things what the structures call them, in their order."""
-    own = ['hakmem', 'pid', 'process_resident_bytes', 'classes']
+    own = ['hakmem', 'pid', 'process_resident_bytes', 'classes'] + ['locks', 'shared_words'] * telemetry
     expected = [name for name in fields('hak_stats', telemetry) if name != 'size']
     assert [key for key in tree if key not in own] == expected, (list(tree), expected)
     for row in tree['classes']:
@@ -77,6 +77,23 @@ def sums(tree):
     assert tree['hot_slabs'] + tree['cold_slabs'] == sum(row['slabs'] for row in classes), tree
     for name in ['acquired_' + stage for stage in STAGES] + ['hot_slabs', 'refilled', 'flushed'] + list(TELEMETRY[:4]):
         assert tree.get(name, 0) == sum(row.get(name, 0) for row in classes), (name, tree)
+
+
+def locks(tree, page):
+    """Each kind of lock that was taken, in the JSON and on the page, and what its figures cannot be."""
+    words = ['taken', 'waited', 'held_ticks', 'held_99_ticks', 'busiest_ticks']
+    found = tree['locks']
+    assert {'pool', 'arena', 'heap', 'meta', 'records'} <= set(found), found
+    for name, row in found.items():
+        assert list(row) == words and row['taken'] > 0, (name, row)
+        assert row['held_99_ticks'] <= row['held_ticks'] and row['busiest_ticks'] <= row['held_ticks'], (name, row)
+    assert tree['shared_words']['system calls'] == tree['os_calls'], (tree['shared_words'], tree['os_calls'])
+    lines = page.splitlines()
+    at = lines.index(' locks')
+    assert lines[at + 1].split() == words, lines[at + 1]
+    end = lines.index(' shared words written')
+    assert [line[2:24].rstrip() for line in lines[at + 2:end]] == list(found), lines[at:end]
+    assert [line[2:24].rstrip() for line in lines[end + 1:]] == list(tree['shared_words']), lines[end:]
 
 
 def stages(library, program, tree):
@@ -139,7 +156,7 @@ def page_text(lines, tree):
     peak = amounts(lines[5])
     assert near(peak[0], tree['peak_live_bytes']) and near(peak[1], tree['peak_mapped_bytes']), lines[5]
     assert all(line.endswith('.') for line in lines[1:6]), lines[:6]
-    named = [key for key in tree if key not in ('version', 'hakmem', 'pid', 'classes', 'first_pages')]
+    named = [key for key in tree if key not in ('version', 'hakmem', 'pid', 'classes', 'first_pages', 'locks', 'shared_words')]
     found = [line.split()[0] for line in lines[7:lines.index(' classes')]]
     assert sorted(found) == sorted(named), (found, named)
     for line in lines[7:lines.index(' classes')]:
@@ -203,6 +220,8 @@ def main():
         pages = tree['first_pages']
         assert list(pages) == ['C%d' % i for i in range(8)] + ['MID', 'L25', 'HUGE', 'SSM'], pages
         assert pages['C0'] >= 2560 and pages['MID'] >= 2560 and pages['L25'] >= 5120 and pages['SSM'] > 0, pages
+    if telemetry:
+        locks(tree, text)
     page_text(text.splitlines(), tree)
     small(library)
     names(tree, telemetry)
