@@ -43,7 +43,9 @@ class Line:
 CALL_FIELDS = ("slowest_malloc_ns", "slowest_free_ns", "p9999_malloc_ns", "p9999_free_ns")
 # What aging prints besides: the RSS in percent of the live bytes, the mean and the worst of its samples.
 LIVE_FIELDS = ("mean_rss_percent", "worst_rss_percent")
-MORE_FIELDS = CALL_FIELDS + LIVE_FIELDS
+# What handover prints besides: ticks of the processor's counter for 100 additions, and in a second.
+TICK_FIELDS = ("ticks_per_100", "ticks_per_sec")
+MORE_FIELDS = CALL_FIELDS + LIVE_FIELDS + TICK_FIELDS
 
 
 @dataclasses.dataclass(frozen=True)

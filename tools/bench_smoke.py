@@ -6,6 +6,7 @@ bench_smoke.py program LAUNCH [--preload LIB] OPERATIONS PROGRAM [ARG...]
 bench_smoke.py launch LAUNCH
 bench_smoke.py runner BUILD
 bench_smoke.py ab BUILD
+bench_smoke.py scale BUILD
 """
 
 import csv
@@ -20,9 +21,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import ab  # noqa: E402
 import ab_sides  # noqa: E402
+import bench_scale  # noqa: E402
 import bench_count  # noqa: E402
 import bench_run  # noqa: E402
 import standstill  # noqa: E402
+import usl  # noqa: E402
 
 RESULT_KEYS = ["ops_per_sec", "ops", "elapsed_ns", "peak_rss_kib", "minor_faults", "major_faults"]
 USAGE_KEYS = ["status", "signal", "wall_us", "user_us", "sys_us", "max_rss_kib", "minor_faults", "major_faults"]
@@ -46,7 +49,7 @@ def check_program(launch, *rest):
     expect(done.stdout.count("\n") == 1 and done.stdout.endswith("\n"), f"not one line: {done.stdout!r}")
     fields = bench_run.parse_fields(done.stdout)
     name = os.path.basename(program)
-    more = {"burst": bench_run.CALL_FIELDS, "aging": bench_run.LIVE_FIELDS}.get(name, ())
+    more = {"burst": bench_run.CALL_FIELDS, "aging": bench_run.LIVE_FIELDS, "handover": bench_run.TICK_FIELDS}.get(name, ())
     expect(list(fields) == [*RESULT_KEYS, *more], f"fields {list(fields)}")
     if name == "burst":
         expect(all(fields[f"slowest_{call}_ns"] >= fields[f"p9999_{call}_ns"] * 7 // 8 > 0
@@ -197,5 +200,44 @@ def check_ab(build):
         expect(run(*argv).returncode == 2, "one side was taken for two")
 
 
+def check_law():
+    """The law's coefficients come out of what follows it; of what does not, never less than 0."""
+    counts = (1, 2, 4, 8, 16, 32)
+    for law in (usl.Law(3e6, 0.03, 0.0004), usl.Law(1e7, 0.2, 0.0), usl.Law(5.0, 0.0, 0.001), usl.Law(2.0, 0.0, 0.0)):
+        found = usl.fit([(n, law.speed(n)) for n in counts])
+        expect(abs(found.one / law.one - 1) < 1e-6 and abs(found.contention - law.contention) < 1e-7
+               and abs(found.coherence - law.coherence) < 1e-8, f"{law} was taken for {found}")
+    found = usl.fit([(1, 1.0), (2, 2.5), (4, 6.0)])
+    expect(found.contention == 0 and found.coherence == 0, f"more than linear: {found}")
+    expect(abs(usl.Law(1.0, 0.1, 0.001).most - 30) < 1e-9, "where the law is highest")
+
+
+def check_figures():
+    """What follows from counts that are known."""
+    row = {"taken": 10, "waited": 2, "held_ticks": 1000, "held_99_ticks": 800, "busiest_ticks": 500}
+    counts = bench_scale.counts_of({"locks": {"pool": row, "array": row}, "shared_words": {"transfer": 40}})
+    expect(counts == ({"pool": (10, 2, 800, 400), "array": (10, 2, 800, 400)}, {"transfer": (40,)}), str(counts))
+    none = ({}, {})
+    locks, words = bench_scale.per_operation([(counts, 120)], [(none, 20)])
+    expect(locks["pool"] == (0.1, 0.02, 8, 4) and words["transfer"] == (0.4,), f"{locks} {words}")
+    full = bench_scale.saturation(800, "pool", locks["pool"], 2, 100)
+    expect(abs(full[0] - 100) < 1e-9 and abs(full[1] - 800 / 18) < 1e-9, f"one lock: {full}")
+    # two threads, in two of eight places; in the busiest array half of what is held and of the times
+    full = bench_scale.saturation(800, "array", locks["array"], 2, 100)
+    expect(abs(full[0] - 800 / (4 / 4)) < 1e-9 and abs(full[1] - 800 / ((4 + 5) / 4)) < 1e-9, f"arrays: {full}")
+    expect(bench_scale.saturation(800, "heap", locks["pool"], 2, 100) is None, "one of each thread's own")
+
+
+def check_scale(build):
+    check_law()
+    check_figures()
+    tool = os.path.join(bench_run.ROOT, "tools", "bench_scale.py")
+    with tempfile.TemporaryDirectory() as folder:
+        done = run(sys.executable, tool, "--build", build, "--telemetry", folder)
+        expect(done.returncode == 2 and "telemetry" in done.stderr, f"a library without telemetry: {done.stderr}")
+        expect(run(sys.executable, tool, "--build", build, "--telemetry", build, "--rounds", "0").returncode == 2, "0 rounds")
+
+
 if __name__ == "__main__":
-    {"program": check_program, "launch": check_launch, "runner": check_runner, "ab": check_ab}[sys.argv[1]](*sys.argv[2:])
+    {"program": check_program, "launch": check_launch, "runner": check_runner, "ab": check_ab,
+     "scale": check_scale}[sys.argv[1]](*sys.argv[2:])
