@@ -69,10 +69,12 @@ static HK_NOINLINE bool keep_run(void *ptr)
     size_t pages = hk_arena_pages_of_live(ptr);
     if (!hk_run_cache_may_have(pages) || HK_UNLIKELY(!hk_front_go_in(thread)))
         return false;
+    int saved = *thread->error;
     bool kept = hk_run_cache_keep(runs, ptr, pages);
     if (HK_UNLIKELY(++thread->ticks % 8 == 0))
         hk_purge_tick();
     hk_front_come_out(&thread->pass);
+    *thread->error = saved;
     return kept;
 }
 

@@ -137,10 +137,12 @@ static HK_NOINLINE void *malloc_run(size_t size)
     bool zero;
     if (HK_UNLIKELY(size > HK_RUN_MAX || thread == NULL))
         return take_sized(size);
-    hk_arena_learn();
-    if (HK_UNLIKELY(!hk_front_go_in(thread)))
-        return take_sized(size);
     int saved = *thread->error;
+    hk_arena_learn(); /* as in take_through_gate */
+    if (HK_UNLIKELY(!hk_front_go_in(thread))) {
+        *thread->error = saved;
+        return take_sized(size);
+    }
     void *run = hk_page_heap_alloc(hk_front_runs(thread), size, 16, &zero);
     hk_purge_took(&thread->ticks);
     hk_front_come_out(&thread->pass);
