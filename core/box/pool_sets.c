@@ -76,37 +76,42 @@ HK_SLOW_PATH size_t hk_pool_highest(const struct pool_node *node, enum unit_set 
     return word * 64 + hk_log2(s->bits[word][set]);
 }
 
-static void index_mask(struct unit_sets *s, enum unit_set kind, size_t unit, uint32_t mask)
+/* The sets of a kind, from its first, that a SuperSlab with such a mask belongs to: bit n - 1 where n of its slabs lie
+ * side by side. */
+static inline unsigned sets_of_mask(uint32_t mask)
 {
-    for (unsigned run = 1; run <= HK_SPAN_MAX; run++) {
-        unsigned set = kind + run - 1;
-        bool has = hk_find_run32(mask, run) < HK_SLABS;
-        bool had = (s->bits[unit / 64][set] >> unit % 64 & 1) != 0;
-        if (has && !had)
+    unsigned sets = 0;
+    for (unsigned i = 0; i < HK_SPAN_MAX; i++, mask &= mask >> 1)
+        sets |= (unsigned)(mask != 0) << i;
+    return sets;
+}
+
+static void move_to_sets(struct unit_sets *s, size_t unit, unsigned sets)
+{
+    const uint64_t *words = s->bits[unit / 64];
+    unsigned changed = sets;
+    for (unsigned set = 0; set < SET_COUNT; set++)
+        changed ^= (unsigned)(words[set] >> unit % 64 & 1) << set;
+    for (; changed != 0; changed &= changed - 1) { /* seldom: most SuperSlabs stay in their sets */
+        unsigned set = hk_lowest(changed);
+        if ((sets >> set & 1) != 0)
             set_add(s, set, unit);
-        else if (had && !has)
+        else
             set_remove(s, set, unit);
     }
 }
 
 void hk_pool_index(struct hk_superslab *ss)
 {
-    struct unit_sets *s = &hk_pool_node(ss->node)->sets;
-    size_t unit = hk_registry_unit(ss->base);
-    if (HK_EMPTY_REUSE)
-        index_mask(s, SET_EMPTY, unit, ss->empty_mask);
-    index_mask(s, SET_USABLE, unit, hk_pool_usable(ss));
-    index_mask(s, SET_HUGE, unit, ss->huge ? ss->unused_mask : 0);
+    unsigned sets = sets_of_mask(hk_pool_usable(ss)) << SET_USABLE;
+    sets |= HK_EMPTY_REUSE ? sets_of_mask(ss->empty_mask) << SET_EMPTY : 0;
+    sets |= ss->huge ? sets_of_mask(ss->unused_mask) << SET_HUGE : 0;
+    move_to_sets(&hk_pool_node(ss->node)->sets, hk_registry_unit(ss->base), sets);
 }
 
 void hk_pool_unindex(struct hk_superslab *ss)
 {
-    struct unit_sets *s = &hk_pool_node(ss->node)->sets;
-    size_t unit = hk_registry_unit(ss->base);
-    if (HK_EMPTY_REUSE)
-        index_mask(s, SET_EMPTY, unit, 0);
-    index_mask(s, SET_USABLE, unit, 0);
-    index_mask(s, SET_HUGE, unit, 0);
+    move_to_sets(&hk_pool_node(ss->node)->sets, hk_registry_unit(ss->base), 0);
 }
 
 /* ---- EMPTY slabs; their counts are hints that change under the lock ---- */
