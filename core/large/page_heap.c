@@ -57,12 +57,13 @@ bool hk_page_heap_free(struct hk_run_cache *cache, const struct hk_block *block)
     return hk_arena_give(block->start);
 }
 
-/* A huge block that shrinks stays a mapping of its own, unless it becomes a small part of what a run can be. */
+/* What shrinks stays what it is, unless it becomes a small part of that: a huge block a mapping of its own, and a run a
+ * run: no copy is made, its end goes, and it may grow again. */
 void *hk_page_heap_resize(const struct hk_block *block, size_t size, size_t roomy)
 {
     if (block->kind == HK_BLOCK_HUGE)
         return size > HK_RUN_MAX / 2 ? hk_huge_resize(block->start, size) : NULL;
-    if (size <= HK_MID_MAX || size > HK_RUN_MAX)
+    if (size <= HK_MID_MAX / 2 || size > HK_RUN_MAX)
         return NULL;
     size_t most = hk_min(roomy, HK_RUN_MAX);
     return hk_arena_resize(block->start, pages_for(size), pages_for(most)) ? block->start : NULL;

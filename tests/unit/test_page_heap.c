@@ -147,8 +147,9 @@ static void resize_run(void *arg)
     EXPECT(free_found(guard) && may_grow(p, 41000));
     EXPECT(resize_found(p, 41000, 50000) == p && size_of(p) == 53248);
     p[49999] = 1;
-    EXPECT(resize_found(p, HK_MID_MAX, HK_MID_MAX) == NULL);         /* a slab's size */
+    EXPECT(resize_found(p, HK_MID_MAX / 2, HK_MID_MAX / 2) == NULL); /* a slab's size, and little of a run's */
     EXPECT(resize_found(p, HK_RUN_MAX + 1, HK_RUN_MAX + 1) == NULL); /* a mapping's size */
+    EXPECT(resize_found(p, HK_MID_MAX / 2 + 1, HK_MID_MAX / 2 + 1) == p && size_of(p) == 20480); /* it may grow again */
     EXPECT(resize_found(p, HK_MID_MAX + 1, HK_MID_MAX + 1) == p && size_of(p) == 36864);
     EXPECT(resize_found(p, HK_RUN_MAX, HK_RUN_MAX) == p && size_of(p) == HK_RUN_MAX);
     EXPECT(p[0] == 7);
