@@ -57,13 +57,21 @@ bool hk_page_heap_free(struct hk_run_cache *cache, const struct hk_block *block)
     return hk_arena_give(block->start);
 }
 
+/* A run stays one, where slabs have blocks of that size, while it shrinks to half of what it was at most: it may grow
+ * again. Of less the copy is cheap, and what is left of a longer run would hold it apart: no other of that length fits
+ * in again. */
+static bool may_stay_run(const struct hk_block *block, size_t size)
+{
+    return size > HK_MID_MAX || (size > HK_MID_MAX / 2 && size >= block->size / 2);
+}
+
 /* What shrinks stays what it is, unless it becomes a small part of that: a huge block a mapping of its own, and a run a
- * run: no copy is made, its end goes, and it may grow again. */
+ * run: no copy is made, and its end goes. */
 void *hk_page_heap_resize(const struct hk_block *block, size_t size, size_t roomy)
 {
     if (block->kind == HK_BLOCK_HUGE)
         return size > HK_RUN_MAX / 2 ? hk_huge_resize(block->start, size) : NULL;
-    if (size <= HK_MID_MAX / 2 || size > HK_RUN_MAX)
+    if (!may_stay_run(block, size) || size > HK_RUN_MAX)
         return NULL;
     size_t most = hk_min(roomy, HK_RUN_MAX);
     return hk_arena_resize(block->start, pages_for(size), pages_for(most)) ? block->start : NULL;
