@@ -16,47 +16,49 @@ END
 # Copies the files that git knows, as they are now, to the folder $1; in a tarball all files.
 hk_copy_sources()
 {
-    mkdir -p "$1" && cd "$hk_top" || return
-    if [[ -e .git ]]; then
-        git ls-files -z | xargs -0 ls -d 2>/dev/null | tar -c -T - | tar -x -C "$1"
+    mkdir -p "$1" || return
+    if [[ -e $hk_top/.git ]]; then
+        git -C "$hk_top" ls-files -z | tar -C "$hk_top" -c --null --ignore-failed-read -T - | tar -x -C "$1"
     else
-        tar -c --exclude='./build*' . | tar -x -C "$1"
+        tar -C "$hk_top" -c --exclude='./build*' . | tar -x -C "$1"
     fi
+}
+
+# Makes build-packages/, in which $1.log takes what the tools print, and says in a line what is done: $2.
+hk_package_begin()
+{
+    hk_log=$hk_top/build-packages/$1.log
+    if ! mkdir -p "$hk_top/build-packages" || ! : >"$hk_log"; then
+        hk_die "cannot write in $hk_top/build-packages"
+    fi
+    hk_say "$2; the log is build-packages/$1.log"
 }
 
 # The packages of Debian, for this machine.
 hk_package_deb()
 {
-    local hk_folder=$hk_top/build-packages/deb hk_log=$hk_top/build-packages/deb.log
-    type -P dpkg-query >/dev/null || hk_die "package deb: this is no Debian"
+    local hk_folder=$hk_top/build-packages/deb
     local -a hk_missing
+    type -P dpkg-query >/dev/null || hk_die "package deb: this is no Debian"
     mapfile -t hk_missing < <(hk_missing_packages build-essential debhelper meson)
-    [[ ${#hk_missing[@]} -eq 0 ]] || hk_install "${hk_missing[@]}" || exit 125
-    hk_say "building the Debian packages: a minute or two; the log is build-packages/deb.log"
+    hk_package_begin deb "builds the Debian packages${hk_missing[*]:+, after installing ${hk_missing[*]}}: a minute or two"
+    [[ ${#hk_missing[@]} -eq 0 ]] || hk_install "${hk_missing[@]}" || hk_failed "installing ${hk_missing[*]} failed"
     rm -rf "$hk_folder"
-    mkdir -p "$hk_folder" || exit 125
-    if ! (hk_copy_sources "$hk_folder/source" && cd "$hk_folder/source" && dpkg-buildpackage -b -us -uc) >"$hk_log" 2>&1; then
-        tail -n 20 "$hk_log" >&2
-        hk_die "package deb failed; all of it is in $hk_log"
-    fi
+    hk_noisily hk_copy_sources "$hk_folder/source" || hk_failed "copying the sources failed"
+    (cd "$hk_folder/source" && hk_noisily dpkg-buildpackage -b -us -uc) || hk_failed "package deb failed"
     rm -rf "$hk_folder/source"
     (cd "$hk_top" && ls build-packages/deb/*.deb)
 }
 
-# The tarball of a release. Meson takes what is committed.
+# The tarball of a release. Meson takes what is committed. (tests/named/tarball.py tests it.)
 hk_package_tar()
 {
-    local hk_folder=$hk_top/build-packages/tar hk_log=$hk_top/build-packages/tar.log
+    local hk_folder=$hk_top/build-packages/tar
     [[ -e $hk_top/.git ]] || hk_die "package tar: this is no checkout of git"
+    hk_package_begin tar "packs the last commit"
     hk_install_build_needs git:git
-    mkdir -p "$hk_folder" || exit 125
-    if ! {
-        { [[ -f $hk_folder/build.ninja ]] || meson setup "$hk_folder" "$hk_top"; } &&
-            meson dist -C "$hk_folder" --no-tests --allow-dirty --formats xztar # tests/named/tarball.py tests it
-    } </dev/null >"$hk_log" 2>&1; then
-        tail -n 20 "$hk_log" >&2
-        hk_die "package tar failed; all of it is in $hk_log"
-    fi
+    [[ -f $hk_folder/build.ninja ]] || hk_noisily meson setup "$hk_folder" "$hk_top" || hk_failed "package tar failed"
+    hk_noisily meson dist -C "$hk_folder" --no-tests --allow-dirty --formats xztar || hk_failed "package tar failed"
     (cd "$hk_top" && ls build-packages/tar/meson-dist/*.tar.xz)
 }
 

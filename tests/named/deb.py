@@ -80,7 +80,11 @@ def main():
         print('deb: skipped: dpkg-buildpackage is not installed')
         return 77
     fault = build()
-    if not fault and sys.argv[2:] != ['build']:
+    with open('/etc/os-release', encoding='utf-8') as file:
+        here = 'VERSION_CODENAME=bookworm' in file.read()
+    if not here:
+        print('deb: packages of another system than Debian 12 are not tried on it')
+    elif not fault and sys.argv[2:] != ['build']:
         fault = use()
     print('deb: FAILED: ' + fault if fault else 'deb: all passed')
     return 1 if fault else 0

@@ -5,9 +5,11 @@
 # in $1, the folder of the library. Changes nothing, and says nothing where the files were only staged (DESTDIR).
 [ -z "${DESTDIR:-}" ] && [ -z "${MESON_INSTALL_DRY_RUN:-}" ] && [ -z "${MESON_INSTALL_QUIET:-}" ] || exit 0
 
-# Meson keeps what a script prints to itself, unless it fails: so this is told to Meson's own output.
+# Meson keeps what a script prints to itself, unless it fails: so this is told to Meson's own output. (Not to a file: Meson
+# writes at its own place in it, over what others add.)
 say()
 {
+    [ ! -f "/proc/$PPID/fd/1" ] || { echo "hakmem: $1" && return; }
     { echo "hakmem: $1" >>"/proc/$PPID/fd/1"; } 2>/dev/null || echo "hakmem: $1"
 }
 
