@@ -140,6 +140,8 @@ def main():
         machine.put_checkout(ROOT)
         with open(machine.root + '/root/hakmem/program.c', 'w', encoding='utf-8') as file:
             file.write(re.search(r'^```c\n(.*?)^```$', read('README.md'), re.S | re.M)[1])
+        with open(machine.root + '/etc/apt/apt.conf.d/90-yes', 'w', encoding='ascii') as file:
+            file.write('APT::Get::Assume-Yes "true";\n')  # as the reader says when apt-get asks
         status, said = machine.run('cd /root/hakmem && ' + PREPARE)
         if status != 0:
             bare.skip('no clone in a bare Debian: ' + said[-300:])

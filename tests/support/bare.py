@@ -8,6 +8,7 @@ and a mirror; where one is missing the test ends with 77 and says which.
 import glob
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,7 @@ class Machine:
 
     def __enter__(self):
         demand()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder goes away then, too
         self.root = tempfile.mkdtemp(prefix='hakmem-bare-', dir=os.path.dirname(BASE))
         subprocess.run(['cp', '-a', '--reflink=auto', BASE + '/.', self.root], check=True)
         for path in ('/etc/resolv.conf', '/etc/hosts'):
