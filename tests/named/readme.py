@@ -34,15 +34,19 @@ FILL = [
     (r'\bCOMMAND\b', 'ls /'),
     (r'\bPROGRAM( ARG\.\.\.)?', 'ls /'),
     (r'python3 program\.py', "python3 -c 'print(1)'"),
-    (r'-- server\b', "-- bash -c 'kill -USR2 $$; sleep 1; kill -USR2 $$; sleep 1; ls h-1.html'"),
+    (r'(?<=--signal USR2) -- server\b', " -- bash -c 'kill -USR2 $$; sleep 1; kill -USR2 $$; sleep 1; ls h-1.html'"),
+    (r'-- server\b', '-- ls /'),
+    (r'^(\./hakmem \w+ .*?)\b(?:PID|4711)$', r'./hakmem run -- sleep 60 & sleep 3; \1$!'),
     (r'@\.\./(before|other-checkout)', '@../hakmem-before'),
     (r'mine=/path/to/libmine\.so', 'mine=build/libhakmem.so.0'),
     (r'other-build/', 'build/'),
     (r'callgrind\.out\.PID', 'callgrind.out.*'),
 ]
 
-# Long ones: what is done in their place.
+# Long ones, and what waits for keys: what is done in their place.
+LINES = "--quick --%s 'hot_pair*'"
 SHORT = [
+    (r'^\./hakmem top$', './hakmem run -- sleep 60 & sleep 3; ./hakmem top --once'),
     (r'^\./hakmem test$', './hakmem test api'),
     (r'^\./hakmem test --no-install$', './hakmem test --no-install misuse'),
     (r'^\./hakmem test matrix$', './hakmem test matrix remote=cas'),
@@ -50,12 +54,13 @@ SHORT = [
     (r'^\./hakmem test soak 60$', './hakmem test soak 1'),
     (r'^\./hakmem test fuzz 600 operations$', './hakmem test fuzz 20 operations'),
     (r'^\./hakmem test models$', './hakmem test models gate'),
-    (r'^\./hakmem bench$', "./hakmem bench --quick --only 'hot_pair*'"),
-    (r'^(\./hakmem bench (?!.*--only).*)$', r"\1 --quick --only 'hot_pair*'"),
+    (r'^\./hakmem bench scale$', './hakmem bench scale --quick'),
+    (r'^\./hakmem bench$', './hakmem bench ' + LINES % 'only'),
+    (r'^(\./hakmem bench (?!.*--(?:only|bench)).*)$', r'\1 ' + LINES % 'only'),
     (r'^(\./hakmem bench .*)--rounds \d+$', r'\1--quick'),
     (r'^(\./hakmem ab .*-- .*-- ls /)$', r'\1'),
-    (r"^(\./hakmem ab .*)--bench .*$", r"\1--quick --bench 'hot_pair*'"),
-    (r'^(\./hakmem ab .*)$', r"\1 --quick --bench 'hot_pair*'"),
+    (r'^(\./hakmem ab .*)--bench .*$', r'\1' + LINES % 'bench'),
+    (r'^(\./hakmem ab .*)$', r'\1 ' + LINES % 'bench'),
 ]
 
 NEVER = [
@@ -98,7 +103,7 @@ def planned(command, long):
         if re.search(pattern, command):
             return None, why
     for pattern, instead in FILL:
-        command = re.sub(pattern, lambda _, instead=instead: instead, command)
+        command = re.sub(pattern, instead, command)
     for pattern, instead in SHORT if not long else ():
         if re.search(pattern, command):
             return re.sub(pattern, instead, command), None
@@ -115,7 +120,7 @@ def run_page(machine, page, long, seen):
             continue
         seen.add(line)
         begun = time.monotonic()
-        status, said = machine.run('cd /root/hakmem && %s%s' % (line, ' && ./a.out' if line.startswith('cc ') else ''))
+        status, said = machine.run('cd /root/hakmem || exit; %s%s' % (line, ' && ./a.out' if line.startswith('cc ') else ''))
         if 'cannot be preloaded' in said:
             status = status or 1  # the loader says so, and goes on without
         print('%s: %s: %s (%d s)' % ('passed' if status == 0 else 'FAILED', page, line, time.monotonic() - begun), flush=True)
