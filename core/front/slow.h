@@ -37,6 +37,12 @@ void hk_front_free_deferred(void);
 /* A block whose code is 0, as it was found (front/block.h); keeps errno. */
 HK_NOINLINE void hk_free_large(const struct hk_block *block);
 
+/* Any pointer without a code but NULL, deferred blocks left alone; keeps errno. */
+HK_NOINLINE void hk_free_unknown(void *ptr);
+
+/* The common case of a size above 32 KiB: a page run. NULL: hk_malloc_slow's long way knows more; errno is as it was. */
+HK_NOINLINE void *hk_malloc_run(size_t size);
+
 /* Resizes a live block; NULL and ENOMEM (EINVAL after a message), and the block as it was; but to a smaller size never
  * ENOMEM. size is not 0. */
 HK_NOINLINE void *hk_resize(void *ptr, size_t size);

@@ -1,90 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * What free leaves to: full bins, spans, large blocks, wrong pointers. And malloc_trim.
+ * What free leaves to: full bins, spans, wrong pointers. And malloc_trim.
  */
 #include "front/slow.h"
 
-#include "box/peak.h"
 #include "box/purge.h"
 #include "box/side.h"
 #include "front/block.h"
 #include "front/fast.h"
 #include "front/inside.h"
-#include "large/page_heap.h"
 
 #include <errno.h>
-
-/* Where the thread keeps a run that it frees. None is kept while free memory goes back: it would hold neighbours apart,
- * and come back in a heap when the piece of one call is not enough. */
-static struct hk_run_cache *cache_to_put_in(struct hk_thread *thread)
-{
-    struct hk_run_cache *runs = hk_front_runs(thread);
-    if (HK_RUN_CACHE && runs != NULL && hk_purge_is_over()) {
-        hk_run_cache_give_oldest(runs);
-        return NULL;
-    }
-    return runs;
-}
-
-/* False: there is no such block. A run that is kept changes nothing that is to go back. */
-static bool give_large(struct hk_thread *thread, const struct hk_block *block)
-{
-    if (block->kind == HK_BLOCK_HUGE)
-        hk_peak_look(0);
-    size_t before = hk_arena_dirty();
-    bool freed = hk_page_heap_free(cache_to_put_in(thread), block);
-    size_t now = hk_arena_dirty(); /* others change it too: about what this block leaves */
-    if (HK_UNLIKELY(now > before + HK_PURGE_MOST / 2))
-        hk_purge_tick_long(now - before);
-    else if (!HK_RUN_CACHE || thread == NULL || now != before || ++thread->ticks % 8 == 0)
-        hk_purge_tick();
-    return freed;
-}
-
-static void free_large(const struct hk_block *block)
-{
-    if (block->kind == HK_BLOCK_SIDE && hk_side_free(block->start))
-        return;
-    int saved = errno;
-    struct hk_thread *thread = hk_front_thread();
-    if (HK_UNLIKELY(!hk_front_go_in(thread))) {
-        hk_side_defer(block->start);
-        errno = saved;
-        return;
-    }
-    bool freed = give_large(thread, block);
-    hk_front_come_out(hk_front_pass(thread));
-    if (HK_UNLIKELY(!freed))
-        hk_wrong_unknown(block->start, "free");
-    errno = saved;
-}
-
-/* The common case of a page run: this thread keeps it. False, and nothing changed: the long way knows more. */
-static HK_NOINLINE bool keep_run(void *ptr)
-{
-    struct hk_thread *thread = hk_front_thread();
-    struct hk_run_cache *runs = hk_front_runs(thread);
-    if (!HK_RUN_CACHE || runs == NULL || runs->share == 0 || hk_purge_is_over())
-        return false;
-    size_t pages = hk_arena_pages_of_live(ptr);
-    if (!hk_run_cache_may_have(pages) || HK_UNLIKELY(!hk_front_go_in(thread)))
-        return false;
-    int saved = *thread->error;
-    bool kept = hk_run_cache_keep(runs, ptr, pages);
-    if (HK_UNLIKELY(++thread->ticks % 8 == 0))
-        hk_purge_tick();
-    hk_front_come_out(&thread->pass);
-    *thread->error = saved;
-    return kept;
-}
-
-static void find_and_free_large(void *ptr)
-{
-    if (keep_run(ptr))
-        return;
-    struct hk_block block = hk_block_find_large(ptr);
-    free_large(&block);
-}
 
 /* Where this thread has no record, or is turned away. */
 static HK_SLOW_PATH void put_without_front(struct hk_slab *slab, void *ptr)
@@ -128,7 +54,7 @@ static HK_NOINLINE void free_deferred(void)
         if (hk_registry_code(ptr) != 0)
             put_in_front(hk_slab_of(ptr), ptr);
         else
-            find_and_free_large(ptr);
+            hk_free_unknown(ptr);
         note = next;
     }
 }
@@ -149,12 +75,6 @@ void hk_front_free_deferred(void)
 {
     if (hk_side_has_deferred() && !is_turned_away())
         free_deferred();
-}
-
-void hk_free_large(const struct hk_block *block)
-{
-    free_large(block);
-    hk_front_free_deferred();
 }
 
 /* What the fast path does with other blocks: the second slab of a span has a code of its own. False: there is no room.
@@ -188,7 +108,7 @@ void hk_free_slow(void *ptr, unsigned code)
     if (HK_LIKELY(code != 0))
         free_in_slab(ptr, code);
     else if (ptr != NULL)
-        find_and_free_large(ptr);
+        hk_free_unknown(ptr);
     hk_front_free_deferred();
 }
 

@@ -130,32 +130,14 @@ static HK_NOINLINE void *take_sized(size_t size)
     return take_through_gate(&(struct want){.size = size, .align = 16});
 }
 
-/* The common case of take_through_gate for a page run. */
-static HK_NOINLINE void *malloc_run(size_t size)
-{
-    struct hk_thread *thread = hk_front_thread();
-    bool zero;
-    if (HK_UNLIKELY(size > HK_RUN_MAX || thread == NULL))
-        return take_sized(size);
-    int saved = *thread->error;
-    hk_arena_learn(); /* as in take_through_gate */
-    if (HK_UNLIKELY(!hk_front_go_in(thread))) {
-        *thread->error = saved;
-        return take_sized(size);
-    }
-    void *run = hk_page_heap_alloc(hk_front_runs(thread), size, 16, &zero);
-    hk_purge_took(&thread->ticks);
-    hk_front_come_out(&thread->pass);
-    *thread->error = saved;
-    return HK_LIKELY(run != NULL) ? run : take_sized(size);
-}
-
 /* The common case of take_through_gate: a block of a class, for a thread that has a record. */
 static void *malloc_missed(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
-    if (HK_UNLIKELY(size > HK_MID_MAX))
-        return malloc_run(size);
+    if (HK_UNLIKELY(size > HK_MID_MAX)) {
+        void *run = hk_malloc_run(size);
+        return HK_LIKELY(run != NULL) ? run : take_sized(size);
+    }
     if (HK_UNLIKELY(thread == NULL || !hk_front_go_in(thread)))
         return take_sized(size);
     int saved = *thread->error;

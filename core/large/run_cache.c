@@ -76,12 +76,6 @@ static void *take_at(struct hk_run_cache *cache, uint8_t at, uint8_t above)
     return kept->run;
 }
 
-/* There is one. */
-static void *take_newest(struct hk_run_cache *cache, unsigned length)
-{
-    return take_at(cache, cache->newest[length], 0);
-}
-
 static void *take_oldest_one(struct hk_run_cache *cache)
 {
     uint8_t at = cache->kept[0].newer;
@@ -186,7 +180,7 @@ void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages)
     cache->idle_since = 0;
     uint64_t fit = cache->lengths >> wanted;
     if (fit != 0 && (more = hk_lowest(fit)) <= pages / LONGER)
-        run = take_newest(cache, wanted + more);
+        run = take_at(cache, cache->newest[wanted + more], 0);
     else
         tell_pages(cache);
     hk_unlock(&cache->lock);
@@ -206,11 +200,6 @@ static HK_NOINLINE void make_room(struct hk_run_cache *cache)
     hk_lock(&cache->lock);
 }
 
-static inline bool has_room(const struct hk_run_cache *cache, size_t pages)
-{
-    return cache->pages + pages <= cache->share && hk_load_relaxed(&cache->count) < HK_RUN_CACHE_RUNS; /* the lock's */
-}
-
 /* Now and then looks at what others have. */
 static inline bool may_keep(struct hk_run_cache *cache, const void *run, size_t pages)
 {
@@ -227,7 +216,7 @@ static inline bool keep_run(struct hk_run_cache *cache, void *run, size_t pages)
         return false;
     hk_lock(&cache->lock);
     cache->idle_since = 0;
-    if (HK_UNLIKELY(!has_room(cache, pages)))
+    if (HK_UNLIKELY(cache->pages + pages > cache->share || hk_load_relaxed(&cache->count) == HK_RUN_CACHE_RUNS))
         make_room(cache);
     add_newest(cache, run, (unsigned)(pages - HK_RUN_CACHE_FIRST));
     /* It has just looked; or others should know before it looks again. */
