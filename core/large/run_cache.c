@@ -234,7 +234,7 @@ bool hk_run_cache_keep(struct hk_run_cache *cache, void *run, size_t pages)
 /* A run that is too long for the share, or far. What has become too much by now goes, too. */
 static HK_NOINLINE bool give_past(struct hk_run_cache *cache, void *run)
 {
-    struct batch batch; /* not all of it zero: it is a KiB */
+    struct batch batch; /* not all of it zero: it is two KiB */
     batch.n = 0;
     if (!hk_run_cache_is_idle(cache)) {
         hk_lock(&cache->lock);
@@ -300,7 +300,7 @@ static bool is_old(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 
 static bool sweep_one(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 {
-    struct batch batch; /* not all of it zero: it is a KiB */
+    struct batch batch; /* not all of it zero: it is two KiB */
     batch.n = 0;
     if (hk_run_cache_is_idle(cache))
         return false;

@@ -76,7 +76,7 @@ static inline bool hk_run_cache_may_have(size_t pages)
     return pages - HK_RUN_CACHE_FIRST < HK_RUN_CACHE_LENGTHS;
 }
 
-/* A run of `pages` or up to an eighth more, made live, or NULL: there is none. Its thread. */
+/* A run of `pages` or up to a quarter more, made live, or NULL: there is none. Its thread. */
 void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages);
 
 /* Keeps a live run, if it may. False, and nothing changed: it may not, or no such run is live. Its thread. */
