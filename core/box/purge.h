@@ -9,8 +9,7 @@
  *     more may be free from then on, until nothing is taken or freed for as long.
  *   - Else, beyond HAKMEM_MIN_KEEP, it gives one piece back that has been free for HAKMEM_PURGE_DELAY_MS. When
  *     there was none, nobody looks again for a quarter of the delay.
- *   - So it is with page runs that threads keep: those of a thread that has not used them for the delay become free
- *     memory.
+ *   - So it is with page runs that threads keep: those that a thread has not needed for the delay become free memory.
  *
  * No call starts a thread. With HAKMEM_PURGE_THREAD=1 there is one from the start, which gives back by age in the place
  * of slow paths; they only wake it.

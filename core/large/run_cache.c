@@ -70,6 +70,7 @@ static void *take_at(struct hk_run_cache *cache, uint8_t at, uint8_t above)
     else if ((cache->newest[kept->length] = kept->below) == 0)
         cache->lengths &= ~((uint64_t)1 << kept->length);
     cache->pages -= (uint32_t)(kept->length + HK_RUN_CACHE_FIRST);
+    cache->fewest = hk_min(cache->fewest, cache->pages);
     hk_store_relaxed(&cache->count, hk_load_relaxed(&cache->count) - 1); /* the lock's */
     kept->older = cache->spare;
     cache->spare = at;
@@ -177,7 +178,6 @@ void *hk_run_cache_take(struct hk_run_cache *cache, size_t pages)
     unsigned wanted = (unsigned)(pages - HK_RUN_CACHE_FIRST), more = 0;
     void *run = NULL;
     hk_lock(&cache->lock);
-    cache->idle_since = 0;
     uint64_t fit = cache->lengths >> wanted;
     if (fit != 0 && (more = hk_lowest(fit)) <= pages / LONGER)
         run = take_at(cache, cache->newest[wanted + more], 0);
@@ -215,7 +215,6 @@ static inline bool keep_run(struct hk_run_cache *cache, void *run, size_t pages)
     if (!hk_arena_set_aside(run, pages))
         return false;
     hk_lock(&cache->lock);
-    cache->idle_since = 0;
     if (HK_UNLIKELY(cache->pages + pages > cache->share || hk_load_relaxed(&cache->count) == HK_RUN_CACHE_RUNS))
         make_room(cache);
     add_newest(cache, run, (unsigned)(pages - HK_RUN_CACHE_FIRST));
@@ -290,23 +289,29 @@ static void unlock_for_sweep(struct hk_run_cache *cache)
     hk_unlock(&cache->lock);
 }
 
-/* Is it idle for so long? Of one that is seen for the first time nobody knows. The lock. */
-static bool is_old(struct hk_run_cache *cache, uint32_t now, uint32_t age)
+/* Pages that may stay: those that were not there all the time since a sweep looked first, `age` ms ago or longer. Of
+ * one that is seen for the first time nobody knows. The lock. */
+static uint32_t pages_in_use(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 {
-    if (cache->idle_since == 0)
-        cache->idle_since = now | 1; /* a ms more or less */
-    return hk_ms_since(now, cache->idle_since) >= age;
+    uint32_t idle = 0;
+    if (age == 0)
+        return 0;
+    if (cache->looked_at != 0 && hk_ms_since(now, cache->looked_at) < age)
+        return cache->pages;
+    if (cache->looked_at != 0)
+        idle = cache->fewest;
+    cache->looked_at = now | 1; /* a ms more or less */
+    cache->fewest = cache->pages - idle;
+    return cache->pages - idle;
 }
 
 static bool sweep_one(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 {
-    struct batch batch; /* not all of it zero: it is two KiB */
-    batch.n = 0;
+    struct batch batch;
     if (hk_run_cache_is_idle(cache))
         return false;
     lock_for_sweep(cache);
-    if (age == 0 || is_old(cache, now, age))
-        take_oldest(cache, 0, &batch);
+    take_oldest(cache, pages_in_use(cache, now, age), &batch);
     tell_pages(cache);
     unlock_for_sweep(cache);
     give_batch(&batch);
@@ -359,6 +364,7 @@ static void take_over(struct hk_run_cache *cache)
 {
     hk_store_relaxed(&cache->count, 0);
     cache->pages = 0;
+    cache->fewest = 0;
     cache->lengths = 0;
     memset(cache->newest, 0, sizeof cache->newest);
     cache->kept[0] = (struct hk_kept_run){0};

@@ -38,15 +38,16 @@ struct hk_kept_run {
 /* A zeroed one is empty. */
 struct hk_run_cache {
     struct hk_lock lock;
-    _Atomic uint32_t count; /* runs in it; written under the lock, as all that follows; a hint without */
-    uint32_t pages;         /* in them */
-    uint64_t lengths;       /* which there are: bit i is HK_RUN_CACHE_FIRST + i pages */
+    _Atomic uint32_t count;               /* runs in it; written under the lock, as all that follows; a hint without */
+    uint32_t pages;                       /* in them */
+    uint64_t lengths;                     /* which there are: bit i is HK_RUN_CACHE_FIRST + i pages */
     uint8_t newest[HK_RUN_CACHE_LENGTHS]; /* place of the newest run of each length, or 0 */
     uint8_t spare;                        /* places that were used and are not now, linked by `older`; or 0 */
     uint8_t used_places;                  /* places that ever were: from 1 on */
     struct hk_kept_run kept[HK_RUN_CACHE_RUNS + 1];
     _Atomic uint32_t told;     /* of `pages`, what hk_run_cache_pages has; a hint without the lock */
-    uint32_t idle_since;       /* ms of the clock when a sweep saw it, 0 after its thread was at it; the lock's */
+    uint32_t looked_at;        /* ms of the clock when a sweep looked, or 0; the lock's */
+    uint32_t fewest;           /* of `pages` since then: nobody needed these; the lock's */
     _Atomic uintptr_t sweeper; /* hk_thread_self of the thread that sweeps it, or 0; relaxed: for a fork */
     uint32_t share;            /* pages that there may be, at the last look; its thread's, as is what follows */
     uint32_t turn;             /* counts to the next look */
@@ -92,8 +93,8 @@ HK_SLOW_PATH void hk_run_cache_give_oldest(struct hk_run_cache *cache);
 HK_SLOW_PATH void hk_run_cache_end(struct hk_run_cache *cache);
 
 /* What lies in caches goes to the arena, on behalf of threads that may be asleep: of `most` caches, from where the last
- * sweep ended, that nobody took from or put to for `age` ms since a sweep first saw them so; or of all. False: there
- * was nothing. Any thread that holds no lock. */
+ * sweep ended, as many of the oldest runs as were never needed for `age` ms since a sweep first saw them; or of all
+ * everything. False: there was nothing. Any thread that holds no lock. */
 HK_SLOW_PATH bool hk_run_cache_sweep(unsigned most, uint32_t now, uint32_t age);
 HK_SLOW_PATH void hk_run_cache_sweep_all(void);
 
