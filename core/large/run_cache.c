@@ -293,13 +293,12 @@ static void unlock_for_sweep(struct hk_run_cache *cache)
  * one that is seen for the first time nobody knows. The lock. */
 static uint32_t pages_in_use(struct hk_run_cache *cache, uint32_t now, uint32_t age)
 {
-    uint32_t idle = 0;
+    bool known = cache->looked_at != 0;
     if (age == 0)
         return 0;
-    if (cache->looked_at != 0 && hk_ms_since(now, cache->looked_at) < age)
+    if (known && hk_ms_since(now, cache->looked_at) < age)
         return cache->pages;
-    if (cache->looked_at != 0)
-        idle = cache->fewest;
+    uint32_t idle = known ? cache->fewest : 0;
     cache->looked_at = now | 1; /* a ms more or less */
     cache->fewest = cache->pages - idle;
     return cache->pages - idle;
