@@ -14,21 +14,21 @@
 /* All that waits is at most HAKMEM_FRONT_BYTES, or one part in so many of the slabs in use. */
 #define SHARE 4u
 
+/* Of that one part in so many may have come to a place, or gone, that its threads have not told all: else each batch of
+ * each thread would write the same word. */
+#define UNTOLD 32u
+
 struct array *_Atomic hk_transfer_arrays[HK_NUMA_NODES * HK_TRANSFER_PLACES][HK_CLASS_COUNT];
-_Atomic size_t hk_transfer_waiting;
+struct place hk_transfer_places[HK_NUMA_NODES * HK_TRANSFER_PLACES];
+_Atomic size_t hk_transfer_told;
 struct hk_lock hk_transfer_making = HK_LOCK_FREE(HK_RANK_MAKING);
 
 /* Held by who sweeps, and by who counts what is where. */
-static struct hk_lock sweeping = HK_LOCK_FREE(HK_RANK_SWEEPING);
+struct hk_lock hk_transfer_sweeping = HK_LOCK_FREE(HK_RANK_SWEEPING);
 
 static unsigned place_of(const struct hk_heap *heap, unsigned node)
 {
     return node * HK_TRANSFER_PLACES + heap->number % HK_TRANSFER_PLACES;
-}
-
-static unsigned place_count(void)
-{
-    return hk_numa_nodes() * HK_TRANSFER_PLACES;
 }
 
 /* Arrays stay. NULL: somebody else is just making one, or no memory. */
@@ -56,24 +56,48 @@ static inline bool try_array(struct array *a)
     return true;
 }
 
+/* Bytes that may wait in all arrays. */
+static size_t all_may_wait(void)
+{
+    size_t part = hk_load_relaxed(&hk_pool_owned) * (HK_SLAB_SIZE / SHARE);
+    return hk_max(part, (size_t)hk_opt(HK_OPT_FRONT_BYTES));
+}
+
+static void tell_waiting(struct place *place, size_t waiting, size_t told)
+{
+    if (!hk_cas_relaxed(&place->told, &told, waiting))
+        return; /* another thread tells at this moment */
+    hk_add_relaxed(&hk_transfer_told, waiting - told);
+    hk_use_wrote(HK_WORD_WAITING);
+}
+
+/* So many bytes more wait in the place; or less, with a negative number. One copy: the first 64 KiB of the code are
+ * full (core/meson.build). */
+static HK_NOINLINE void count_waiting(struct place *place, size_t more)
+{
+    size_t waiting = hk_add_relaxed(&place->waiting, more) + more, told = hk_load_relaxed(&place->told);
+    size_t apart = waiting > told ? waiting - told : told - waiting;
+    if (HK_UNLIKELY(apart > all_may_wait() / UNTOLD))
+        tell_waiting(place, waiting, told);
+}
+
 /* The newest blocks, at most n; the lock. */
-static unsigned take_from_array(struct array *a, unsigned cls, void **to, unsigned n)
+static unsigned take_from_array(unsigned place, struct array *a, unsigned cls, void **to, unsigned n)
 {
     unsigned count = hk_load_relaxed(&a->count);
     n = (unsigned)hk_min(n, count);
     memcpy(to, a->block + count - n, n * sizeof *to);
     hk_store_relaxed(&a->count, count - n);
-    hk_sub_relaxed(&hk_transfer_waiting, n * hk_class_size(cls));
-    hk_use_wrote(HK_WORD_WAITING);
+    count_waiting(&hk_transfer_places[place], -(size_t)n * hk_class_size(cls));
     return n;
 }
 
 /* `by` gives the blocks away: the heap of this thread, or the orphan heap, as for threads that have none. */
-static HK_SLOW_PATH void empty_array(struct array *a, unsigned cls, struct hk_heap *by)
+static HK_SLOW_PATH void empty_array(unsigned place, struct array *a, unsigned cls, struct hk_heap *by)
 {
     void *blocks[HK_TRANSFER_BLOCKS];
     hk_lock(&a->lock);
-    unsigned n = take_from_array(a, cls, blocks, HK_TRANSFER_BLOCKS);
+    unsigned n = take_from_array(place, a, cls, blocks, HK_TRANSFER_BLOCKS);
     hk_unlock(&a->lock);
     if (n != 0)
         hk_heap_give(by, blocks, n);
@@ -89,8 +113,7 @@ static unsigned most_of_class(unsigned cls)
 /* Blocks of the class that may wait beside what does. */
 static unsigned room_for_more(unsigned cls)
 {
-    size_t most = hk_max(hk_load_relaxed(&hk_pool_owned) * (HK_SLAB_SIZE / SHARE), (size_t)hk_opt(HK_OPT_FRONT_BYTES));
-    size_t now = hk_load_relaxed(&hk_transfer_waiting);
+    size_t most = all_may_wait(), now = hk_load_relaxed(&hk_transfer_told);
     return most > now ? (unsigned)hk_min((most - now) / hk_class_size(cls), most_of_class(cls)) : 0;
 }
 
@@ -104,14 +127,13 @@ static inline unsigned batch_node(void *const *blocks, unsigned n)
 }
 
 /* Puts as many of n blocks as there is room for; returns how many. The lock. */
-static unsigned put_in_array(struct array *a, unsigned cls, void *const *blocks, unsigned n)
+static unsigned put_in_array(unsigned place, struct array *a, unsigned cls, void *const *blocks, unsigned n)
 {
     unsigned count = hk_load_relaxed(&a->count);
     n = (unsigned)hk_min(n, hk_min(most_of_class(cls) - count, room_for_more(cls)));
     memcpy(a->block + count, blocks, n * sizeof *blocks);
     hk_store_relaxed(&a->count, count + n);
-    hk_add_relaxed(&hk_transfer_waiting, n * hk_class_size(cls));
-    hk_use_wrote(HK_WORD_WAITING);
+    count_waiting(&hk_transfer_places[place], n * hk_class_size(cls));
     hk_poke_add(&a->batches, n != 0);
     return n;
 }
@@ -127,10 +149,10 @@ unsigned hk_transfer_give(const struct hk_heap *heap, unsigned cls, void **block
     unsigned before = hk_load_relaxed(&a->offered), enough = PATIENCE * most_of_class(cls), put = 0;
     hk_store_relaxed(&a->offered, (uint32_t)hk_min(before + n, enough + 1));
     if (before <= enough)
-        put = put_in_array(a, cls, blocks, n);
+        put = put_in_array(place, a, cls, blocks, n);
     hk_unlock(&a->lock);
     if (HK_UNLIKELY(before <= enough && before + n > enough))
-        empty_array(a, cls, &hk_orphan_heap);
+        empty_array(place, a, cls, &hk_orphan_heap);
     memmove(blocks, blocks + put, (n - put) * sizeof *blocks);
     return n - put;
 }
@@ -154,7 +176,7 @@ static HK_NOINLINE unsigned take_at(unsigned place, unsigned cls, void **top, un
     if (hk_load_relaxed(&a->count) == 0 || !try_array(a))
         return 0;
     n = (unsigned)hk_min(n, hk_load_relaxed(&a->count));
-    n = take_from_array(a, cls, top + 1 - n, n);
+    n = take_from_array(place, a, cls, top + 1 - n, n);
     hk_unlock(&a->lock);
     return n;
 }
@@ -176,7 +198,7 @@ static void empty_place(unsigned place, struct hk_heap *by)
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         struct array *a = array_at(place, cls);
         if (a != NULL)
-            empty_array(a, cls, by);
+            empty_array(place, a, cls, by);
     }
 }
 
@@ -196,41 +218,10 @@ void hk_transfer_sweep_own(struct hk_heap *heap)
 
 void hk_transfer_hold(void)
 {
-    hk_lock(&sweeping);
+    hk_lock(&hk_transfer_sweeping);
 }
 
 void hk_transfer_release(void)
 {
-    hk_unlock(&sweeping);
-}
-
-void hk_transfer_fork_child(bool inside)
-{
-    size_t waits = 0;
-    hk_lock_reset(&hk_transfer_making);
-    hk_lock_reset(&sweeping);
-    for (unsigned place = 0; place < place_count(); place++) {
-        for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-            struct array *a = array_at(place, cls);
-            if (a == NULL)
-                continue;
-            hk_lock_reset(&a->lock);
-            waits += hk_load_relaxed(&a->count) * hk_class_size(cls);
-        }
-    }
-    if (!inside) /* else this thread may be about to count what it has put or taken */
-        hk_store_relaxed(&hk_transfer_waiting, waits);
-}
-
-struct hk_transfer_sums hk_transfer_count(unsigned cls)
-{
-    struct hk_transfer_sums sums = {0, 0};
-    for (unsigned place = 0; place < place_count(); place++) {
-        struct array *a = array_at(place, cls);
-        if (a == NULL)
-            continue;
-        sums.blocks += hk_load_relaxed(&a->count);
-        sums.batches += hk_peek(&a->batches);
-    }
-    return sums;
+    hk_unlock(&hk_transfer_sweeping);
 }

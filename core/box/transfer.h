@@ -8,9 +8,10 @@
  * always have. A block in an array counts as used.
  *
  * All arrays together hold as much as one front without other threads may, HAKMEM_FRONT_BYTES, or a quarter of all
- * slabs that are in use. No front waits for an array: a batch that finds no room, or another thread at it, goes to the
- * slabs. Where much is offered and nothing taken, what waits goes there too, and so it does with every sweep. Whose
- * slab a block lies in does not matter here, as it does not in a front.
+ * slabs that are in use, about: a place tells what came or went when it is some. No front waits for an
+ * array: a batch that finds no room, or another thread at it, goes to the slabs. Where much is offered and nothing
+ * taken, what waits goes there too, and so it does with every sweep. Whose slab a block lies in does not matter here,
+ * as it does not in a front.
  *
  * Any thread, each array under its own lock, which is outside the ranks: taken while no other is held, and none
  * inside. Must not know fronts. Model: docs/models/transfer.pml.

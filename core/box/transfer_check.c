@@ -6,7 +6,10 @@
 
 size_t hk_transfer_bytes(void)
 {
-    return hk_load_relaxed(&hk_transfer_waiting);
+    size_t bytes = 0;
+    for (unsigned i = 0; i < HK_COUNT(hk_transfer_places); i++)
+        bytes += hk_load_relaxed(&hk_transfer_places[i].waiting);
+    return bytes;
 }
 
 struct hk_lock *hk_transfer_lock(unsigned place, unsigned cls)
