@@ -29,8 +29,8 @@ LINES = [
 
 # Kinds of lock of which each thread has its own: others seldom want it, and it is no limit.
 OF_THREADS = ("heap", "run cache")
-# And the kind of which there are several places, among which threads are spread.
-PLACES = {"array": 8}
+# And kinds of which there are several places, among which threads are spread.
+PLACES = {"array": 8, "strangers at the gate": 16}
 MANY = 100000  # processors: more is no answer
 ENOUGH_FOR_CURVES = 8
 SHORTER = 5  # the part of its count that a second run has

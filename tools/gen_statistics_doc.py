@@ -100,7 +100,7 @@ LOCKS = """
 
 With `-Dtelemetry=enabled` only, in the JSON and on the page. A kind is a rank ([concurrency](concurrency.md)); there is one
 lock of most, and one for each thread or each array of some. `strangers at the gate` is no lock, but as good as one: threads
-without a record go in one at a time. A tick is one of the processor's constant counter (`rdtsc`, `cntvct_el0`). Reading it
+without a record go in one at a time by each of sixteen doors. A tick is one of the processor's constant counter (`rdtsc`, `cntvct_el0`). Reading it
 costs some 20, which are in what is held. Sums are kept for sixteen groups of threads, so that counting does not make
 threads wait that would not have. [Scale](scale.md) says what follows from these figures.
 

@@ -18,7 +18,7 @@
 
 /* What is counted as a lock: the locks by their rank, and one thing more. */
 enum {
-    HK_USE_STRANGERS = HK_RANKS, /* threads without a pass that go through the gate one at a time */
+    HK_USE_STRANGERS = HK_RANKS, /* threads without a pass that go through the gate, one at a time by a door */
     HK_USES,
 };
 

@@ -16,10 +16,14 @@ static struct hk_pass *_Atomic passes;
 /* Strangers that find another one inside sleep up to so many doublings of SLEEP_MS. */
 #define LONGER_MOST 6u
 
-/* The thread without a pass that is inside, or 0; its lowest bit says that it is parked. */
-static _Atomic uintptr_t stranger;
+/* Threads without a pass go in by one of a few doors, one at a time by each: the thread that is inside, or 0. Its
+ * lowest bit says that it is parked. One door for all would be a lock for all threads that come and go. */
+#define DOORS 16u
 #define PARKED ((uintptr_t)1)
-static struct hk_lock_use stranger_use[HK_TELEMETRY]; /* one or none; who is inside has it */
+static struct door {
+    HK_ALIGNED(HK_CACHE_LINE) _Atomic uintptr_t stranger;
+    struct hk_lock_use use[HK_TELEMETRY]; /* one or none; who is inside has it */
+} doors[DOORS];
 
 /* The threads without a pass that are in fork, one entry for each fork: a thread looks for itself only. That more of
  * them fork at once, and that one of these then calls hak_trim in a fork handler, is left out. */
@@ -32,18 +36,27 @@ void hk_gate_join(struct hk_pass *pass)
     }
 }
 
+/* Of this thread, always the same. */
+static struct door *own_door(void)
+{
+    return &doors[(uint64_t)hk_thread_self() * 0x9e3779b97f4a7c15u >> 60];
+}
+
+_Static_assert(DOORS == 1u << 4, "four bits of the product tell the door");
+
 static bool is_stranger_inside(void)
 {
-    return (hk_load_relaxed(&stranger) & ~PARKED) == hk_thread_self();
+    return (hk_load_relaxed(&own_door()->stranger) & ~PARKED) == hk_thread_self();
 }
 
 bool hk_gate_enter_stranger(void)
 {
     uintptr_t nobody = 0;
     unsigned i = 0;
+    struct door *door = own_door();
     if (is_stranger_inside())
         return false;
-    for (; !hk_cas_full(&stranger, &nobody, hk_thread_self()); i++) { /* as the swap in hk_gate_enter */
+    for (; !hk_cas_full(&door->stranger, &nobody, hk_thread_self()); i++) { /* as the swap in hk_gate_enter */
         nobody = 0;
         if (hk_load_relaxed(&hk_gate_forks) != 0)
             return false;
@@ -52,7 +65,7 @@ bool hk_gate_enter_stranger(void)
         else /* longer and longer: thousands that look each ms would leave no processor to who is inside */
             hk_thread_sleep(&hk_gate_forks, 0, SLEEP_MS << hk_min(i - ROUNDS, LONGER_MOST));
     }
-    hk_use_took(stranger_use, HK_USE_STRANGERS, i != 0);
+    hk_use_took(door->use, HK_USE_STRANGERS, i != 0);
     if (hk_load_full(&hk_gate_forks) == 0)
         return true;
     hk_gate_leave_stranger();
@@ -61,8 +74,9 @@ bool hk_gate_enter_stranger(void)
 
 void hk_gate_leave_stranger(void)
 {
-    hk_use_gave(stranger_use, HK_USE_STRANGERS);
-    hk_store_release(&stranger, 0); /* pairs with hk_gate_close, and with the next stranger's compare-and-swap */
+    struct door *door = own_door();
+    hk_use_gave(door->use, HK_USE_STRANGERS);
+    hk_store_release(&door->stranger, 0); /* pairs with hk_gate_close, and with the next stranger's compare-and-swap */
 }
 
 bool hk_gate_is_inside(struct hk_pass *pass)
@@ -106,7 +120,9 @@ bool hk_gate_wait(struct hk_pass *pass)
 
 static bool is_anyone_parked(void)
 {
-    bool parked = (hk_load_relaxed(&stranger) & PARKED) != 0;
+    bool parked = false;
+    for (unsigned i = 0; i < DOORS; i++)
+        parked |= (hk_load_relaxed(&doors[i].stranger) & PARKED) != 0;
     for (struct hk_pass *pass = hk_load_acquire(&passes); pass != NULL && !parked; pass = pass->next) /* hk_gate_join */
         parked = hk_load_relaxed(&pass->state) == HK_PASS_PARKED;
     return parked;
@@ -124,10 +140,10 @@ static void wait_for_pass(struct hk_pass *pass)
     }
 }
 
-static void wait_for_stranger(void)
+static void wait_for_stranger(struct door *door)
 {
     uintptr_t inside;
-    for (unsigned i = 0; (inside = hk_load_full(&stranger)) != 0 && (inside & PARKED) == 0; i++) { /* as above */
+    for (unsigned i = 0; (inside = hk_load_full(&door->stranger)) != 0 && (inside & PARKED) == 0; i++) { /* as above */
         if (i >= PARKED_ROUNDS && is_anyone_parked())
             return;
         if (i < ROUNDS)
@@ -142,7 +158,7 @@ static void park_interrupted(struct hk_pass *mine)
     if (mine != NULL && hk_load_relaxed(&mine->state) == HK_PASS_INSIDE)
         hk_store_relaxed(&mine->state, HK_PASS_PARKED); /* another fork finds it at its next look */
     if (is_stranger_inside())
-        hk_store_relaxed(&stranger, hk_thread_self() | PARKED);
+        hk_store_relaxed(&own_door()->stranger, hk_thread_self() | PARKED);
 }
 
 /* Goes on with what the handler interrupted; but another fork may have passed this thread by, and must end before. */
@@ -153,7 +169,7 @@ static void unpark_interrupted(struct hk_pass *mine)
         if (parked)
             hk_swap_full(&mine->state, HK_PASS_INSIDE); /* as in hk_gate_enter */
         if (is_stranger)
-            hk_swap_full(&stranger, hk_thread_self());
+            hk_swap_full(&own_door()->stranger, hk_thread_self());
         uint32_t forks = hk_load_full(&hk_gate_forks);
         if (forks == 0)
             return;
@@ -172,7 +188,8 @@ void hk_gate_close(struct hk_pass *mine)
     else
         change_stranger(0, hk_thread_self());
     hk_add_full(&hk_gate_forks, 1); /* pairs with the swap in hk_gate_enter */
-    wait_for_stranger();
+    for (unsigned i = 0; i < DOORS; i++)
+        wait_for_stranger(&doors[i]);
     for (struct hk_pass *pass = hk_load_acquire(&passes); pass != NULL; pass = pass->next) { /* with hk_gate_join */
         if (pass != mine)
             wait_for_pass(pass);
@@ -203,8 +220,11 @@ void hk_gate_reset(struct hk_pass *mine)
         if (hk_load_relaxed(&pass->forks) != 0)
             hk_store_relaxed(&pass->forks, 0);
     }
-    if (!is_stranger_inside() && hk_load_relaxed(&stranger) != 0)
-        hk_store_relaxed(&stranger, 0);
+    for (unsigned i = 0; i < DOORS; i++) {
+        uintptr_t inside = hk_load_relaxed(&doors[i].stranger);
+        if (inside != 0 && (inside & ~PARKED) != hk_thread_self())
+            hk_store_relaxed(&doors[i].stranger, 0);
+    }
     for (unsigned i = 0; i < HK_COUNT(forking_strangers); i++)
         hk_store_relaxed(&forking_strangers[i], 0); /* beside the next one */
     hk_store_relaxed(&hk_gate_forks, 0);            /* this is the only thread */

@@ -9,7 +9,8 @@
  * interrupted its own thread inside: it never meets a lock that its thread holds.
  *
  * A thread shows that it is inside by a word in its record, its pass. Threads without a record (at their beginning, or
- * past their end) go in one at a time. Any thread; knows os only, and must not know what is done inside.
+ * past their end) go in by one of a few doors, one at a time by each. Any thread; knows os only, and must not know what
+ * is done inside.
  *
  * Model: docs/models/gate.pml.
  */

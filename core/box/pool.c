@@ -23,11 +23,14 @@ struct hk_lock *hk_pool_lock(void)
 
 HK_SLOW_PATH bool hk_pool_start(void)
 {
-    static bool covered; /* the lock */
+    static _Atomic bool covered;
+    if (hk_load_acquire(&covered)) /* pairs with the release below; each thread asks at its beginning */
+        return true;
     hk_lock(&hk_pool.lock);
-    covered = covered || hk_registry_cover((void *)hk_space_base, HK_UNIT_SIZE);
+    if (hk_registry_cover((void *)hk_space_base, HK_UNIT_SIZE)) /* again does no harm */
+        hk_store_release(&covered, true);                       /* pairs with the acquire above */
     hk_unlock(&hk_pool.lock);
-    return covered;
+    return hk_load_relaxed(&covered);
 }
 
 /* ---- acquire ---- */

@@ -166,6 +166,8 @@ HK_SLOW_PATH void hk_arena_lacks(size_t bytes)
 
 HK_SLOW_PATH bool hk_arena_start(void)
 {
+    if (hk_load_acquire(&hk_arenas.pages) > 0) /* pairs with move_end; each thread asks at its beginning */
+        return true;
     hk_lock(&hk_arenas.lock);
     bool ok = all_pages() > 0 || hk_arena_grow(1, hk_numa_node());
     hk_unlock(&hk_arenas.lock);

@@ -14,7 +14,7 @@
  * After a fork it goes on in the parent or in the child, where the others are not.
  *
  * PARKED_ROUNDS is a coin while anybody is parked: the fork stops waiting or does not. Sleeps end when what is waited
- * for comes, and once besides. A lock is one step (lock.pml). Which stranger forks is counted by thread; that the table
+ * for comes, and once besides. One thread has no pass, so the doors of strangers are one here. A lock is one step (lock.pml). Which stranger forks is counted by thread; that the table
  * is full is left out. The child makes no thread before the fork that a handler interrupted has ended, and no handler
  * forks in it before our child handler has run.
  *
@@ -83,7 +83,7 @@ inline hk_gate_enter_stranger()
     :: IS_STRANGER_INSIDE                              /*= if (is_stranger_inside()) */
     :: else ->
        if
-       :: atomic { stranger == 0 -> stranger = me + 1 }  /*= !hk_cas_full(&stranger, &nobody, hk_thread_self()) */
+       :: atomic { stranger == 0 -> stranger = me + 1 }  /*= !hk_cas_full(&door->stranger, &nobody, hk_thread_self()) */
           if
 #if FAULT == 1
           :: atomic { true -> go_in() }
@@ -194,7 +194,7 @@ inline wait_for_pass(j)
 /*@ core/box/gate.c: wait_for_stranger */
 inline wait_for_stranger()
 {
-    if                                                 /*= hk_load_full(&stranger)) != 0 && (inside & PARKED) == 0 */
+    if                                                 /*= hk_load_full(&door->stranger)) != 0 && (inside & PARKED) == 0 */
     :: stranger == 0 || (stranger & STRANGER_PARKED) != 0
     :: atomic { stranger != 0 && (stranger & STRANGER_PARKED) == 0 && IS_ANYONE_PARKED ->  /*= is_anyone_parked() */
                 passed_by[me] = passed_by[me] | (1 << (stranger - 1)) }
@@ -209,7 +209,7 @@ inline park()
     :: else
     fi;
     if
-    :: IS_STRANGER_INSIDE ->                           /*= hk_store_relaxed(&stranger, hk_thread_self() | PARKED) */
+    :: IS_STRANGER_INSIDE ->                           /*= hk_store_relaxed(&own_door()->stranger, hk_thread_self() | PARKED) */
        stranger = (me + 1) | STRANGER_PARKED
     :: else
     fi
@@ -229,7 +229,7 @@ inline unpark()
        :: else
        fi;
        if
-       :: is_stranger -> stranger = me + 1             /*= hk_swap_full(&stranger, hk_thread_self()) */
+       :: is_stranger -> stranger = me + 1             /*= hk_swap_full(&own_door()->stranger, hk_thread_self()) */
        :: else
        fi;
        seen = hk_gate_forks;                           /*= uint32_t forks = hk_load_full(&hk_gate_forks) */
@@ -259,7 +259,7 @@ inline hk_gate_close()
     fi;
     hk_gate_forks++;                                   /*= hk_add_full(&hk_gate_forks, 1) */
 #if FAULT != 6
-    wait_for_stranger();                               /*= wait_for_stranger() */
+    wait_for_stranger();                               /*= wait_for_stranger(&doors[i]) */
 #endif
     atomic { seen = passes; j = 0 }                    /*= hk_load_acquire(&passes) */
     do
@@ -350,8 +350,8 @@ inline hk_gate_reset()
         :: else -> break
         od;
         j = 0;
-        if                                             /*= !is_stranger_inside() && hk_load_relaxed(&stranger) != 0 */
-        :: !(IS_STRANGER_INSIDE) -> stranger = 0       /*= hk_store_relaxed(&stranger, 0) */
+        if                                             /*= inside != 0 && (inside & ~PARKED) != hk_thread_self() */
+        :: !(IS_STRANGER_INSIDE) -> stranger = 0       /*= hk_store_relaxed(&doors[i].stranger, 0) */
         :: else
         fi;
         forking_strangers[0] = 0;                      /*= hk_store_relaxed(&forking_strangers[i], 0) */
