@@ -200,7 +200,7 @@ void hk_arena_cut(uint32_t ref, uint32_t place, uint32_t pages)
 static bool hand_out(uint32_t ref, uint32_t pages, size_t length)
 {
     size_t dirty = hk_arena_clear_dirty(ref, pages);
-    hk_store_relaxed(&hk_arena_clean_taken, hk_load_relaxed(&hk_arena_clean_taken) + pages - dirty); /* the lock's */
+    hk_add_locked(&hk_arena_clean_taken, pages - dirty);
     hk_telemetry_add(length <= L25_PAGES ? HK_PAGES_L25 : HK_PAGES_HUGE, pages - dirty);
     return dirty == 0;
 }
@@ -261,19 +261,20 @@ HK_SLOW_PATH uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind ki
 static void set_dirty(uint32_t ref, uint32_t pages)
 {
     size_t before = hk_bits_set(hk_arenas.dirty, ref, pages);
-    hk_add_relaxed(&hk_arena_dirty_pages, pages - before); /* as in hk_arena_clear_dirty */
+    hk_add_locked(&hk_arena_dirty_pages, pages - before); /* as in hk_arena_clear_dirty */
 }
 
-void hk_arena_free_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean)
+void hk_arena_free_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean, uint32_t now)
 {
     set_dirty(ref, pages);
     for (; clean != 0; clean &= clean - 1)
         hk_arena_clear_dirty(ref + hk_lowest(clean) * SLAB_PAGES, SLAB_PAGES);
-    hk_arena_insert(ref, pages, hk_os_now_ms());
+    hk_arena_insert(ref, pages, now);
 }
 
 HK_NOINLINE bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clean)
 {
+    uint32_t now = hk_os_now_ms(); /* it takes a part of the time that the rest does: not under the lock */
     hk_lock(&hk_arenas.lock);
     uint32_t ref = hk_arena_page(ptr);
     bool ok = ref != NO_PAGE && (uintptr_t)ptr % HK_PAGE == 0;
@@ -282,7 +283,7 @@ HK_NOINLINE bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clea
     ok = ok && turn_page(page_of(ref), pages, kind, 0, PAGE_INTERIOR);
     if (ok) {
         count_live(kind, -(size_t)pages);
-        hk_arena_free_pages_locked(ref, pages, clean);
+        hk_arena_free_pages_locked(ref, pages, clean, now);
     }
     hk_unlock(&hk_arenas.lock);
     return ok;
@@ -300,7 +301,7 @@ static bool shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
     if (!turn_page(page_of(ref), have, PAGE_RUN, pages, PAGE_RUN))
         return false;
     count_live(PAGE_RUN, -(size_t)(have - pages));
-    hk_arena_free_pages_locked(ref + pages, have - pages, 0);
+    hk_arena_free_pages_locked(ref + pages, have - pages, 0, hk_os_now_ms());
     return true;
 }
 

@@ -8,6 +8,7 @@
  * (turn_page). Neighbours that look, under the lock, find it not free before and after.
  */
 #include "base/assert.h"
+#include "os/os.h"
 #include "pages/ss_arena_priv.h"
 
 bool hk_arena_set_aside(void *ptr, size_t pages)
@@ -25,13 +26,14 @@ void hk_arena_take_aside(void *ptr, size_t pages)
 
 void hk_arena_give_aside(void *const *runs, unsigned n)
 {
+    uint32_t now = hk_os_now_ms(); /* as in hk_arena_give_run */
     hk_lock(&hk_arenas.lock);
     for (unsigned i = 0; i < n; i++) {
         uint32_t ref = hk_arena_page(runs[i]), pages = pages_of(page_of(ref));
         HK_ASSERT(kind_of(page_of(ref)) == PAGE_ASIDE);
         set_page(page_of(ref), 0, PAGE_INTERIOR);
         count_live(PAGE_RUN, -(size_t)pages);
-        hk_arena_free_pages_locked(ref, pages, 0);
+        hk_arena_free_pages_locked(ref, pages, 0, now);
     }
     hk_unlock(&hk_arenas.lock);
 }

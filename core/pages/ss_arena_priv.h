@@ -145,12 +145,12 @@ static inline uint32_t younger_stamp(uint32_t stamp, const struct page *p)
     return kind_of(p) != PAGE_FREE_CLEAN && (int32_t)(p->stamp - stamp) > 0 ? p->stamp : stamp;
 }
 
-/* So many pages more of that kind are live, or with a negative number less. */
+/* So many pages more of that kind are live, or with a negative number less; the lock. */
 static inline void count_live(enum page_kind kind, size_t pages)
 {
-    hk_add_relaxed(&hk_arenas.live, pages * HK_PAGE);
+    hk_add_locked(&hk_arenas.live, pages * HK_PAGE);
     if (kind == PAGE_RUN)
-        hk_add_relaxed(&hk_arena_run_pages, pages);
+        hk_add_locked(&hk_arena_run_pages, pages);
 }
 
 /* Adds units of a node with room for `pages`, new ones or some that were unmapped; false when the system refuses.
@@ -191,15 +191,15 @@ uint32_t hk_arena_take_unit_locked(unsigned node, enum page_kind kind);
  * when none starts there. Takes the lock. */
 bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clean);
 
-/* Makes what was a live run free, of which the slabs in `clean` are known to be zero. */
-void hk_arena_free_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean);
+/* Makes what was a live run free at `now`, of which the slabs in `clean` are known to be zero. */
+void hk_arena_free_pages_locked(uint32_t ref, uint32_t pages, uint32_t clean, uint32_t now);
 
 /* Takes dirty bits away from pages that become live; returns how many there were. */
 static inline size_t hk_arena_clear_dirty(uint32_t ref, uint32_t pages)
 {
     size_t dirty = hk_bits_clear(hk_arenas.dirty, ref, pages);
     if (dirty != 0)
-        hk_sub_relaxed(&hk_arena_dirty_pages, dirty); /* a hint; changed under the lock */
+        hk_add_locked(&hk_arena_dirty_pages, -dirty); /* a hint without the lock */
     return dirty;
 }
 

@@ -131,7 +131,7 @@ static enum outcome give_back(const struct piece *piece)
 static HK_SLOW_PATH size_t put_back(const struct piece *piece, enum outcome outcome, uint32_t now)
 {
     size_t was = outcome != KEPT ? hk_bits_clear(hk_arenas.dirty, piece->ref, piece->pages) : 0;
-    hk_sub_relaxed(&hk_arena_dirty_pages, was); /* a hint; changed under the lock */
+    hk_add_locked(&hk_arena_dirty_pages, -was); /* a hint without the lock */
     set_page(page_of(piece->ref), 0, PAGE_INTERIOR);
     if (outcome == UNMAPPED) {
         hk_poke_sub(&hk_arenas.mapped, piece->pages * HK_PAGE);

@@ -79,7 +79,7 @@ static struct single *enter_single(void)
         return NULL;
     hk_list_push(bucket_of(s->base), &s->node);
     bytes += HK_SUPERSLAB_SIZE;
-    hk_add_relaxed(&hk_arenas.live, HK_SUPERSLAB_SIZE); /* a statistic */
+    hk_add_locked(&hk_arenas.live, HK_SUPERSLAB_SIZE);
     return s;
 }
 
@@ -145,7 +145,7 @@ size_t hk_arena_give_superslab(void *ptr, uint32_t clean)
     if (ok) {
         hk_list_remove(&s->node);
         bytes -= HK_SUPERSLAB_SIZE;
-        hk_sub_relaxed(&hk_arenas.live, HK_SUPERSLAB_SIZE); /* a statistic */
+        hk_add_locked(&hk_arenas.live, -HK_SUPERSLAB_SIZE);
     }
     hk_unlock(&hk_arenas.lock);
     if (!ok)
