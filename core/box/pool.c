@@ -206,21 +206,3 @@ void hk_pool_count_partial(unsigned cls)
     hk_poke_add(&hk_pool.served[HK_STAGE_PARTIAL][cls], 1);
     hk_unlock(&hk_pool.lock);
 }
-
-uint64_t hk_pool_stage_count(enum hk_pool_stage stage, unsigned cls)
-{
-    if (cls != 0)
-        return hk_peek(&hk_pool.served[stage][cls]);
-    uint64_t total = 0;
-    for (cls = 1; cls < HK_CLASS_COUNT; cls++)
-        total += hk_peek(&hk_pool.served[stage][cls]);
-    return total;
-}
-
-HK_SLOW_PATH void hk_pool_visit(void (*visit)(void *ctx, struct hk_superslab *ss), void *ctx)
-{
-    hk_lock(&hk_pool.lock);
-    for (struct hk_node *node = hk_pool.all.first; node != NULL; node = node->next)
-        visit(ctx, superslab_of(node));
-    hk_unlock(&hk_pool.lock);
-}

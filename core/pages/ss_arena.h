@@ -88,7 +88,7 @@ bool hk_arena_may_grow(const void *ptr, size_t have, size_t pages);
 size_t hk_arena_pages_of_live(const void *ptr);
 
 /* What lies at an address. */
-HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr);
+struct hk_run hk_arena_find(const void *ptr);
 
 /* The most that goes back to the system in one call of it. */
 #define HK_PURGE_MOST ((size_t)2 * HK_MIB)
@@ -144,7 +144,7 @@ void hk_arena_uncharge(size_t bytes);
 
 /* Calls `visit` under the lock for every run (live: HK_RUN_LIVE, free: HK_RUN_FREED, set aside: HK_RUN_ASIDE,
  * SuperSlab: HK_RUN_SUPERSLAB), and for the tables (HK_RUN_NONE). */
-HK_SLOW_PATH void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
+void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
 
 struct hk_lock *hk_arena_lock(void);
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where free runs come from: new units behind those that there are, and units that were unmapped before. And answers
- * about all of them.
+ * Where free runs come from: new units behind those that there are, and units that were unmapped before.
  */
 #include "base/options.h"
 #include "os/os.h"
 #include "pages/ss_arena_priv.h"
-#include "pages/ss_arena_source.h"
 
 /* Units are added by a sixteenth of what there is, so many at most: few calls at every size of the heap, and little
  * that nobody uses, which would count against limits and be in a core file. With several nodes by so many at once: a
@@ -17,7 +15,7 @@
 /* Small programs stay small under THP=always too; a node with more than so many units is large enough to gain. */
 #define NO_HUGE_UNITS 32u
 
-static struct hk_table edges, dirty, inner, places;
+struct hk_arena_tables hk_arena_tables;
 
 /* ---- tables ---- */
 
@@ -25,26 +23,17 @@ static struct hk_table edges, dirty, inner, places;
 static bool reach_tables(size_t first, size_t more)
 {
     size_t units = first + more;
-    bool ok = hk_table_reach(&edges, HK_TABLE_EDGES, (units + 1) * 2 * sizeof(struct page)) &&
-              hk_table_reach(&dirty, HK_TABLE_DIRTY, units * UNIT_PAGES / 8) &&
-              hk_table_reach(&inner, HK_TABLE_INNER, units * UNIT_PAGES * sizeof(struct page)) &&
-              (!HK_NUMA || hk_table_reach(&places, HK_TABLE_NODES, units));
+    bool ok = hk_table_reach(&hk_arena_tables.edges, HK_TABLE_EDGES, (units + 1) * 2 * sizeof(struct page)) &&
+              hk_table_reach(&hk_arena_tables.dirty, HK_TABLE_DIRTY, units * UNIT_PAGES / 8) &&
+              hk_table_reach(&hk_arena_tables.inner, HK_TABLE_INNER, units * UNIT_PAGES * sizeof(struct page)) &&
+              (!HK_NUMA || hk_table_reach(&hk_arena_tables.places, HK_TABLE_NODES, units));
     if (ok && all_pages() == 0) {
-        hk_arenas.edge = (struct page *)(void *)edges.start;
-        hk_arenas.dirty = (uint64_t *)(void *)dirty.start;
-        hk_arenas.inner = (struct page *)(void *)inner.start;
-        hk_arenas.place = (uint8_t *)places.start;
+        hk_arenas.edge = (struct page *)(void *)hk_arena_tables.edges.start;
+        hk_arenas.dirty = (uint64_t *)(void *)hk_arena_tables.dirty.start;
+        hk_arenas.inner = (struct page *)(void *)hk_arena_tables.inner.start;
+        hk_arenas.place = (uint8_t *)hk_arena_tables.places.start;
     }
     return ok;
-}
-
-size_t hk_arena_mapped(void)
-{
-    hk_lock(&hk_arenas.lock);
-    size_t tables = edges.mapped + dirty.mapped + inner.mapped + places.mapped;
-    size_t all = hk_arenas.mapped + tables + hk_arena_superslab_bytes_locked();
-    hk_unlock(&hk_arenas.lock);
-    return all;
 }
 
 /* ---- new units ---- */
@@ -172,74 +161,4 @@ HK_SLOW_PATH bool hk_arena_start(void)
     bool ok = all_pages() > 0 || hk_arena_grow(1, hk_numa_node());
     hk_unlock(&hk_arenas.lock);
     return ok;
-}
-
-/* ---- questions ---- */
-
-/* The first page of the run that a page is in. */
-static uint32_t start_of(uint32_t ref)
-{
-    struct page seen = seen_at(ref);
-    for (; kind_of(&seen) == PAGE_INTERIOR && ref > 0; seen = seen_at(ref))
-        ref--;
-    return kind_of(&seen) == PAGE_FREE_TAIL ? ref - (pages_of(&seen) - 1) : ref;
-}
-
-static struct hk_run describe_run(uint32_t ref, const void *ptr)
-{
-    struct hk_run none = {HK_RUN_NONE, NULL, 0};
-    uint32_t start = start_of(ref);
-    struct page seen = seen_at(start);
-    struct hk_run run = {HK_RUN_FREED, address_of(start), pages_of(&seen)};
-    if (kind_of(&seen) == PAGE_SUPERSLAB)
-        run.kind = HK_RUN_SUPERSLAB;
-    else if (kind_of(&seen) == PAGE_RUN)
-        run.kind = run.start == ptr ? HK_RUN_LIVE : HK_RUN_INTERIOR;
-    return kind_of(&seen) == PAGE_INTERIOR || kind_of(&seen) == PAGE_TAKEN ? none : run;
-}
-
-HK_SLOW_PATH struct hk_run hk_arena_find(const void *ptr)
-{
-    struct hk_run run = {HK_RUN_NONE, NULL, 0};
-    hk_lock(&hk_arenas.lock);
-    uint32_t ref = hk_arena_page(ptr);
-    if (ref != NO_PAGE)
-        run = describe_run(ref, ptr);
-    if (run.kind == HK_RUN_NONE)
-        run = hk_arena_find_superslab_locked(ptr);
-    hk_unlock(&hk_arenas.lock);
-    return run;
-}
-
-static enum hk_run_kind public_kind(enum page_kind kind)
-{
-    return kind == PAGE_RUN         ? HK_RUN_LIVE
-           : kind == PAGE_ASIDE     ? HK_RUN_ASIDE
-           : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB
-                                    : HK_RUN_FREED;
-}
-
-static void visit_table(const struct hk_table *table,
-                        void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
-{
-    if (table->mapped != 0)
-        visit(ctx, table->start, table->mapped, HK_RUN_NONE);
-}
-
-HK_SLOW_PATH void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx)
-{
-    hk_lock(&hk_arenas.lock);
-    for (uint32_t at = 0, pages; at < all_pages(); at += pages) {
-        struct page seen = seen_at(at);
-        enum page_kind kind = kind_of(&seen);
-        pages = pages_of(&seen);
-        if (kind != PAGE_TAKEN && kind != PAGE_ABSENT)
-            visit(ctx, address_of(at), pages * HK_PAGE, public_kind(kind));
-    }
-    visit_table(&edges, visit, ctx);
-    visit_table(&dirty, visit, ctx);
-    visit_table(&inner, visit, ctx);
-    visit_table(&places, visit, ctx);
-    hk_arena_visit_superslabs_locked(visit, ctx);
-    hk_unlock(&hk_arenas.lock);
 }

@@ -4,7 +4,7 @@
  */
 #include "pages/ss_arena_priv.h"
 
-HK_SLOW_PATH void hk_arena_place(void)
+void hk_arena_place(void)
 {
     hk_lock(&hk_arenas.lock);
     for (uint32_t at = 0, run = 0, unit = 0; at < all_pages(); at = run) {

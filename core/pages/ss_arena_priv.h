@@ -69,6 +69,12 @@ struct arenas {
 
 extern HK_HIDDEN struct arenas hk_arenas;
 
+/* Where its records lie; the lock. */
+struct hk_arena_tables {
+    struct hk_table edges, dirty, inner, places;
+};
+extern HK_HIDDEN struct hk_arena_tables hk_arena_tables;
+
 /* Bins hold exact lengths below 8 pages, then eighths of doublings. */
 static inline unsigned bin_of(uint32_t pages)
 {

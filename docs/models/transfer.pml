@@ -100,7 +100,7 @@ inline empty_array()
     :: count != 0 -> take_from_array(MOST, SLAB); UNLOCK(locked)
     fi
 #else
-    take_from_array(MOST, SLAB);       /*= take_from_array(a, cls, blocks, HK_TRANSFER_BLOCKS) */
+    take_from_array(MOST, SLAB);       /*= take_from_array(place, a, cls, blocks, HK_TRANSFER_BLOCKS) */
     UNLOCK(locked)                     /*= hk_unlock(&a->lock) */
 #endif
 }
@@ -140,7 +140,7 @@ inline hk_transfer_give()
        if
        :: LOCK(locked);                /*= try_array(a) */
           if
-          :: put_in_array()            /*= put = put_in_array(a, cls, blocks, n) */
+          :: put_in_array()            /*= put = put_in_array(place, a, cls, blocks, n) */
           :: enough = true
           fi;
 #if FAULT == 1
@@ -150,7 +150,7 @@ inline hk_transfer_give()
 #endif
           ;
           if
-          :: enough -> empty_array()   /*= empty_array(a, cls, &hk_orphan_heap) */
+          :: enough -> empty_array()   /*= empty_array(place, a, cls, &hk_orphan_heap) */
           :: !enough
           fi
        :: else
@@ -180,7 +180,7 @@ inline hk_transfer_take()
 #else
           if
           :: LOCK(locked);
-             take_from_array(1, TAKEN); /*= take_from_array(a, cls, top + 1 - n, n) */
+             take_from_array(1, TAKEN); /*= take_from_array(place, a, cls, top + 1 - n, n) */
              UNLOCK(locked)            /*= hk_unlock(&a->lock) */
           :: else
           fi
@@ -196,7 +196,7 @@ inline hk_transfer_take()
 inline empty_place()
 {
     if
-    :: has_array -> empty_array()      /*= empty_array(a, cls, by) */
+    :: has_array -> empty_array()      /*= empty_array(place, a, cls, by) */
     :: !has_array
     fi
 }
