@@ -2,6 +2,7 @@
  *
  * The process's life: options at start, fork, statistics at exit. Nothing here must have run before malloc works.
  */
+#include "api/board.h"
 #include "api/entry.h"
 #include "api/picture.h"
 #include "api/report_file.h"
@@ -22,6 +23,9 @@
 #include "pages/meta.h"
 
 HK_HIDDEN const char hk_lifecycle_linked = 0; /* see entry.h */
+
+/* The same for the board and its note. */
+static const struct hk_board *const link_board __attribute__((used)) = &hk_board;
 
 /* fork. Whether these run before or after those of other libraries makes no difference: between close and open malloc
  * neither waits nor takes a lock, in any thread. */

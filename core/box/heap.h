@@ -15,6 +15,7 @@
 #ifndef HK_BOX_HEAP_H
 #define HK_BOX_HEAP_H
 
+#include "base/seen.h"
 #include "box/remote.h"
 #include "os/lock.h"
 
@@ -48,6 +49,9 @@ static inline struct hk_heap *hk_heap_of(struct hk_owner *owner)
 {
     return HK_CONTAINER(owner, struct hk_heap, owner);
 }
+
+/* The list of all records but the orphan heap's. */
+extern HK_HIDDEN hk_seen hk_heap_seen[1];
 
 /* Enters a zeroed record, or one of a thread that ended, as the heap of the calling thread. */
 void hk_heap_begin(struct hk_heap *heap);

@@ -15,6 +15,7 @@ _Atomic unsigned hk_heap_threads, hk_heap_records;
 static struct hk_lock records_lock = HK_LOCK_FREE(HK_RANK_RECORDS);
 static struct hk_list records;
 static struct hk_heap *retired; /* those without a thread */
+hk_seen hk_heap_seen[1] = {&records};
 
 void hk_heap_begin(struct hk_heap *heap)
 {

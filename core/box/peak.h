@@ -15,6 +15,7 @@
 #define HK_BOX_PEAK_H
 
 #include "base/bits.h"
+#include "base/seen.h"
 #include "config.h"
 
 void hk_peak_look_now(size_t freed);
@@ -30,5 +31,8 @@ static inline void hk_peak_look(size_t freed)
  * own were handed out or touched, `free_bytes` are resident and free in EMPTY slabs and page runs, but those that
  * threads keep. */
 size_t hk_peak_live(size_t live, size_t small, size_t free_bytes);
+
+/* The most so far, in bytes, without looking. */
+extern HK_HIDDEN hk_seen hk_peak_seen[1];
 
 #endif

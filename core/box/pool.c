@@ -10,6 +10,7 @@
 #define IDLE_KEEP 1u
 
 struct pool hk_pool = {.lock = HK_LOCK_FREE(HK_RANK_POOL)};
+hk_seen hk_pool_seen[2] = {&hk_pool.all, hk_pool.served};
 _Atomic size_t hk_pool_empty_slabs;
 _Atomic size_t hk_pool_empty_mid;
 _Atomic size_t hk_pool_huge_unused;

@@ -19,6 +19,7 @@
 #ifndef HK_BOX_POOL_H
 #define HK_BOX_POOL_H
 
+#include "base/seen.h"
 #include "os/lock.h"
 #include "superslab/slab.h"
 
@@ -67,6 +68,9 @@ static inline size_t hk_pool_free_bytes(void)
 {
     return hk_pool_empty_bytes() + hk_load_relaxed(&hk_pool_huge_unused) * HK_SLAB_SIZE;
 }
+
+/* The list of all SuperSlabs, and how slabs were served. */
+extern HK_HIDDEN hk_seen hk_pool_seen[2];
 
 /* Counts an acquisition that the heap box served from a partial slab. */
 void hk_pool_count_partial(unsigned cls);

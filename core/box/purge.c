@@ -27,6 +27,7 @@
 _Atomic uint32_t hk_purge_thread_state; /* the thread sleeps on it */
 
 static _Atomic uint64_t total; /* relaxed: a statistic */
+hk_seen hk_purge_seen[1] = {&total};
 
 /* When there was nothing to give back, or the system refused. Relaxed: a piece too many or too late does no harm. */
 static _Atomic uint32_t looked;   /* ms of the clock when a look for old memory was in vain */

@@ -107,7 +107,8 @@ void hk_purge_stop(void);
  * back there, and in that child's children. */
 void hk_purge_fork_child(bool may_start);
 
-/* Bytes given back since the start. */
+/* Bytes given back since the start, and where they are counted. */
 uint64_t hk_purge_total(void);
+extern HK_HIDDEN hk_seen hk_purge_seen[1];
 
 #endif

@@ -43,6 +43,7 @@ _Static_assert(sizeof(struct hk_side_chunk) <= 64 && sizeof(struct piece) % 16 =
 struct hk_side_chunk *_Atomic hk_side_chunks;
 struct hk_side_note *_Atomic hk_side_notes;
 static _Atomic size_t live_blocks, live_bytes; /* relaxed: statistics */
+hk_seen hk_side_seen[1] = {&live_bytes};
 
 /* Free pieces by size: the first one's address, and how often one was taken, so that a stack that has the same first
  * piece again is not mistaken for the same stack. (To take the whole stack for a moment needs no such number; but

@@ -13,6 +13,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/seen.h"
 
 /* A block of at least `size` bytes (up to PTRDIFF_MAX) at a multiple of `align` (a power of two, 16 or more, up to
  * PTRDIFF_MAX), with any contents. NULL: no memory, or over the limit. */
@@ -25,6 +26,9 @@ static inline bool hk_side_is_used(void)
 {
     return HK_UNLIKELY(hk_load_relaxed(&hk_side_chunks) != NULL); /* whoever has a block here sees its chunk */
 }
+
+/* Bytes in live blocks. A chunk has the next one at its start, then its size. */
+extern HK_HIDDEN hk_seen hk_side_seen[1];
 
 /* Does the address lie in one of these mappings? */
 bool hk_side_has(const void *ptr);

@@ -22,6 +22,8 @@ struct array *_Atomic hk_transfer_arrays[HK_NUMA_NODES * HK_TRANSFER_PLACES][HK_
 struct place hk_transfer_places[HK_NUMA_NODES * HK_TRANSFER_PLACES];
 _Atomic size_t hk_transfer_told;
 struct hk_lock hk_transfer_making = HK_LOCK_FREE(HK_RANK_MAKING);
+hk_seen hk_transfer_seen[1] = {hk_transfer_arrays};
+_Static_assert(offsetof(struct array, count) == sizeof(struct hk_lock), "as seen from outside");
 
 /* Held by who sweeps, and by who counts what is where. */
 struct hk_lock hk_transfer_sweeping = HK_LOCK_FREE(HK_RANK_SWEEPING);

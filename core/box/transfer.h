@@ -41,6 +41,9 @@ HK_SLOW_PATH void hk_transfer_sweep_own(struct hk_heap *heap);
 void hk_transfer_hold(void);
 void hk_transfer_release(void);
 
+/* The table of all arrays, by place and class; in an array the count stands behind its lock. */
+extern HK_HIDDEN hk_seen hk_transfer_seen[1];
+
 /* In the child of a fork: no array is held, and what waits is counted anew, unless this thread is `inside` the gate: a
  * handler in the middle of a call forks. */
 void hk_transfer_fork_child(bool inside);

@@ -158,6 +158,7 @@ void hk_percpu_flush_own(struct hk_thread *thread);
 struct hk_heap *hk_percpu_heap(struct hk_thread *thread);
 unsigned hk_percpu_shelves(void);
 void hk_percpu_fork_child(const struct hk_thread *mine);
+extern HK_HIDDEN hk_seen hk_percpu_seen[2]; /* the table of all shelves, if there is one, and how many it has */
 
 /* For statistics: a batch of n blocks came or went. Its thread. */
 static inline void hk_front_count_refill(struct hk_thread *thread, unsigned cls, unsigned n)

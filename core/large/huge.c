@@ -7,7 +7,7 @@
 #include "pages/meta.h"
 #include "pages/ss_arena.h"
 
-#define BUCKETS 256u
+#define BUCKETS HK_HUGE_BUCKETS
 
 /* Written under the lock, and read without it (hk_huge_look). */
 struct huge {
@@ -18,6 +18,8 @@ struct huge {
 
 static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_HUGE);
 static struct huge *buckets[BUCKETS];
+hk_seen hk_huge_seen[1] = {buckets};
+_Static_assert(offsetof(struct huge, start) == 8 && offsetof(struct huge, size) == 16, "as seen from outside");
 static struct huge *records; /* not in use */
 static size_t bytes;
 

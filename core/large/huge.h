@@ -8,6 +8,7 @@
 #define HK_LARGE_HUGE_H
 
 #include "base/bits.h"
+#include "base/seen.h"
 #include "os/lock.h"
 
 /* A zero block of at least `size` bytes at a multiple of `align` (a power of two); NULL: no memory or over the limit.
@@ -39,6 +40,10 @@ size_t hk_huge_bytes(void);
 
 /* Calls `visit` for each huge block, under the lock. */
 void hk_huge_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx);
+
+/* The table: buckets of linked records, each the next one, where it starts and its size. */
+#define HK_HUGE_BUCKETS 256u
+extern HK_HIDDEN hk_seen hk_huge_seen[1];
 
 struct hk_lock *hk_huge_lock(void);
 

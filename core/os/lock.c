@@ -8,8 +8,12 @@
 
 #include <linux/futex.h>
 
+static _Atomic uint64_t waits; /* relaxed: a statistic */
+hk_seen hk_lock_seen[1] = {&waits};
+
 void hk_lock_slow(struct hk_lock *lock)
 {
+    hk_add_relaxed(&waits, 1);
     for (int i = 0; i < 100; i++) {
         uint32_t expected = 0;
         if (hk_load_relaxed(&lock->word) == 0 && hk_cas_acquire(&lock->word, &expected, 1)) /* pairs with hk_unlock */

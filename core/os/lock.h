@@ -17,6 +17,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/held.h"
+#include "base/seen.h"
 #include "base/shared_use.h"
 #include "os/thread.h"
 
@@ -56,6 +57,9 @@ static inline unsigned hk_lock_kind(const struct hk_lock *lock)
     const uint32_t *order = lock->rank;
     return HK_TELEMETRY ? *order : 0;
 }
+
+/* How often a thread found a lock held and waited for it, so far. */
+extern HK_HIDDEN hk_seen hk_lock_seen[1];
 
 HK_SLOW_PATH void hk_lock_slow(struct hk_lock *lock);
 HK_SLOW_PATH void hk_lock_wake(struct hk_lock *lock);

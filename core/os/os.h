@@ -11,6 +11,7 @@
 #define HK_OS_OS_H
 
 #include "base/bits.h"
+#include "base/seen.h"
 
 /* Asks all that is asked once: after it, page size and clock make no system call (the clock where the kernel has no
  * vDSO). By the first allocation and before main; again does no harm. */
@@ -82,5 +83,8 @@ size_t hk_os_held(void);
 /* The most address space that was held at once, in bytes; what was mapped for a moment, and what the system refused to
  * unmap, included. */
 size_t hk_os_held_most(void);
+
+/* System calls made, address space held, and the most of that. */
+extern HK_HIDDEN hk_seen hk_os_seen[3];
 
 #endif

@@ -16,6 +16,7 @@
 /* Statistics, so all are relaxed: calls, address space held, and the most of it so far. */
 static _Atomic uint64_t calls;
 static _Atomic size_t held, held_most;
+hk_seen hk_os_seen[3] = {&calls, &held, &held_most};
 
 static void count_call(void)
 {

@@ -17,6 +17,8 @@ struct region {
 
 static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_META);
 static struct region *regions; /* the first is in use, the others are full */
+hk_seen hk_meta_seen[1] = {&regions};
+_Static_assert(offsetof(struct region, size) == 8, "as seen from outside");
 static char *next, *end;       /* what is left of it */
 static size_t used, mapped;
 

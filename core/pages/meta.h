@@ -9,12 +9,16 @@
 #define HK_PAGES_META_H
 
 #include "base/bits.h"
+#include "base/seen.h"
 
 /* A zeroed record, or NULL. Any thread. */
 void *hk_meta_alloc(size_t size);
 
 /* Bytes handed out so far. */
 size_t hk_meta_used(void);
+
+/* The newest region: at its start stand the one before it and its size. */
+extern HK_HIDDEN hk_seen hk_meta_seen[1];
 
 /* For fork. */
 struct hk_lock *hk_meta_lock(void);

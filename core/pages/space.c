@@ -6,9 +6,6 @@
 uintptr_t hk_space_base;
 size_t hk_space_units;
 
-#define INNER_MOST (32 * HK_GIB)
-#define TABLES (INNER_MOST + (size_t)HK_TABLE_INNER * HK_TABLE_MOST) /* bytes below the base */
-
 /* From the stack to the base. With 47 bits HK_FARTHEST leaves 20 TiB below the base, which some programs ask for by
  * address, and 100 TiB behind all units, which a program may have in one piece. */
 #define NEAREST (64 * HK_GIB)
@@ -18,7 +15,7 @@ size_t hk_space_units;
 
 static char *start_of(enum hk_table_number number)
 {
-    return (char *)hk_space_base - TABLES + (size_t)number * HK_TABLE_MOST;
+    return (char *)hk_space_base - HK_TABLES + (size_t)number * HK_TABLE_MOST;
 }
 
 /* ---- the base ---- */
@@ -63,7 +60,7 @@ static HK_NOINLINE bool map_units(uintptr_t start, size_t units, bool *taken)
 static bool begin_at(uintptr_t base, size_t units)
 {
     bool taken;
-    if (base < TABLES || !map_units(base, units, &taken))
+    if (base < HK_TABLES || !map_units(base, units, &taken))
         return false;
     hk_space_base = base;
     hk_space_units = units;

@@ -56,6 +56,9 @@ enum hk_table_number {
     HK_TABLE_INNER = HK_TABLE_SETS + 32, /* ss_arena: page records, 32 GiB of them: the last one */
 };
 
+/* Bytes below the base in which they lie. */
+#define HK_TABLES (32 * HK_GIB + (size_t)HK_TABLE_INNER * HK_TABLE_MOST)
+
 struct hk_table {
     char *start;   /* of what is mapped; NULL: nothing is */
     size_t mapped; /* bytes from there that are zero or were written */

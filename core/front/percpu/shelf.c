@@ -16,6 +16,7 @@ _Atomic unsigned hk_shelf_processors;
 
 /* All threads' table; NULL: each has its own. Written once, before hk_shelf_processors. */
 static struct hk_shelf *_Atomic *shared;
+hk_seen hk_percpu_seen[2] = {&shared, &hk_shelf_processors};
 
 /* What sequences find in the place of a shelf that is not there: it is empty, and full. Nothing is ever written to it.
  */
