@@ -1,11 +1,80 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
-# What `./hakmem run` and `./hakmem heap` of a checkout and of the installed `hakmem` have in common: reading the
-# arguments, looking at COMMAND, and becoming it. Sourced by both; knows nothing about building.
+# What the `hakmem` of a checkout and the installed one have in common: help, reading the arguments of `run` and `heap`,
+# looking at COMMAND and becoming it, and the commands for processes that run. Sourced by both; knows nothing about
+# building.
 #
 # Every name starts with hk_ and nothing is exported, because COMMAND inherits the environment of this shell: a variable
 # of the caller must reach it as it was.
+
+# Where this file lies, and with it commands.txt and the folder live.
+hk_share=$(cd -P -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
+
+# Prints the commands there are, for `--help`; $1 is where: installed or checkout. Completion reads the lines that begin
+# with `hakmem`, behind two blanks.
+hk_help_all()
+{
+    local hk_line hk_name= hk_usage_line= hk_called=hakmem
+    [[ $1 != checkout ]] || hk_called=./hakmem
+    printf 'hakmem %s, a memory allocator. More of each: %s COMMAND --help\n\n' "$(hk_version)" "$hk_called"
+    while IFS= read -r hk_line; do
+        if [[ $hk_line == '== '*' both' || $hk_line == "== "*" $1" ]]; then
+            hk_name=${hk_line#== } && hk_name=${hk_name%% *} && hk_usage_line=
+        elif [[ $hk_line == '== '* ]]; then
+            hk_name=
+        elif [[ -n $hk_name && -z $hk_usage_line ]]; then
+            hk_usage_line=$hk_line
+        elif [[ -n $hk_name ]]; then
+            printf '  %s %s\n        %s.\n' "$hk_called" "$hk_usage_line" "${hk_line^}"
+            hk_name=
+        fi
+    done <"$hk_share/commands.txt"
+    printf '  %s --version\n' "$hk_called"
+}
+
+# Prints the block of commands.txt for the command $1.
+hk_help_of()
+{
+    local hk_line hk_on= hk_count=0
+    while IFS= read -r hk_line; do
+        if [[ $hk_line == '== '* ]]; then
+            hk_on=
+            [[ $hk_line != "== $1 "* ]] || hk_on=1
+        elif [[ -n $hk_on ]]; then
+            hk_count=$((hk_count + 1))
+            case $hk_count in
+            1) printf 'usage: hakmem %s\n' "$hk_line" ;;
+            2) printf '%s.\n\n' "${hk_line^}" ;;
+            *) printf '%s\n' "$hk_line" ;;
+            esac
+        fi
+    done <"$hk_share/commands.txt"
+}
+
+# Prints the usage of the command $1: the first line of its block.
+hk_usage_of()
+{
+    sed -n "/^== $1 /{n;p;q}" "$hk_share/commands.txt"
+}
+
+# Stops where there is no Python for what the arguments name.
+hk_need_python()
+{
+    type -P python3 >/dev/null || hk_die "$*: needs python3, which is not here. On Debian: apt-get install python3-minimal"
+}
+
+# Becomes the command $1 of live/live.py, without the caller's preload and options: those are for what is watched.
+hk_live()
+{
+    if [[ ${2:-} == --help || ${2:-} == -h ]]; then
+        hk_help_of "$1"
+        exit 0
+    fi
+    hk_need_python "$1"
+    unset LD_PRELOAD "${!HAKMEM_@}"
+    exec python3 -I -S "$hk_share/live/live.py" "$@"
+}
 
 # One line on stderr.
 hk_say()
@@ -20,16 +89,24 @@ hk_die()
     exit 125
 }
 
-# Reads the arguments of `run`: sets hk_stats and the array hk_command.
+# Reads the arguments of `run`: sets hk_stats, hk_watch and hk_watch_file, and the array hk_command.
 hk_parse_run()
 {
     hk_stats=
     hk_picture=
+    hk_watch=
     hk_command=()
     while [[ $# -gt 0 ]]; do
         case $1 in
         --stats) hk_stats=1 ;;
-        --help | -h) hk_help && exit 0 ;;
+        --timeline | --timeline=*)
+            hk_watch=timeline
+            hk_watch_file=timeline-%p.html
+            [[ $1 != *=* ]] || hk_watch_file=${1#*=}
+            [[ -n $hk_watch_file ]] || hk_usage "run: --timeline= needs a FILE"
+            [[ $hk_watch_file == /* ]] || hk_watch_file=$PWD/$hk_watch_file
+            ;;
+        --help | -h) hk_help_of run && exit 0 ;;
         --) shift && break ;;
         -*) hk_usage "run: unknown option '$1'" ;;
         *) break ;;
@@ -40,26 +117,40 @@ hk_parse_run()
     hk_command=("$@")
 }
 
-# Reads the arguments of `heap`: sets hk_picture, hk_picture_signal and the array hk_command. Processes that COMMAND
-# starts write to the same file, so that COMMAND's own picture, usually the last, stays; -o 'FILE-%p' keeps each.
+# Are the arguments of `heap` for a process that runs: [-o FILE] PID?
+hk_is_of_process()
+{
+    [[ ${1:-} != -o ]] || shift $(($# > 1 ? 2 : 1))
+    [[ $# -eq 1 && $1 =~ ^[0-9]+$ ]]
+}
+
+# Reads the arguments of `heap`: sets hk_watch, or hk_picture and hk_picture_signal, and the array hk_command.
 hk_parse_heap()
 {
+    local hk_at= hk_file=$PWD/heap-%p.html
     hk_stats=
-    hk_picture=$PWD/heap-$$.html
+    hk_watch=
+    hk_picture=
     hk_picture_signal=
     hk_command=()
     while [[ $# -gt 0 ]]; do
         case $1 in
         -o)
             [[ -n ${2:-} ]] || hk_usage "heap: -o needs a FILE"
-            [[ $2 == /* ]] && hk_picture=$2 || hk_picture=$PWD/$2
+            [[ $2 == /* ]] && hk_file=$2 || hk_file=$PWD/$2
             shift
             ;;
         --signal)
             hk_signal_number "${2:-}"
             shift
             ;;
-        --help | -h) hk_help && exit 0 ;;
+        --at)
+            [[ ${2:-} =~ ^(peak|exit|signal|[0-9]+(\.[0-9]+)?)$ ]] ||
+                hk_usage "heap: --at needs peak, exit, signal or a number of seconds, not '${2:-}'"
+            hk_at=$2
+            shift
+            ;;
+        --help | -h) hk_help_of heap && exit 0 ;;
         --) shift && break ;;
         -*) hk_usage "heap: unknown option '$1'" ;;
         *) break ;;
@@ -67,8 +158,32 @@ hk_parse_heap()
         shift
     done
     [[ $# -gt 0 ]] || hk_usage "heap: no COMMAND given"
-    [[ ${#hk_picture} -lt 256 ]] || hk_die "heap: $hk_picture is longer than 255 bytes"
+    [[ $hk_at != signal || -n $hk_picture_signal ]] || hk_usage "heap: --at signal needs --signal SIGNAL"
     hk_command=("$@")
+    hk_choose_moment
+}
+
+# Who draws: the library, at its end and at the signal, or a process that watches. The library's file may have %p and %n.
+# Processes that COMMAND starts write to the same file, so that COMMAND's own picture, usually the last, stays.
+hk_choose_moment()
+{
+    if [[ -n $hk_picture_signal ]]; then
+        [[ ${hk_at:-signal} == signal || $hk_at == exit ]] ||
+            hk_usage "heap: --signal draws at the signal and at the end, not --at $hk_at"
+        hk_at=signal
+    elif [[ -z $hk_at ]] && ! type -P python3 >/dev/null; then
+        hk_say "heap: the peak cannot be seen without python3; drawing the end"
+        hk_at=exit
+    fi
+    hk_at=${hk_at:-peak}
+    if [[ $hk_at == signal || $hk_at == exit ]]; then
+        hk_picture=$hk_file
+        [[ $hk_file != "$PWD/heap-%p.html" ]] || hk_picture=$PWD/heap-$$.html
+        [[ ${#hk_picture} -lt 256 ]] || hk_die "heap: $hk_picture is longer than 255 bytes"
+    else
+        hk_watch=$hk_at
+        hk_watch_file=$hk_file
+    fi
 }
 
 # Sets hk_picture_signal to the number of the signal $1: USR2, SIGUSR2 or 12.
@@ -82,11 +197,7 @@ hk_signal_number()
 hk_usage()
 {
     hk_say "$1"
-    if [[ $1 == heap:* ]]; then
-        hk_say "usage: heap [-o FILE] [--signal SIGNAL] -- COMMAND [ARG...]   (hakmem --help tells more)"
-    else
-        hk_say "usage: run [--stats] -- COMMAND [ARG...]   (hakmem --help tells more)"
-    fi
+    hk_say "usage: hakmem $(hk_usage_of "${1%%:*}")   (hakmem ${1%%:*} --help tells more)"
     exit 125
 }
 
@@ -108,8 +219,29 @@ hk_exec()
     hk_library=$(hk_plain_path "$hk_library") || exit
     [[ -z $hk_stats ]] || export HAKMEM_STATS=1
     [[ -z $hk_picture ]] || hk_export_picture
+    hk_library=$hk_library${LD_PRELOAD:+:$LD_PRELOAD}
+    [[ -z $hk_watch ]] || hk_exec_watched "$hk_library"
     # The assignment reaches COMMAND's environment only: this shell is not preloaded, and there is no process between.
-    LD_PRELOAD=$hk_library${LD_PRELOAD:+:$LD_PRELOAD} exec -- "${hk_command[@]}"
+    LD_PRELOAD=$hk_library exec -- "${hk_command[@]}"
+}
+
+# The same with LD_PRELOAD=$1, after a process was started that watches this one (live/timeline.py). What is ignored is
+# passed on, because Python ignores SIGPIPE and SIGXFSZ by itself.
+hk_exec_watched()
+{
+    local hk_name hk_mask hk_ignored=0
+    hk_need_python "$([[ $hk_watch == timeline ]] && echo run --timeline || echo "heap --at $hk_watch")"
+    while read -r hk_name hk_mask; do
+        [[ $hk_name != SigIgn: ]] || hk_ignored=$hk_mask
+    done <"/proc/$$/status"
+    hk_watch_file=${hk_watch_file//%p/$$}
+    case $hk_watch in
+    timeline) hk_name="the timeline of its memory" ;;
+    peak) hk_name="the picture of the heap at its peak" ;;
+    *) hk_name="the picture of the heap after $hk_watch s" ;;
+    esac
+    hk_say "$hk_name: ${hk_watch_file#"$PWD/"}"
+    exec python3 -I -S "$hk_share/live/live.py" run "$hk_watch" "$hk_watch_file" "$1" "$hk_ignored" "${hk_command[@]}"
 }
 
 # Prints the file that exec would run for the command $1; stops with the status a shell would give when there is none.

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What `hakmem run` promises, whether it is the script of a checkout or the installed command. A test module makes a
 class of both this and unittest.TestCase (through tap.Case) that sets `hakmem` to the command."""
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+import xml.dom.minidom
 
 
 class Running:
@@ -98,27 +101,65 @@ class Running:
         self.assertGreater(err.count("\n"), 5)
 
     def page(self, name):
-        with open(os.path.join(self.dir, name), encoding="ascii") as file:
+        with open(os.path.join(self.dir, name), encoding="utf-8") as file:
             text = file.read()
         self.assertTrue(text.endswith("</html>\n"))
+        xml.dom.minidom.parseString(text)
         return text
 
+    def page_soon(self, name):
+        """One that is written a moment after a command has ended."""
+        until = time.monotonic() + 60
+        while not os.path.exists(os.path.join(self.dir, name)):
+            self.assertLess(time.monotonic(), until, name)
+            time.sleep(0.02)
+        return self.page(name)
+
+    def figure(self, text, name):
+        return int(re.search(f'id="{name}" data-bytes="(\\d+)"', text).group(1))
+
+    GROWS = ("import time\nx = [bytearray(3000) for _ in range(10000)]\ntime.sleep(0.4)\n"
+             "del x\nprint('done', flush=True)\ntime.sleep(0.4)\n")
+
     def test_heap(self):
-        status, out, err = self.call(self.hakmem, "heap", "--", "bash", "-c", "echo $$; exit 7", cwd=self.dir)
+        status, out, err = self.call(self.hakmem, "heap", "--", "bash", "-c", "echo $$; sleep 0.3; exit 7", cwd=self.dir)
         pid = out.strip()
         self.assertEqual(status, 7)
-        self.one_line(err, f" heap-{pid}.html")
+        self.one_line(err, f" heap-{pid}.html", "at its peak")
+        self.assertIn(f"process {pid}, at its peak", self.page_soon(f"heap-{pid}.html"))
         self.assertEqual(os.listdir(self.dir), [f"heap-{pid}.html"])
-        self.assertIn(f"process {pid}, at its end", self.page(f"heap-{pid}.html"))
+
+    def test_heap_at_moments(self):
+        env = {"PYTHONMALLOC": "malloc"}
+        live = {}
+        for at, words in (("peak", "at its peak"), ("0.65", "s after its beginning"), ("exit", "at its end")):
+            status, out, err = self.call(self.hakmem, "heap", "--at", at, "-o", f"{at}.html", "--", "python3", "-c",
+                                         self.GROWS, cwd=self.dir, env=env)
+            self.assertEqual((status, out), (0, "done\n"))
+            self.one_line(err, f"{at}.html")
+            text = self.page_soon(f"{at}.html")
+            self.assertIn(words, text)
+            self.assertNotIn('id="allocator"', text)
+            live[at] = self.figure(text, "live_bytes")
+        self.assertGreater(live["peak"], 30000000)
+        self.assertLess(live["exit"], 10000000)
+        _, _, err = self.call(self.hakmem, "heap", "--at", "30", "-o", "30.html", "true", cwd=self.dir)
+        self.assertIn("has ended after", err)
+        self.assertFalse(os.path.exists(os.path.join(self.dir, "30.html")))
+
+    def test_heap_of_a_program_with_an_allocator_of_its_own(self):
+        self.call(self.hakmem, "heap", "-o", "x.html", "python3", "-c", "import time; time.sleep(0.4)", cwd=self.dir)
+        self.assertIn("PYTHONMALLOC=malloc", self.page_soon("x.html"))
 
     def test_heap_file(self):
         os.mkdir(os.path.join(self.dir, "a b"))
-        status, out, err = self.call(self.hakmem, "heap", "-o", "a b/x-%p.html", "bash", "-c", "cd /; echo $$",
-                                     cwd=self.dir)
-        self.assertEqual(status, 0)
-        self.one_line(err, f" a b/x-{out.strip()}.html")
-        self.page(f"a b/x-{out.strip()}.html")
-        status, _, err = self.call(self.hakmem, "heap", "-o", os.path.join(self.dir, "y"), "--", "true", cwd="/")
+        for options, words in ((["--at", "exit"], "at its end"), ([], "at its peak")):
+            status, out, err = self.call(self.hakmem, "heap", *options, "-o", "a b/x-%p.html", "bash", "-c",
+                                         "cd /; echo $$; read -t 0.3 < <(sleep 1)", cwd=self.dir)
+            self.one_line(err, f" a b/x-{out.strip()}.html" if options == [] else " a b/x-")
+            self.assertIn(words, self.page_soon(f"a b/x-{out.strip()}.html"))
+        status, _, err = self.call(self.hakmem, "heap", "--at", "exit", "-o", os.path.join(self.dir, "y"), "--", "true",
+                                   cwd="/")
         self.assertEqual(status, 0)
         self.one_line(err, os.path.join(self.dir, "y"))
         self.page("y")
@@ -141,6 +182,83 @@ class Running:
             self.assertIn("when a signal asked", self.page("1.html"))
             self.assertIn("at its end", self.page("2.html"))
             os.unlink(path)
+
+    def wait_for(self, path, seconds=60):
+        """The text of a page or of JSON that is written a moment after a command has ended."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                with open(path, encoding="utf-8") as file:
+                    text = file.read()
+                if '"ended": true' in text or "it ended after" in text:
+                    return text
+            except FileNotFoundError:
+                pass
+            self.assertLess(time.monotonic(), until, f"no {path}")
+            time.sleep(0.02)
+
+    def test_timeline(self):
+        status, out, err = self.call(self.hakmem, "run", "--timeline", "--", "sh", "-c", "echo $$; cat; exit 7",
+                                     cwd=self.dir, stdin="line\n")
+        pid, line = out.splitlines()
+        self.assertEqual((status, line), (7, "line"))
+        self.one_line(err, f" timeline-{pid}.html")
+        text = self.wait_for(os.path.join(self.dir, f"timeline-{pid}.html"))
+        self.assertEqual(xml.dom.minidom.parseString(text).documentElement.tagName, "html")
+        for word in (f"process {pid}", 'id="peak"', "At the peak, by block size"):
+            self.assertIn(word, text)
+        self.assertEqual(os.listdir(self.dir), [f"timeline-{pid}.html"])
+
+    def test_timeline_leaves_everything_else_alone(self):
+        path = os.path.join(self.dir, "%p.json")
+        env = {"top": "1", "IFS": "x", "LC_ALL": "C", "PWD": "/usr"}
+        _, plain, _ = self.run_on("env", env=env, cwd="/usr")
+        _, out, _ = self.call(self.hakmem, "run", f"--timeline={path}", "env", env=env, cwd="/usr")
+        self.assertEqual(*(sorted(text.splitlines()) for text in (plain, out)))
+        show = "grep -h -e '^Sig' -e '^NSpid' -e Groups -e Cpus_allowed: /proc/self/status | sed 's/[0-9]*$/&/;/NSpid/d'"
+        show += "; ls /proc/self/fd | wc -l; ulimit -a; umask; ps -o stat= -p $$ | cut -c1; test -z \"$(pgrep -P $$ ps)\""
+        for trap in ("", "trap '' PIPE XFSZ INT; "):
+            same = []
+            for options in ((), (f"--timeline={path}",)):
+                status, out, _ = self.call("bash", "-c", trap + 'exec "$@"', "-", self.hakmem, "run", *options, "--",
+                                           "sh", "-c", show)
+                same.append((status, out))
+            self.assertEqual(*same)
+        program = self.compile("#include <errno.h>\n#include <sys/wait.h>\n"
+                               "int main(void) { return wait(0) == -1 && errno == ECHILD ? 3 : 4; }\n")
+        self.assertEqual(self.call(self.hakmem, "run", f"--timeline={path}", program)[0], 3)
+
+    def test_timeline_of_what_a_signal_ends(self):
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV):
+            path = os.path.join(self.dir, f"{number}.json")
+            process = self.start(self.hakmem, "run", f"--timeline={path}", "--", "python3", "-c",
+                                 "x = [bytearray(100000) for _ in range(300)]; print('ready', flush=True); input()")
+            self.assertEqual(process.stdout.readline(), "ready\n")
+            time.sleep(0.3)
+            process.send_signal(number)
+            self.assertEqual(process.wait(timeout=60), -number)
+            process.communicate()
+            told = json.loads(self.wait_for(path))
+            self.assertEqual(told["pid"], process.pid)
+            self.assertGreaterEqual(told["peak"]["live_bytes"], 30000000)
+            self.assertLess(told["peak"]["live_bytes"], 40000000)
+            self.assertGreater(len(told["samples"]), 3)
+
+    def test_timeline_that_cannot_be(self):
+        mark = os.path.join(self.dir, "ran")
+        for path in ("/no/such/folder/x", self.dir):
+            status, out, err = self.call(self.hakmem, "run", f"--timeline={path}", "--", "touch", mark)
+            self.assertEqual((status, out, os.path.exists(mark)), (125, "", False))
+            self.assertIn(f"{path} cannot be written: ", err)
+        program = self.compile("#include <unistd.h>\nint main(void) { usleep(300000); return 5; }\n", "-static")
+        status, out, err = self.call(self.hakmem, "run", f"--timeline={self.dir}/x", program)
+        self.assertEqual((status, out), (5, ""))
+        until = time.monotonic() + 60
+        self.assertIn("static", err)
+        self.assertIn("no timeline: process ", err)
+        self.assertIn("does not run on hakmem", err)
+        self.assertLess(time.monotonic(), until)
+        self.assertFalse(os.path.exists(f"{self.dir}/x"))
 
     def test_missing_command(self):
         for command in ("no-such-command", "/no/such/command", "./no-such-command"):
@@ -189,7 +307,9 @@ class Running:
     def test_usage(self):
         for arguments in ((), ("run",), ("run", "--"), ("run", "--nonsense", "--", "ls"), ("nonsense",),
                           ("heap",), ("heap", "-o"), ("heap", "-o", "x"), ("heap", "--signal", "NONE", "--", "ls"),
-                          ("heap", "--stats", "--", "ls"), ("heap", "-o", "x" * 300, "--", "ls")):
+                          ("heap", "--stats", "--", "ls"), ("heap", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "x", "--", "ls"),
+                          ("heap", "--at", "exit", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "signal", "--", "ls"),
+                          ("heap", "--at", "peak", "--signal", "USR2", "ls"), ("run", "--timeline=", "--", "ls")):
             status, out, err = self.call(self.hakmem, *arguments)
             self.assertEqual((status, out), (125, ""), arguments)
             self.assertIn("hakmem", err)
