@@ -80,11 +80,12 @@ Made from the rows that the boxes bring (`core/base/options.h`) by `python3 tool
 hand. `python3 tools/gen_options_doc.py --check` tells whether it is up to date.
 
 An option is an environment variable `HAKMEM_<NAME>`, read once, by a constructor of the library, before `main`. Malloc
-works before that, with the defaults. A number may end in `K`, `M` or `G` (powers of 1024). One line on stderr says that
-a value is wrong or out of bounds (the default stays), that a `HAKMEM_` name is unknown (with the nearest name that is
-known), or that an option has no effect because what it is for is not built in (last column: what puts it in).
-`HAKMEM_OPTIONS=help` prints the table to stderr, and the program goes on. Set-uid and set-gid programs, and those with
-file capabilities, read no option.
+works before that, with the defaults. A number may end in `K`, `M` or `G` (powers of 1024); an empty value is none. One
+line on stderr says that a value is wrong or out of bounds (the default stays), and what is allowed; that a `HAKMEM_` name
+is unknown (with the nearest name that is known); or that an option has no effect because what it is for is not built in
+(last column: what puts it in). Where the library is preloaded the children of a program do not repeat such a line.
+`HAKMEM_OPTIONS=help` prints what is built in to stderr, and the program goes on. Set-uid and set-gid programs, and those
+with file capabilities, read no option.
 
 From a program: `hak_option_get("MIN_KEEP")`, `hak_option_set("MIN_KEEP", 0)`, at any time; texts are set in the
 environment only.

@@ -22,6 +22,8 @@
 #include "os/thread.h"
 #include "pages/meta.h"
 
+#include <string.h>
+
 HK_HIDDEN const char hk_lifecycle_linked = 0; /* see entry.h */
 
 /* The same for the board and its note. */
@@ -77,6 +79,21 @@ static void resolve_memory_limit(void)
     hk_option_store(HK_OPT_MEMORY_LIMIT, limit >= INT64_MAX ? 0 : (int64_t)(limit / 10 * 9));
 }
 
+static char **environment; /* while options are read */
+
+/* Children of a program do not repeat what it said: the same entry stood in the parent's environment when it was
+ * started, and the same library was preloaded into it. Called only where there is something to say. */
+static HK_ONCE bool parent_has_said(const char *entry)
+{
+    struct hk_report_file parent;
+    hk_report_name(&parent, "/proc/%n/environ", (unsigned)hk_os_parent());
+    for (char **at = environment; *at != NULL; at++) {
+        if (strncmp(*at, "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0)
+            return hk_file_has_entry(parent.name, *at) && hk_file_has_entry(parent.name, entry);
+    }
+    return false; /* linked: whether the parent is, too, is not known */
+}
+
 static int stats_fd = -1; /* where statistics at exit go */
 
 static HK_ONCE bool wants_stats(void)
@@ -90,7 +107,8 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     hk_thread_watch_fork(fork_prepare, fork_parent, fork_child);
     hk_os_start();
     if (!hk_os_is_secure()) {
-        hk_options_init(envp);
+        environment = envp;
+        hk_options_init(envp, parent_has_said);
         resolve_memory_limit();
     }
     if (HK_NUMA && hk_numa_start())

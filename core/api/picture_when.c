@@ -49,11 +49,10 @@ static void complain_once(const char *text)
 static void write_file(const char *moment)
 {
     hk_lock(&file_lock);
-    int fd = hk_report_open(hk_opt_text(HK_TEXT_HEAP_PICTURE), ++number);
-    if (fd < 0 || !draw_to(fd, moment))
-        complain_once(": the file cannot be written");
-    if (fd >= 0)
-        hk_file_close(fd);
+    struct hk_report_file file;
+    hk_report_open(&file, hk_opt_text(HK_TEXT_HEAP_PICTURE), ++number);
+    bool written = file.fd >= 0 && draw_to(file.fd, moment);
+    hk_report_close(&file, written, "HAKMEM_HEAP_PICTURE");
     hk_unlock(&file_lock);
 }
 

@@ -7,6 +7,8 @@
 #include "os/file.h"
 #include "os/os.h"
 
+#include <errno.h>
+
 static void expand_name(char *to, size_t size, const char *from, unsigned number)
 {
     char digits[24];
@@ -28,11 +30,59 @@ static void expand_name(char *to, size_t size, const char *from, unsigned number
     to[used] = 0;
 }
 
-int hk_report_open(const char *path, unsigned number)
+void hk_report_name(struct hk_report_file *file, const char *path, unsigned number)
 {
-    char expanded[HK_TEXT_BYTES + 64];
-    expand_name(expanded, sizeof expanded, path, number);
-    return hk_file_create(expanded);
+    expand_name(file->name, sizeof file->name, path, number);
+}
+
+void hk_report_open(struct hk_report_file *file, const char *path, unsigned number)
+{
+    hk_report_name(file, path, number);
+    file->fd = hk_file_create(file->name);
+}
+
+/* What libc's strerror says, without its locks and its languages. */
+static const char *words_of(int error)
+{
+    static const struct {
+        int error;
+        char words[26];
+    } known[] = {
+        {ENOENT, "no such file or directory"},
+        {EACCES, "permission denied"},
+        {EPERM, "operation not permitted"},
+        {ENOTDIR, "not a directory"},
+        {EISDIR, "is a directory"},
+        {EROFS, "read-only file system"},
+        {ENOSPC, "no space left"},
+        {EDQUOT, "quota exceeded"},
+        {EMFILE, "too many open files"},
+        {ENFILE, "too many open files"},
+        {ELOOP, "too many links"},
+        {ENAMETOOLONG, "name too long"},
+        {ETXTBSY, "it is being executed"},
+    };
+    for (size_t i = 0; i < HK_COUNT(known); i++) {
+        if (known[i].error == error)
+            return known[i].words;
+    }
+    return "the system refused";
+}
+
+void hk_report_close(struct hk_report_file *file, bool written, const char *option)
+{
+    struct hk_fmt f;
+    if (file->fd >= 0)
+        hk_file_close(file->fd);
+    if (file->fd >= 0 && written)
+        return;
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "hakmem: %s: %s cannot be written: ", option, file->name);
+    if (file->fd >= 0)
+        hk_fmt(&f, "a write failed\n");
+    else
+        hk_fmt(&f, "%s (%d)\n", words_of(-file->fd), -file->fd);
+    hk_fmt_end(&f);
 }
 
 static void print_line(int fd, const char *what)
@@ -45,11 +95,10 @@ static void print_line(int fd, const char *what)
 
 void hk_report_json(const char *path)
 {
-    int fd = hk_report_open(path, 1);
-    if (fd < 0 || hak_stats_json(fd) != 0)
-        print_line(2, "HAKMEM_STATS=json: the file cannot be written");
-    if (fd >= 0)
-        hk_file_close(fd);
+    struct hk_report_file file;
+    hk_report_open(&file, path, 1);
+    bool written = file.fd >= 0 && hak_stats_json(file.fd) == 0;
+    hk_report_close(&file, written, "HAKMEM_STATS=json");
 }
 
 void hk_report_none(int fd)

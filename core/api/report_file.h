@@ -5,9 +5,22 @@
 #ifndef HK_API_REPORT_FILE_H
 #define HK_API_REPORT_FILE_H
 
-/* Opens, to write it anew, the file `path` in which %p is replaced by the process id and %n by `number`. A descriptor,
- * or a negative number. */
-int hk_report_open(const char *path, unsigned number);
+#include "base/options.h"
+
+/* A file that a report goes to. */
+struct hk_report_file {
+    char name[HK_TEXT_BYTES + 64]; /* with %p replaced by the process id, and %n by a number */
+    int fd;                        /* or what the system said, negative */
+};
+
+/* Only the name. */
+void hk_report_name(struct hk_report_file *file, const char *path, unsigned number);
+
+/* Opens, to write it anew, the file that `path` names. */
+void hk_report_open(struct hk_report_file *file, const char *path, unsigned number);
+
+/* Closes it. Where it was not opened, or not all `written`, says so on stderr: the option, the file, and why. */
+void hk_report_close(struct hk_report_file *file, bool written, const char *option);
 
 /* Writes the statistics as JSON to such a file, or a line to stderr that it cannot be written. */
 void hk_report_json(const char *path);

@@ -110,6 +110,16 @@ bool hk_option_store(enum hk_option option, int64_t value)
 
 /* ---- one line each ---- */
 
+/* What hk_options_init was given, and the entry that is being read. Only while it runs. */
+static bool (*said)(const char *entry);
+static const char *entry_read;
+
+/* Is there nothing to say of this entry, because somebody has said it? */
+static bool was_said(void)
+{
+    return said != NULL && said(entry_read);
+}
+
 /* What a variable holds, up to its first control character: it may be a megabyte long. */
 struct shown {
     char text[NAME_BYTES];
@@ -123,20 +133,69 @@ static struct shown shown_value(const char *text)
     return s;
 }
 
-static void say_wrong(enum hk_option option, const char *text)
+/* Is every value of the option one that has a name? Then it is spoken of by names. */
+static bool is_named(enum hk_option option)
+{
+    int64_t names = 0;
+    for (size_t i = 0; i < HK_COUNT(words); i++)
+        names += words[i].option == option;
+    return names == table[option].most - table[option].least + 1;
+}
+
+/* What the option takes: 0..3600000, or 4096..16777216 (K, M, G), or abort or warn. */
+static void put_allowed(struct hk_fmt *f, enum hk_option option)
 {
     const struct entry *e = &table[option];
+    const char *before = "";
+    if (!is_named(option)) {
+        hk_fmt(f, "in %lld..%lld%s", (long long)e->least, (long long)e->most,
+               strcmp(e->unit, "bytes") == 0 ? " (K, M, G)" : "");
+        before = " or ";
+    }
+    for (size_t i = 0; i < HK_COUNT(words); i++) {
+        if (words[i].option == option) {
+            hk_fmt(f, "%s%s", before, words[i].word);
+            before = " or ";
+        }
+    }
+    for (size_t i = 0; i < HK_COUNT(paths); i++) {
+        if (paths[i].option == option)
+            hk_fmt(f, "%s%sPATH (at most %u bytes)", before, paths[i].start, HK_TEXT_BYTES - 1);
+    }
+}
+
+static void put_value(struct hk_fmt *f, enum hk_option option)
+{
+    int64_t value = hk_opt(option);
+    for (size_t i = 0; i < HK_COUNT(words); i++) {
+        if (words[i].option == option && words[i].value == value && is_named(option)) {
+            hk_fmt(f, "%s", words[i].word);
+            return;
+        }
+    }
+    hk_fmt(f, "%lld", (long long)value);
+}
+
+static void say_wrong(enum hk_option option, const char *text)
+{
     struct shown value = shown_value(text);
     struct hk_fmt f;
+    if (was_said())
+        return;
     hk_fmt_start(&f, 2);
-    hk_fmt(&f, "hakmem: HAKMEM_%s=%s is not in %lld..%lld; kept at %lld\n", e->name, value.text, (long long)e->least,
-           (long long)e->most, (long long)hk_opt(option));
+    hk_fmt(&f, "hakmem: HAKMEM_%s=%s is not ", table[option].name, value.text);
+    put_allowed(&f, option);
+    hk_fmt(&f, "; kept at ");
+    put_value(&f, option);
+    hk_fmt(&f, "\n");
     hk_fmt_end(&f);
 }
 
 static void say_not_built(const char *name, enum choice choice)
 {
     struct hk_fmt f;
+    if (was_said())
+        return;
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: HAKMEM_%s has no effect: built with -D%s\n", name, choices[choice].has);
     hk_fmt_end(&f);
@@ -145,6 +204,8 @@ static void say_not_built(const char *name, enum choice choice)
 static void say_too_long(const char *name, size_t length)
 {
     struct hk_fmt f;
+    if (was_said())
+        return;
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: HAKMEM_%s has %zu bytes, at most %u are taken; kept at none\n", name, length,
            HK_TEXT_BYTES - 1);
@@ -155,6 +216,8 @@ static void say_unknown(const char *name, const char *near)
 {
     struct shown unknown = shown_value(name);
     struct hk_fmt f;
+    if (was_said())
+        return;
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: HAKMEM_%s is no option; ", unknown.text);
     hk_fmt(&f, near != NULL ? "did you mean HAKMEM_%s?\n" : "HAKMEM_OPTIONS=%s shows all\n",
@@ -162,28 +225,29 @@ static void say_unknown(const char *name, const char *near)
     hk_fmt_end(&f);
 }
 
-static void print_choice(struct hk_fmt *f, enum choice choice)
-{
-    if (!choices[choice].built)
-        hk_fmt(f, " [no effect: built with -D%s]", choices[choice].has);
-    hk_fmt(f, "\n");
-}
-
+/* What the build has; the others are in docs/options.md. */
 static void print_help(void)
 {
     struct hk_fmt f;
+    unsigned others = 0;
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: run-time options (environment variables)\n");
     for (unsigned i = 0; i < HK_OPTION_COUNT; i++) {
-        hk_fmt(&f, "  HAKMEM_%-23s %lld  (%lld..%lld%s%s) %s", table[i].name, (long long)table[i].def,
+        if (!choices[table[i].choice].built) {
+            others++;
+            continue;
+        }
+        hk_fmt(&f, "  HAKMEM_%-23s %lld  (%lld..%lld%s%s) %s\n", table[i].name, (long long)table[i].def,
                (long long)table[i].least, (long long)table[i].most, table[i].unit[0] ? " " : "", table[i].unit,
                table[i].text);
-        print_choice(&f, table[i].choice);
     }
     for (unsigned i = 0; i < HK_TEXT_COUNT; i++) {
-        hk_fmt(&f, "  HAKMEM_%-23s none  (at most %u bytes) %s", texts[i].name, HK_TEXT_BYTES - 1, texts[i].text);
-        print_choice(&f, texts[i].choice);
+        others += !choices[texts[i].choice].built;
+        if (choices[texts[i].choice].built)
+            hk_fmt(&f, "  HAKMEM_%-23s none  (at most %u bytes) %s\n", texts[i].name, HK_TEXT_BYTES - 1, texts[i].text);
     }
+    if (others != 0)
+        hk_fmt(&f, "%u more are of choices that are not built in: docs/options.md has them\n", others);
     hk_fmt_end(&f);
 }
 
@@ -334,13 +398,15 @@ static void read_one(const char *name, const char *text)
     }
 }
 
-void hk_options_init(char **envp)
+void hk_options_init(char **envp, bool (*said_before)(const char *entry))
 {
+    said = said_before;
     for (; envp && *envp; envp++) {
         const char *text = *envp;
         const char *equals = strchr(text, '=');
-        if (strncmp(text, "HAKMEM_", 7) != 0 || equals == NULL)
+        if (strncmp(text, "HAKMEM_", 7) != 0 || equals == NULL || equals[1] == 0)
             continue;
+        entry_read = text;
         char name[NAME_BYTES];
         size_t n = (size_t)(equals - text) - 7;
         if (n < sizeof name) {

@@ -68,9 +68,10 @@ static inline const char *hk_opt_text(enum hk_text_option option)
 }
 
 /* Reads HAKMEM_ variables from envp. One line says that a value is wrong (the option keeps what it had), that a name is
- * unknown, or that the choice it needs is not built in; HAKMEM_OPTIONS=help prints the table. Called once, before the
- * program's main; never in set-uid programs. */
-HK_ONCE void hk_options_init(char **envp);
+ * unknown, or that the choice it needs is not built in, unless `was_said` (or NULL) knows that somebody has said so of
+ * the same entry; an empty value is none. HAKMEM_OPTIONS=help prints the table of what is built in. Called once, before
+ * the program's main; never in set-uid programs. */
+HK_ONCE void hk_options_init(char **envp, bool (*was_said)(const char *entry));
 
 /* By name without HAKMEM_; false for an unknown name. */
 bool hk_option_find(const char *name, enum hk_option *option);

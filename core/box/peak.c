@@ -8,7 +8,7 @@
 #include "pages/ss_arena.h"
 
 /* All relaxed: a statistic, and each of them is one number. */
-static _Atomic size_t most;   /* bytes */
+static _Atomic size_t most; /* bytes */
 hk_seen hk_peak_seen[1] = {&most};
 static _Atomic size_t beside; /* address space that was not in huge blocks at the last look at those */
 

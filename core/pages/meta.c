@@ -19,7 +19,7 @@ static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_META);
 static struct region *regions; /* the first is in use, the others are full */
 hk_seen hk_meta_seen[1] = {&regions};
 _Static_assert(offsetof(struct region, size) == 8, "as seen from outside");
-static char *next, *end;       /* what is left of it */
+static char *next, *end; /* what is left of it */
 static size_t used, mapped;
 
 struct hk_lock *hk_meta_lock(void)

@@ -29,14 +29,20 @@ def run(library, program, env):
 
 
 def help_goes_on(library, program):
-    """Prints every option and goes on; returns their names, texts last, and those that are not built in."""
+    """Prints every option that is built in and goes on; returns their names, texts last, and those that are not."""
     err = run(library, program, environment(HAKMEM_OPTIONS='help')).decode()
     numbers = re.findall(r'^  HAKMEM_(\w+) +-?\d+  \(', err, re.M)
     texts = re.findall(r'^  HAKMEM_(\w+) +none  \(', err, re.M)
-    assert len(numbers) + len(texts) == err.count('\n') - 1, err
+    more = re.search(r'^(\d+) more are of choices that are not built in', err, re.M)
+    assert len(numbers) + len(texts) == err.count('\n') - 1 - (more is not None), err
     assert {'PURGE_DELAY_MS', 'FRONT_BYTES', 'MIN_KEEP', 'MEMORY_LIMIT', 'MISUSE', 'THP'} <= set(numbers), numbers
     assert texts, err
-    return numbers, texts, re.findall(r'^  HAKMEM_(\w+) .*\[no effect: built with -D', err, re.M)
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'docs', 'options.md'),
+              encoding='utf-8') as file:
+        documented = set(re.findall(r'^\| `HAKMEM_(\w+)` \|', file.read(), re.M))
+    others = sorted(documented - set(numbers) - set(texts))
+    assert set(numbers) | set(texts) <= documented and len(others) == int(more.group(1) if more else 0), (others, err)
+    return numbers, texts, others
 
 
 def one_line_each(library, program, names):
@@ -80,6 +86,31 @@ def unknown_names(library, program):
     assert err.count(b'\n') == 1 and len(err) < 200 and b'is no option' in err, err[:500]
 
 
+def children_do_not_repeat(library):
+    """A shell and two children of its, which have the same environment: one line."""
+    env = dict(environment(HAKMEM_THP='x', HAKMEM_NOTHING='1'), LD_PRELOAD=library)
+    err = subprocess.run(['sh', '-c', 'env true; sh -c "env true; env true"; :'], env=env, capture_output=True,
+                         check=True).stderr
+    assert err.count(b'\n') == 2, err
+    # What is new in a child's environment, or was not preloaded into its parent, is said.
+    err = subprocess.run(['sh', '-c', 'HAKMEM_THP=y /bin/true; :'], env=env, capture_output=True, check=True).stderr
+    assert err.count(b'\n') == 3 and b'HAKMEM_THP=y' in err, err
+    err = subprocess.run(['sh', '-c', 'LD_PRELOAD=%s /bin/true; :' % library], env=environment(HAKMEM_THP='x'),
+                         capture_output=True, check=True).stderr
+    assert err.count(b'\n') == 1, err
+
+
+def files_that_cannot_be_written(library, program):
+    for name, value in (('HAKMEM_STATS', 'json:%s'), ('HAKMEM_HEAP_PICTURE', '%s')):
+        for path, why in (('/no/such/folder/x', b'no such file or directory (2)'), ('/tmp', b'is a directory (21)')):
+            err = run(library, program, environment(**{name: value % path}))
+            assert err.count(b'\n') == 1 and name.encode() in err, err
+            assert b' %s cannot be written: %s\n' % (path.encode(), why) in err, err
+        if os.path.exists('/dev/full'):
+            err = run(library, program, environment(**{name: value % '/dev/full'}))
+            assert err.endswith(b'/dev/full cannot be written: a write failed\n'), err
+
+
 def no_effect(library, program, names):
     """The default build has one front: the options of the others say that they do nothing."""
     assert names
@@ -95,6 +126,8 @@ def main():
     unusual_blocks(library, program)
     unknown_names(library, program)
     no_effect(library, program, others)
+    children_do_not_repeat(library)
+    files_that_cannot_be_written(library, program)
     for name in texts:
         err = run(library, program, environment(**{'HAKMEM_' + name: 'A' * 120000}))
         assert err.count(b'\n') == 1 and len(err) < 200, err[:500]

@@ -173,7 +173,7 @@ static void read_options(char **variables)
     static char text[65536];
     CHECK(dup2(ends[1], 2) == 2);
     errno = 77;
-    hk_options_init(variables);
+    hk_options_init(variables, NULL);
     int after = errno;
     CHECK(dup2(own_stderr, 2) == 2 && after == 77);
     size_t used = 0;

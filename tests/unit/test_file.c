@@ -12,6 +12,33 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* Entries at the ends of what is read at once, and ones that begin or end as another does. */
+static void entries_are_found_whole(void **state)
+{
+    (void)state;
+    char path[64], entry[32];
+    snprintf(path, sizeof path, "/tmp/hk-entries-%d", (int)getpid());
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (unsigned i = 0; i < 3000; i++) {
+        fprintf(file, "NAME_%u=%u", i * 7, i);
+        fputc(0, file);
+    }
+    fprintf(file, "LAST=1"); /* without an end */
+    fclose(file);
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(entry, sizeof entry, "NAME_%u=%u", i * 7, i);
+        assert_true(hk_file_has_entry(path, entry));
+        entry[strlen(entry) - 1] = 0;
+        assert_int_equal(hk_file_has_entry(path, entry), false);
+        assert_false(hk_file_has_entry(path, entry + 1));
+    }
+    assert_false(hk_file_has_entry(path, "LAST=1"));
+    assert_false(hk_file_has_entry(path, "NAME_"));
+    unlink(path);
+    assert_false(hk_file_has_entry(path, "NAME_0=0"));
+}
+
 static void what_is_written_is_read(void **state)
 {
     (void)state;
@@ -64,6 +91,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(a_copy_has_a_high_number),
         cmocka_unit_test(numbers_are_read),
+        cmocka_unit_test(entries_are_found_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,6 +240,9 @@ class Reading:
             sums[2] += used
             sums[3] += carved
             sums[4] += remote >> board.remote_shift
+            if board.private_at != 0: # freed by the slab's thread, and not back in it
+                opened, left = struct.unpack_from('<II', data, board.private_at + index * board.private_bytes + 8)
+                sums[4] += opened - left if left <= opened <= used else 0
             sums[5] += resident
         return free, of
 

@@ -100,7 +100,8 @@ class Live(tap.Case):
             self.assertLessEqual(abs(outside[name] - inside[name]), near, name)
         for name in ("live_bytes", "live_resident_bytes", "resident_bytes", "mapped_bytes", "slab_free_bytes",
                      "run_bytes", "empty_bytes"):
-            self.assertLessEqual(abs(outside[name] - inside[name]), inside["resident_bytes"] // 50 + 65536,
+            hidden = outside["threads"] << 21 if outside["front"] == "front=slab" else 0 # a list of each class
+            self.assertLessEqual(abs(outside[name] - inside[name]), inside["resident_bytes"] // 50 + 65536 + hidden,
                                  (name, outside[name], inside[name]))
         self.assertLessEqual(abs(outside["metadata_bytes"] - inside["metadata_bytes"]), 262144)
         self.assertGreaterEqual(outside["peak_live_bytes"], outside["live_bytes"]) # nobody there looks just now
@@ -111,7 +112,8 @@ class Live(tap.Case):
         for c in inside["classes"]:
             other = mine[c["block_bytes"]]
             self.assertLessEqual(abs(other["slabs"] - c["slabs"]), 2, c)
-            self.assertLessEqual(abs(other["live_blocks"] - c["live_blocks"]), c["live_blocks"] // 10 + 300, c)
+            self.assertLessEqual(abs(other["live_blocks"] - c["live_blocks"]), c["live_blocks"] // 10 + 300 +
+                                 (65536 // c["block_bytes"] * 9 if outside["front"] == "front=slab" else 0), c)
 
     def test_agrees_with_what_the_process_says(self):
         process = self.subject()
@@ -493,7 +495,7 @@ for _ in range(2):
         xml.dom.minidom.parseString(text)
         inside = self.own_figures(process)
         told = int(re.search(r'id="live_bytes" data-bytes="(\d+)"', text).group(1))
-        self.assertLess(abs(told - inside["live_bytes"]), inside["live_bytes"] // 50)
+        self.assertLess(abs(told - inside["live_bytes"]), inside["live_bytes"] // 20)
         self.assertEqual(text.count('<div class="row">'), len(re.findall("SuperSlab: |page runs, live and free:", text)))
         in_use = sum(int(n) for n in re.findall(r"SuperSlab: (\d+) slabs in use", text))
         owned = inside["hot_slabs"] + inside["cold_slabs"]
