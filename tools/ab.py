@@ -13,6 +13,7 @@ run as it is, with its input and output closed off, and measured as a whole.
 """
 
 import argparse
+import json
 import dataclasses
 import os
 import random
@@ -135,7 +136,7 @@ def split_words(words):
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="hakmem ab", description=__doc__, usage=argparse.SUPPRESS,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bench", metavar="LINES", help="only these lines of the bench, comma or glob")
+    parser.add_argument("--bench", "--only", metavar="LINES", help="only these lines of the bench, comma or glob")
     parser.add_argument("--rounds", type=int, metavar="N",
                         help=f"rounds of {PAIRS} pairs (default {ROUNDS}, of a program {PROGRAM_ROUNDS})")
     parser.add_argument("--instructions", action="store_true", help="count instructions too, by callgrind")
@@ -144,8 +145,11 @@ def arguments(argv):
                         help="elapsed time on every line (else CPU time where one thread does the work)")
     parser.add_argument("--quick", action="store_true",
                         help=f"a tenth of each count and {QUICK_ROUNDS} rounds: to try, not to quote")
-    parser.add_argument("--csv", metavar="PATH", help="raw rows (default: a new file in build-ab/results)")
-    parser.add_argument("--svg", metavar="PATH", help="the picture (default: beside the rows)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of the table")
+    parser.add_argument("-o", "--csv", dest="csv", metavar="FILE",
+                        help="raw rows (default: a new file in build-ab/results)")
+    parser.add_argument("--svg", metavar="FILE", help="the picture (default: beside the rows)")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # the arguments, before building
     parser.add_argument("--build", default=os.path.join(bench_run.ROOT, "build-bench"), help=argparse.SUPPRESS)
     sides, rest, program = split_words(argv)
     args = parser.parse_args(rest)
@@ -185,9 +189,15 @@ def run(args, progress):
         bench_lines(args.bench, QUICK_DIVIDE if args.quick else 1, args.elapsed)
     sides = [ab_sides.read_side(words) for words in args.sides]
     ab_sides.name_sides(*sides)
+    bench_run.check_output(args.csv, args.svg)
+    if args.check:
+        for side in sides:
+            ab_sides.check_options(side)
+        return 0
     leave_out_what_is_missing(args)
     for side in sides:
         ab_sides.build_side(side, progress)
+        ab_sides.check_settings(side)
     libraries = {side.label: side.library for side in sides}
     bench_run.check_preload(args.build, libraries)
     if os.getloadavg()[0] > 0.5 * len(os.sched_getaffinity(0)):
@@ -205,14 +215,19 @@ def run(args, progress):
     overall = ab_table.judge(good, args.rounds)
     progress.close()
     drawn = False
-    if good:
+    if args.json:
+        print(json.dumps(ab_table.as_plain(good, overall, sides, facts, args.rounds, PAIRS), indent=1))
+    elif good:
         print("\n".join(ab_table.render(good, overall, sides, facts[sides[0].label], args.rounds, PAIRS)))
-        drawn = ab_picture.draw(picture_path, good, overall, sides)
+    if good:
+        drawn = ab_picture.draw(picture_path, good, overall, sides, [facts[side.label] for side in sides],
+                                f"{args.rounds} rounds of {PAIRS} pairs")
     for result in results:
         for side, of_side in zip(sides, (result.runs_a, result.runs_b)):
             bad = [run.status for run in of_side if not run.ok]
             if bad:
-                print(f"{result.name} with {side.label}: {len(bad)} of {len(of_side)} runs failed: {bad[0]}")
+                print(f"{result.name} with {side.label}: {len(bad)} of {len(of_side)} runs failed: {bad[0]}",
+                      file=sys.stderr if args.json else sys.stdout)
     print(f"raw rows: {rows_path}" + (f"\npicture: {picture_path}" if drawn else ""), file=sys.stderr)
     return 0 if len(good) == len(results) else 1
 

@@ -14,7 +14,7 @@ from bench_run import BenchError
 
 PANELS = (("time", "speed"), ("rss", "peak RSS"), ("faults", "minor faults"))
 ROW = 19  # pixels
-TOP, BOTTOM, LEFT, WIDTH = 112, 46, 170, 1000
+TOP, BOTTOM, LEFT, WIDTH = 112, 82, 170, 1000
 GAP = 24  # between panels
 WIDEST = 8.0  # a ratio beyond is drawn at the edge
 
@@ -92,7 +92,16 @@ def panel(at, what, title, results, overall, height):
     return [*text, "plot " + ", ".join(plots)]
 
 
-def script(results, overall, sides):
+def facts_lines(sides, facts, rounds):
+    """Where and when, and what of: two lines under the picture."""
+    commits = [fact["commit"] for fact in facts]
+    what = commits[0] if commits[0] == commits[1] else "; ".join(
+        f"{side.label}: {commit}" for side, commit in zip(sides, commits))
+    return (f"{facts[0]['machine']}; THP {facts[0]['thp']}; {facts[0]['compiler']}",
+            f"commit {what}; {facts[0]['date']}; {rounds}")
+
+
+def script(results, overall, sides, facts, rounds):
     height = TOP + BOTTOM + ROW * (len(results) + bool(overall))
     ink, faint = COLOURS["ink"][0], COLOURS["faint"][0]
     a, b = sides
@@ -111,9 +120,12 @@ def script(results, overall, sides):
                                        ("worse", "square: significantly worse"), ("unsure", "ring: not significant"))):
         text.append(f"set label {at + 3} {quoted(said)} at screen {(20 + 230 * at) / WIDTH},{1 - 64 / height} "
                     f"textcolor rgb '{COLOURS[name][0]}' noenhanced")
+    for at, line in enumerate(facts_lines(sides, facts, rounds)):
+        text.append(f"set label {at + 6} {quoted(line[:160])} at screen {20 / WIDTH},{(34 - 18 * at) / height} "
+                    f"font 'sans-serif,11' textcolor rgb '{COLOURS['unsure'][0]}' noenhanced")
     for at, (what, title) in enumerate(PANELS):
         text += panel(at, what, title, results, overall, height)
-        text += [f"unset label {number}" for number in range(1, 6)] if at == 0 else []
+        text += [f"unset label {number}" for number in range(1, 8)] if at == 0 else []
     return "\n".join([*text, "unset multiplot", ""])
 
 
@@ -135,12 +147,12 @@ def restyle(svg, title):
     return re.sub(r"<defs>", lambda _: style() + "\n<defs>", svg, count=1)
 
 
-def draw(path, results, overall, sides):
+def draw(path, results, overall, sides, facts, rounds):
     """Writes the picture; without gnuplot, says so."""
     if shutil.which("gnuplot") is None:
         print("ab: gnuplot is not installed: no picture", file=sys.stderr)
         return False
-    done = subprocess.run(["gnuplot"], input=script(results, overall, sides), stdout=subprocess.PIPE,
+    done = subprocess.run(["gnuplot"], input=script(results, overall, sides, facts, rounds), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     if done.returncode != 0 or "</svg>" not in done.stdout:
         raise BenchError(f"gnuplot: {done.stderr.strip()[:300]}")

@@ -6,11 +6,13 @@ A side is a few words: -DNAME=VALUE (an option of the build), NAME=VALUE (the en
 """
 
 import dataclasses
+import difflib
 import fcntl
 import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 
 from bench_run import ROOT, BenchError, facts
@@ -64,9 +66,36 @@ def read_side(words):
         else:
             name, _, value = word.partition("=")
             side.env[name] = value
+    check_names(side)
     if side.library and side.options:
         raise BenchError(f"{' '.join(words)}: a library is built already, it takes no -D")
     return side
+
+
+def check_names(side):
+    """A HAKMEM_ name that the checkout does not know would change nothing, and be found significant by chance."""
+    page = os.path.join(side.source, "docs", "options.md")
+    if side.library or not os.path.isfile(page):
+        return  # it is asked itself, in check_settings
+    with open(page, encoding="utf-8") as file:
+        known = set(re.findall(r"^\| `(HAKMEM_\w+)` \|", file.read(), re.M)) | {"HAKMEM_OPTIONS"}
+    for name in side.env:
+        if name.startswith("HAKMEM_") and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise BenchError(f"{name} is no option of hakmem" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def check_settings(side):
+    """What the built library says of the settings: a wrong value, or an option that has no effect in this build."""
+    if not any(name.startswith("HAKMEM_") for name in side.env):
+        return
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HAKMEM_")}
+    env.update({name: value for name, value in side.env.items() if name.startswith("HAKMEM_")}, LD_PRELOAD=side.library)
+    done = subprocess.run(["true"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    said = re.search(r"^hakmem: (HAKMEM_\w+.*(?: is not | is no option|no effect|are taken).*)", done.stderr, re.M)
+    if said:
+        raise BenchError(said.group(1))
 
 
 def short_word(word):
@@ -121,6 +150,12 @@ def options_that_matter(side, known):
         check_option(name, value, known)
     return {name: value for name, value in sorted(side.options.items())
             if known[name]["section"] != "user" or as_written(known[name]["value"]) != value}
+
+
+def check_options(side):
+    """Before anything is built; without Meson it is seen later."""
+    if side.options and shutil.which("meson"):
+        options_that_matter(side, known_options(side.source))
 
 
 def folder_name(options):

@@ -140,6 +140,20 @@ def without_mean(text):
     return [row for row in text if not row.startswith("geomean")]
 
 
+def as_plain(results, overall, sides, facts, rounds, pairs):
+    """The same as numbers, for other programs."""
+    def figures(of):
+        return {what: {"ratio": f.ratio, "low": f.low, "high": f.high, "says": word(f, what) or None}
+                for what, f in of.items()}
+
+    return {"version": 1, "rounds": rounds, "pairs": pairs,
+            "sides": [{"label": side.label, **facts[side.label]} for side in sides],
+            "lines": [{"line": result.name, **figures(result.figures),
+                       "system_calls": list(result.calls), "instructions": list(result.instructions)}
+                      for result in results],
+            "geomean": figures(overall)}
+
+
 def render(results, overall, sides, facts, rounds, pairs):
     a, b = sides
     text = wrap(f"{facts['machine']}; THP {facts['thp']}; {facts['compiler']}")

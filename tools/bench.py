@@ -57,13 +57,15 @@ def arguments():
                         help="adds an allocator to preload; hakmem=PATH measures another build of it; repeatable")
     parser.add_argument("--against", metavar="NAMES",
                         help="only these peers beside glibc, comma or glob; 'glibc' for none but glibc")
-    parser.add_argument("--only", metavar="LINES", help="only these lines, comma or glob")
+    parser.add_argument("--bench", "--only", dest="only", metavar="LINES", help="only these lines, comma or glob")
     parser.add_argument("--rounds", type=int, metavar="N", help="interleaved rounds (default 7)")
     parser.add_argument("--quick", action="store_true", help="a tenth of each count and 3 rounds: to try, not to quote")
-    parser.add_argument("--csv", metavar="PATH", help="raw rows, added at its end (default: DIR/bench.csv)")
+    parser.add_argument("-o", "--csv", dest="csv", metavar="FILE",
+                        help="raw rows, added at its end (default: DIR/bench.csv)")
     parser.add_argument("--instructions", action="store_true", help="count instructions by callgrind instead")
     parser.add_argument("--syscalls", action="store_true", help="count memory system calls by strace instead")
     parser.add_argument("--list", action="store_true", help="print the lines and end")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # the arguments, before building
     args = parser.parse_args()
     if args.rounds is not None and args.rounds < 1:
         parser.error("--rounds must be at least 1")
@@ -74,6 +76,9 @@ def arguments():
 
 def run(args, progress):
     lines = bench_run.read_lines(args.only)
+    bench_run.check_output(args.csv)
+    if args.check:
+        return 0
     if args.list:
         for line in lines:
             print(f"{line.name:24}{' '.join(line.command())}")

@@ -68,6 +68,20 @@ class Run:
         return self.status == "ok"
 
 
+def check_output(*paths):
+    """Files that the user named can be written; nothing is left behind."""
+    for path in filter(None, paths):
+        try:
+            new = not os.path.lexists(path)
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            with open(path, "a", encoding="utf-8"):
+                pass
+            if new:
+                os.unlink(path)
+        except OSError as error:
+            raise BenchError(f"{path} cannot be written: {error.strerror}") from None
+
+
 def read_lines(only=None):
     lines = []
     with open(os.path.join(ROOT, "bench", "lines.txt"), encoding="utf-8") as file:

@@ -233,7 +233,7 @@ hk_exec_watched()
     hk_need_python "$([[ $hk_watch == timeline ]] && echo run --timeline || echo "heap --at $hk_watch")"
     while read -r hk_name hk_mask; do
         [[ $hk_name != SigIgn: ]] || hk_ignored=$hk_mask
-    done <"/proc/$$/status"
+    done 2>/dev/null <"/proc/$$/status"
     hk_watch_file=${hk_watch_file//%p/$$}
     case $hk_watch in
     timeline) hk_name="the timeline of its memory" ;;

@@ -117,8 +117,9 @@ class Board:
             raise Trouble('other', 'process %d runs an older hakmem (%s) than this command reads'
                           % (process.pid, self.release))
         self.__dict__.update(self.number)
-        if not 1 < self.classes <= 256 or self.slabs != 32:
-            raise Moved
+        if not 1 < self.classes <= 256 or self.slabs != 32 or max(number) > 1 << 22 or \
+                0 in (self.class_bytes, self.bin_bytes, self.slab_size, self.slab_bytes, self.page, self.unit_size):
+            raise Moved # a process may say what it likes
         self.known, self.superslab_sums, self.tables = {}, {}, (None, []) # of the last look (reading.py)
         self.slab_form, self.slab_fields = self.form_of_slab()
         table = process.read(self.place['classes_table'], self.classes * self.class_bytes)

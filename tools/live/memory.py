@@ -174,21 +174,30 @@ class Process:
 
     # ---- which pages are there ----
 
+    def _residents(self, start, size):
+        """Bytes for the pages of the range, some at a time: 1 where one is resident. OSError: that is not told."""
+        if self.pagemap is None:
+            self.pagemap = os.open('/proc/%d/pagemap' % self.pid, os.O_RDONLY | os.O_CLOEXEC)
+        first, pages = start // PAGE, -(-size // PAGE)
+        while pages > 0:
+            data = os.pread(self.pagemap, min(pages, 1 << 17) * 8, first * 8)
+            if len(data) < 8:
+                raise OSError
+            yield data[7::8].translate(PRESENT)
+            first += len(data) // 8
+            pages -= len(data) // 8
+
     def residents(self, start, size):
         """A byte for each page of the range: 1 where it is resident, or None where that is not told."""
         try:
-            if self.pagemap is None:
-                self.pagemap = os.open('/proc/%d/pagemap' % self.pid, os.O_RDONLY | os.O_CLOEXEC)
-            first, pages = start // PAGE, -(-size // PAGE)
-            parts = []
-            while pages > 0:
-                data = os.pread(self.pagemap, min(pages, 1 << 17) * 8, first * 8)
-                if not data:
-                    return None
-                parts.append(data[7::8].translate(PRESENT))
-                first += len(data) // 8
-                pages -= len(data) // 8
-            return b''.join(parts)
+            return b''.join(self._residents(start, size))
+        except OSError:
+            return None
+
+    def resident_bytes(self, start, size):
+        """How much of the range is resident, or None: the range may be a terabyte."""
+        try:
+            return sum(part.count(1) for part in self._residents(start, size)) * PAGE
         except OSError:
             return None
 

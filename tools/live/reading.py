@@ -73,7 +73,7 @@ class Reading:
         board = self.board
         orphan = self.process.read(board.place['orphan_heap'], board.heap_chains_at + 8)
         sums = [self.heap_sums(orphan)]
-        living, fronts, backs, moved = 0, [], [], [0] * (board.classes * 4)
+        living, fronts, moved = 0, [], [0] * (board.classes * 4)
         form = struct.Struct('<%dQ' % (board.classes * 4))
         for start, data in self.heap_records():
             sums.append(self.heap_sums(data))
@@ -283,11 +283,11 @@ class Reading:
         self.huge_bytes = self.huge_resident = self.huge_blocks = 0
         self.huge_sizes = []
         for start, size in self.huge_records():
-            told = None if self.counted else self.process.residents(start, size)
+            told = None if self.counted else self.process.resident_bytes(start, size)
             self.huge_bytes += size
             self.huge_blocks += 1
             self.huge_sizes.append(size)
-            self.huge_resident += size if told is None else told.count(1) * PAGE
+            self.huge_resident += size if told is None else told
 
     def linked(self, address, size):
         """The records of a list whose links stand at their start."""
@@ -323,8 +323,8 @@ class Reading:
         self.side_live = board.count('side', 0)
         records = 0
         for start, size in ranges:
-            told = None if self.counted else self.process.residents(start, min(size, 1 << 40))
-            records += told.count(1) * PAGE if told is not None else 0
+            told = None if self.counted else self.process.resident_bytes(start, min(size, 1 << 40))
+            records += told if told is not None else 0
         self.records = max(records - self.side_live, 0)
 
     # ---- sums ----
@@ -380,6 +380,6 @@ def look(board):
     for attempt in range(TRIES):
         try:
             return Reading(board)
-        except Moved:
+        except (Moved, struct.error, ValueError, IndexError, MemoryError): # what was read made no sense
             if attempt + 1 == TRIES or not board.still_there():
-                raise
+                raise Moved from None

@@ -110,7 +110,10 @@ class Timeline:
         """So that there is a page if this process is ended too: with a container, or a machine."""
         age = self.seconds() - self.written
         if self.series.last is not None and age > min(max(1.0, self.written / 5), WRITTEN):
-            self.write()
+            try:
+                self.write()
+            except memory.Trouble:
+                self.written = self.seconds() # a disk may be full for a while; the last one says so
 
     def write(self):
         show.replace(self.text(), self.path)
@@ -205,8 +208,11 @@ def be_beside(kind, pid, path, begun):
 
 def original_environment():
     """As this process got it: an interpreter may add to its own (LC_CTYPE)."""
-    with open('/proc/self/environ', 'rb') as file:
-        entries = [entry.partition(b'=') for entry in file.read().split(b'\0')]
+    try:
+        with open('/proc/self/environ', 'rb') as file:
+            entries = [entry.partition(b'=') for entry in file.read().split(b'\0')]
+    except OSError:
+        return dict(os.environb)
     return {name: value for name, equals, value in entries if equals}
 
 
@@ -237,6 +243,9 @@ def start_beside(kind, path):
             os.write(2, ('hakmem: %s\n' % error).encode('utf-8', 'replace'))
         except OSError as error:
             os.write(2, ('hakmem: %s: %s\n' % (NOTHING[kind == 'timeline'], error)).encode('utf-8', 'replace'))
+        except Exception as error: # pylint: disable=broad-except
+            os.write(2, ('hakmem: %s: an error of ours: %r\n' % (NOTHING[kind == 'timeline'], error)).encode(
+                'utf-8', 'replace'))
         finally:
             os._exit(status)
     os.waitpid(child, 0)

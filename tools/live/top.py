@@ -110,7 +110,7 @@ def once(options):
     watch.look()
     if watch.watched:
         time.sleep(options.interval)
-        watch.look()
+        watch.look(now=True)
     if not watch.watched and not options.json:
         raise memory.Trouble('none', no_process(watch))
     if options.json:

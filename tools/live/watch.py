@@ -21,8 +21,8 @@ class Watched:
         self.rates = {}
         self.missing = 0
 
-    def look(self):
-        if self.now is not None and time.monotonic() - self.when < self.now.seconds / SHARE:
+    def look(self, now=False):
+        if not now and self.now is not None and time.monotonic() - self.when < self.now.seconds / SHARE:
             return
         new = reading.look(self.board)
         moment = time.monotonic()
@@ -81,8 +81,8 @@ class Watch:
             except (OSError, memory.Moved):
                 continue
 
-    def look(self):
-        """A reading of each. Returns them by pid."""
+    def look(self, now=False):
+        """A reading of each, but of those with a large heap only now and then, unless it shall be now. By pid."""
         if self.pids is None:
             self.find_all()
         else:
@@ -91,7 +91,7 @@ class Watch:
                     self.add(pid)
         for pid, watched in list(self.watched.items()):
             try:
-                watched.look()
+                watched.look(now)
             except memory.Moved:
                 self.look_again(pid)
             except memory.Trouble:

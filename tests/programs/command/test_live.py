@@ -277,7 +277,11 @@ for _ in range(3): threading.Thread(target=work).start()
 
     def test_the_child_of_a_fork(self):
         process = self.begin(sys.executable, "-c", SUBJECT.replace(
-            'print("ready"', 'pid = os.fork()\nif pid: os.write(1, b"%d\\n" % pid); os.waitpid(pid, 0)\nprint("ready"'), "2")
+            'print("ready", flush=True)', """pid = os.fork()
+if pid:
+    os.write(1, b"%d\\n" % pid)
+    os.waitpid(pid, 0)
+os.write(1, b"ready\\n")"""), "2")
         lines = {process.stdout.readline(), process.stdout.readline()}
         child = int((lines - {"ready\n"}).pop())
         self.addCleanup(os.kill, child, signal.SIGKILL)
