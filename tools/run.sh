@@ -92,6 +92,7 @@ hk_die()
 # Reads the arguments of `run`: sets hk_stats, hk_watch and hk_watch_file, and the array hk_command.
 hk_parse_run()
 {
+    local hk_json= hk_file=
     hk_stats=
     hk_picture=
     hk_watch=
@@ -99,12 +100,17 @@ hk_parse_run()
     while [[ $# -gt 0 ]]; do
         case $1 in
         --stats) hk_stats=1 ;;
-        --timeline | --timeline=*)
+        --timeline) hk_watch=timeline ;;
+        --timeline=*)
+            [[ -n ${1#*=} ]] || hk_usage "run: --timeline= needs a FILE"
             hk_watch=timeline
-            hk_watch_file=timeline-%p.html
-            [[ $1 != *=* ]] || hk_watch_file=${1#*=}
-            [[ -n $hk_watch_file ]] || hk_usage "run: --timeline= needs a FILE"
-            [[ $hk_watch_file == /* ]] || hk_watch_file=$PWD/$hk_watch_file
+            hk_file=${1#*=}
+            ;;
+        --json) hk_json=1 ;;
+        -o)
+            [[ -n ${2:-} ]] || hk_usage "run: -o needs a FILE"
+            hk_file=$2
+            shift
             ;;
         --help | -h) hk_help_of run && exit 0 ;;
         --) shift && break ;;
@@ -115,6 +121,23 @@ hk_parse_run()
     done
     [[ $# -gt 0 ]] || hk_usage "run: no COMMAND given"
     hk_command=("$@")
+    hk_choose_output
+}
+
+# What -o and --json are for: the timeline, or else the statistics, which go to a file as JSON only.
+hk_choose_output()
+{
+    [[ -z $hk_file || $hk_file == /* ]] || hk_file=$PWD/$hk_file
+    if [[ -n $hk_watch ]]; then
+        hk_watch_file=${hk_file:-$PWD/timeline-%p.${hk_json:+json}}
+        [[ $hk_watch_file != *. ]] || hk_watch_file+=html
+        [[ -z $hk_json ]] || hk_watch=timeline-json
+    elif [[ -n $hk_json && -n $hk_stats ]]; then
+        hk_stats=json:${hk_file:-$PWD/stats-$$.json}
+        [[ ${#hk_stats} -le 260 ]] || hk_die "run: $hk_file is longer than 255 bytes"
+    elif [[ -n $hk_json || -n $hk_file ]]; then
+        hk_usage "run: ${hk_json:+--json goes with --stats or --timeline}${hk_file:+ -o FILE goes with --timeline or --stats --json}"
+    fi
 }
 
 # Are the arguments of `heap` for a process that runs: [-o FILE] PID?
@@ -210,6 +233,17 @@ hk_export_picture()
     hk_say "the picture of the heap at the end: ${hk_file#"$PWD/"}"
 }
 
+# The same of statistics, where they go to a file.
+hk_export_stats()
+{
+    export HAKMEM_STATS=$hk_stats
+    [[ $hk_stats != json:* ]] || {
+        local hk_file=${hk_stats#json:}
+        hk_file=${hk_file//%p/$$}
+        hk_say "the statistics at its end: ${hk_file#"$PWD/"}"
+    }
+}
+
 # Becomes COMMAND with the library $1 preloaded. Never returns.
 hk_exec()
 {
@@ -217,7 +251,7 @@ hk_exec()
     hk_path=$(hk_find "${hk_command[0]}") || exit
     hk_inspect "$hk_path"
     hk_library=$(hk_plain_path "$hk_library") || exit
-    [[ -z $hk_stats ]] || export HAKMEM_STATS=1
+    [[ -z $hk_stats ]] || hk_export_stats
     [[ -z $hk_picture ]] || hk_export_picture
     hk_library=$hk_library${LD_PRELOAD:+:$LD_PRELOAD}
     [[ -z $hk_watch ]] || hk_exec_watched "$hk_library"
@@ -230,13 +264,13 @@ hk_exec()
 hk_exec_watched()
 {
     local hk_name hk_mask hk_ignored=0
-    hk_need_python "$([[ $hk_watch == timeline ]] && echo run --timeline || echo "heap --at $hk_watch")"
+    hk_need_python "$([[ $hk_watch == timeline* ]] && echo run --timeline || echo "heap --at $hk_watch")"
     while read -r hk_name hk_mask; do
         [[ $hk_name != SigIgn: ]] || hk_ignored=$hk_mask
     done 2>/dev/null <"/proc/$$/status"
     hk_watch_file=${hk_watch_file//%p/$$}
     case $hk_watch in
-    timeline) hk_name="the timeline of its memory" ;;
+    timeline*) hk_name="the timeline of its memory" ;;
     peak) hk_name="the picture of the heap at its peak" ;;
     *) hk_name="the picture of the heap after $hk_watch s" ;;
     esac

@@ -102,6 +102,9 @@ def main():
         sys.exit(__doc__)
     build, names = sys.argv[1], sys.argv[2:]
     tests = introspect(build)
+    if names[:1] == ["--check"]:  # the names, before anything is built
+        choose(tests, [name for name in names[1:] if name != "--list"])
+        return 0
     if "--list" in names:
         return show(tests)
     selected = choose(tests, names)

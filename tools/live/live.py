@@ -99,13 +99,15 @@ def timeline(arguments):
     parser = parser_of('timeline')
     parser.add_argument('pid', type=a_pid)
     parser.add_argument('--seconds', type=seconds, default=None)
+    parser.add_argument('--json', action='store_true')
     options = parser.parse_args(arguments)
     import timeline as watcher
-    watcher.attach(options.pid, options.output or 'timeline-%d.html' % options.pid, options.seconds)
+    path = options.output or 'timeline-%d.%s' % (options.pid, 'json' if options.json else 'html')
+    watcher.attach(options.pid, path, options.seconds, options.json)
 
 
 def run(arguments):
-    """Of the shell alone: timeline, peak or seconds; FILE, LD_PRELOAD, the ignored signals (hexadecimal), COMMAND."""
+    """Of the shell alone: timeline, timeline-json, peak or seconds; FILE, LD_PRELOAD, the ignored signals (hexadecimal), COMMAND."""
     import timeline as watcher
     watcher.run(arguments[0], arguments[1], arguments[2], int(arguments[3], 16), arguments[4:])
 

@@ -35,8 +35,8 @@ NOTHING = 'no picture', 'no timeline'
 class Timeline:
     """Looks at a process, and writes a page of what it saw."""
 
-    def __init__(self, pid, path):
-        self.process, self.path = memory.Process(pid), path
+    def __init__(self, pid, path, as_json=False):
+        self.process, self.path, self.as_json = memory.Process(pid), path, as_json or path.endswith('.json')
         self.began, self.date = time.monotonic(), time.time()
         self.series, self.finder, self.board = Series(), board.Finder(), None
         self.end = None         # how it ended, as far as can be told
@@ -73,7 +73,7 @@ class Timeline:
         self.series.add(seconds, found)
 
     def text(self):
-        return json_of(self) if self.path.endswith('.json') else timeline_page.page(self)
+        return json_of(self) if self.as_json else timeline_page.page(self)
 
     def wait(self, seconds):
         """False: it has ended."""
@@ -155,8 +155,8 @@ class Heap(Timeline):
 
 # What `run` may be asked for, by the word that the shell uses.
 def watcher(kind, pid, path):
-    if kind == 'timeline':
-        return Timeline(pid, path)
+    if kind.startswith('timeline'):
+        return Timeline(pid, path, kind == 'timeline-json')
     return Heap(pid, path, None if kind == 'peak' else float(kind))
 
 
@@ -202,7 +202,7 @@ def be_beside(kind, pid, path, begun):
             raise beside.trouble if beside.trouble is not None and beside.trouble.kind != 'gone' else \
                 memory.Trouble('gone', 'process %d ended before it could be looked at' % pid)
     except memory.Trouble as error:
-        raise memory.Trouble('none', '%s: %s' % (NOTHING[kind == 'timeline'], error)) from None
+        raise memory.Trouble('none', '%s: %s' % (NOTHING[kind.startswith('timeline')], error)) from None
     beside.write()
 
 
@@ -242,9 +242,9 @@ def start_beside(kind, path):
         except memory.Trouble as error:
             os.write(2, ('hakmem: %s\n' % error).encode('utf-8', 'replace'))
         except OSError as error:
-            os.write(2, ('hakmem: %s: %s\n' % (NOTHING[kind == 'timeline'], error)).encode('utf-8', 'replace'))
+            os.write(2, ('hakmem: %s: %s\n' % (NOTHING[kind.startswith('timeline')], error)).encode('utf-8', 'replace'))
         except Exception as error: # pylint: disable=broad-except
-            os.write(2, ('hakmem: %s: an error of ours: %r\n' % (NOTHING[kind == 'timeline'], error)).encode(
+            os.write(2, ('hakmem: %s: an error of ours: %r\n' % (NOTHING[kind.startswith('timeline')], error)).encode(
                 'utf-8', 'replace'))
         finally:
             os._exit(status)
@@ -277,9 +277,9 @@ def run(kind, path, preload, ignored, command):
 
 # ---- of a process that runs ----
 
-def attach(pid, path, seconds):
+def attach(pid, path, seconds, as_json):
     show.check_file(path)
-    timeline = Timeline(pid, path)
+    timeline = Timeline(pid, path, as_json)
     timeline.look() # a Trouble is the caller's to tell
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

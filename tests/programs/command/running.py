@@ -228,6 +228,22 @@ class Running:
                                "int main(void) { return wait(0) == -1 && errno == ECHILD ? 3 : 4; }\n")
         self.assertEqual(self.call(self.hakmem, "run", f"--timeline={path}", program)[0], 3)
 
+    def test_json_and_files(self):
+        path = os.path.join(self.dir, "%p.stats")
+        status, out, err = self.call(self.hakmem, "run", "--stats", "--json", "-o", path, "bash", "-c", "echo $$; exit 3")
+        self.assertEqual(status, 3)
+        self.one_line(err, path.replace("%p", out.strip()))
+        with open(path.replace("%p", out.strip()), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["pid"], int(out))
+        status, out, err = self.run_on("bash", "-c", "echo $$", options=["--json", "--stats"], cwd=self.dir)
+        self.one_line(err, f" stats-{out.strip()}.json")
+        with open(os.path.join(self.dir, f"stats-{out.strip()}.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["version"], 1)
+        status, out, err = self.call(self.hakmem, "run", "--timeline", "--json", "bash", "-c", "echo $$; sleep 0.3",
+                                     cwd=self.dir)
+        self.assertEqual(status, 0)
+        self.assertEqual(json.loads(self.wait_for(os.path.join(self.dir, f"timeline-{out.strip()}.json")))["pid"], int(out))
+
     def test_timeline_of_what_a_signal_ends(self):
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV):
             path = os.path.join(self.dir, f"{number}.json")
@@ -309,7 +325,8 @@ class Running:
                           ("heap",), ("heap", "-o"), ("heap", "-o", "x"), ("heap", "--signal", "NONE", "--", "ls"),
                           ("heap", "--stats", "--", "ls"), ("heap", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "x", "--", "ls"),
                           ("heap", "--at", "exit", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "signal", "--", "ls"),
-                          ("heap", "--at", "peak", "--signal", "USR2", "ls"), ("run", "--timeline=", "--", "ls")):
+                          ("heap", "--at", "peak", "--signal", "USR2", "ls"), ("run", "--timeline=", "--", "ls"), ("run", "-o", "x", "ls"), ("run", "--json", "ls"),
+                          ("run", "--stats", "-o", "x", "--", "ls"), ("run", "--timeline", "-o")):
             status, out, err = self.call(self.hakmem, *arguments)
             self.assertEqual((status, out), (125, ""), arguments)
             self.assertIn("hakmem", err)
