@@ -167,23 +167,23 @@ def by_size(reading):
     board = reading.board
     classes = [(number, c) for number, c in enumerate(reading.classes, 1) if c['slabs']]
     most = max((c['resident_bytes'] for _, c in classes), default=1)
-    text = ('<tr><th>block size</th><th>slabs</th><th>live blocks</th><th>live</th><th>cached</th><th>free beside</th>'
-            '<th>resident</th><th style="text-align:left">live, cached, free</th></tr>\n')
+    def line(name, style, live, cached, free, resident, slabs='', blocks='', drawn=''):
+        cells = [size(number) if number else '' for number in (live, cached, free, resident)] + [slabs, blocks, drawn]
+        return '<tr><td><b style="background:%s"></b>%s</td>%s</tr>\n' % (
+            style, name, ''.join('<td>%s</td>' % cell for cell in cells))
+
+    text = ('<tr><th>block size</th><th>live</th><th>cached</th><th>free beside</th><th>resident</th><th>slabs</th>'
+            '<th>live blocks</th><th style="text-align:left">live, cached, free</th></tr>\n')
     for number, c in classes:
         parts = [(c['live_resident_bytes'], 'var(--p0)', 'live'), (c['front_bytes'], 'var(--p1)', 'cached'),
                  (c['slab_free_bytes'], 'var(--p2)', 'free beside')]
-        text += ('<tr><td><b style="background:%s"></b>%d bytes</td><td>%s</td><td>%d</td><td>%s</td><td>%s</td><td>%s</td>'
-                 '<td>%s</td><td>%s</td></tr>\n' % (
-                     colour(number, board.classes), c['block_bytes'], counted(c['slabs'], 'slab'), c['live_blocks'],
-                     size(c['live_bytes']), size(c['front_bytes']), size(c['slab_free_bytes']), size(c['resident_bytes']),
-                     bar(parts, most)))
+        text += line('%d bytes' % c['block_bytes'], colour(number, board.classes), c['live_bytes'], c['front_bytes'],
+                     c['slab_free_bytes'], c['resident_bytes'], counted(c['slabs'], 'slab'), c['live_blocks'] or '',
+                     bar(parts, most))
     of = reading.of
-    text += ('<tr><td><b style="background:var(--p4)"></b>page runs</td><td></td><td></td><td>%s</td><td></td><td>%s</td>'
-             '<td>%s</td><td></td></tr>\n' % (size(of['run_bytes']), size(of['run_free_bytes']),
-                                              size(reading.run_resident + reading.run_free)))
+    text += line('page runs', 'var(--p4)', of['run_bytes'], 0, of['run_free_bytes'], reading.run_resident + reading.run_free)
     if reading.huge_blocks:
-        text += '<tr><td>huge</td><td></td><td>%d</td><td>%s</td><td></td><td></td><td>%s</td><td></td></tr>\n' % (
-            reading.huge_blocks, size(reading.huge_bytes), size(reading.huge_resident))
+        text += line('huge', 'none', reading.huge_bytes, 0, 0, reading.huge_resident, '', reading.huge_blocks)
     return ('<h2>By block size</h2>\n<p>Live: with the program. Cached: free, in front caches or on the way to their owner. '
             'Free beside: between live blocks of the same size, of use for that size only.</p>\n<div class="scroll">'
             '<table id="sizes">\n%s</table></div>\n' % text)
