@@ -30,6 +30,12 @@ def a_pid(text):
     return int(text)
 
 
+def a_port(text):
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError("'%s' is no port" % text)
+    return int(text)
+
+
 def seconds(text):
     try:
         value = float(text)
@@ -64,12 +70,22 @@ def top(arguments):
     parser.add_argument('--once', action='store_true')
     parser.add_argument('--json', action='store_true')
     parser.add_argument('--interval', type=seconds, default=None)
+    parser.add_argument('--web', action='store_true')
+    parser.add_argument('--port', type=a_port, default=0)
     options = parser.parse_args(arguments)
     options.pids = options.pids or None
     if options.interval is None:
         options.interval = 0.5 if options.once or options.json or options.output else 2.0
-    import top as screen
-    screen.top(options)
+    if options.web:
+        if options.once or options.json or options.output:
+            parser.error('--web goes on until it is interrupted: not with --once, --json or -o')
+        import web
+        web.serve(options)
+    elif options.port:
+        parser.error('--port goes with --web')
+    else:
+        import top as screen
+        screen.top(options)
 
 
 def heap(arguments):

@@ -2,6 +2,7 @@
 """`hakmem top`, `stats` and `heap PID`: what is told from outside of a process that does nothing for it."""
 import ctypes
 import fcntl
+import http.client
 import json
 import os
 import pty
@@ -488,6 +489,43 @@ for _ in range(2):
         self.assertEqual((status, out), (125, ""))
         self.assertIn("--once", err)
 
+    def test_the_page_that_refreshes_itself(self):
+        process = self.subject()
+        command = self.start(self.hakmem, "top", "--web", "--interval", "0.2")
+        self.addCleanup(command.communicate)
+        self.addCleanup(command.kill)
+        address = command.stdout.readline().strip()
+        host, port, token = re.fullmatch(r"http://(127\.0\.0\.1):(\d+)/(\S{20,})/", address).groups()
+
+        def get(path, host_header=None):
+            connection = http.client.HTTPConnection(host, int(port), timeout=WAIT)
+            connection.request("GET", path, headers={"Host": host_header or f"{host}:{port}"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            connection.close()
+            return answer.status, text
+
+        status, text = get(f"/{token}/")
+        self.assertEqual(status, 200)
+        xml.dom.minidom.parseString(text)
+        self.assertIn(f'href="/{token}/{process.pid}"', text)
+        self.assertIn('http-equiv="refresh"', text)
+        time.sleep(0.3)
+        status, text = get(f"/{token}/{process.pid}")
+        self.assertEqual(status, 200)
+        xml.dom.minidom.parseString(text)
+        self.assertIn("front caches", text)
+        status, text = get(f"/{token}/{process.pid}/heap")
+        self.assertEqual((status, "By block size" in text), (200, True))
+        for path, header in (("/", None), ("/x/", None), (f"/{token[:-1]}/", None), (f"/{token}/", "example.org"),
+                             (f"/{token}/999999999", None), (f"/{token}/../x", None), (f"/{token}/{process.pid}/x", None)):
+            self.assertEqual(get(path, header), (404, "There is nothing here.\n"), path)
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            listening = [line.split()[1] for line in file if line.split()[3] == "0A"]
+        self.assertEqual([at for at in listening if at.endswith(":%04X" % int(port))], ["0100007F:%04X" % int(port)])
+        command.send_signal(signal.SIGINT)
+        self.assertEqual(command.wait(timeout=WAIT), 130)
+
     # ---- the picture ----
 
     def test_heap_of_a_process(self):
@@ -513,7 +551,7 @@ for _ in range(2):
 
     def test_usage(self):
         for arguments in (("stats",), ("stats", "x"), ("stats", "1", "2"), ("top", "x"), ("top", "--interval", "0"),
-                          ("top", "--nonsense"), ("stats", "-o")):
+                          ("top", "--nonsense"), ("top", "--web", "--json"), ("top", "--port", "80"), ("stats", "-o")):
             status, out, err = self.call(self.hakmem, *arguments)
             self.assertEqual((status, out), (125, ""), arguments)
             self.assertTrue(err.startswith("hakmem: " + arguments[0]), err)
