@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes the manual pages in docs/man: hakmem(1) from what the installed command says with --help, hakmem(3) from
+"""Writes the manual pages in docs/man: hakmem(1) from tools/commands.txt, hakmem(3) from
 hakmem.h, hakmem_options(7) from the tables that docs/options.md and docs/statistics.md are made of.
 
 usage: gen_man.py [--check]
@@ -41,12 +41,25 @@ def title(name, number):
 # ---- hakmem(1) ----
 
 def commands():
-    """(how it is called, what it does) of each command in the help of the installed one."""
-    help_text = re.search(r"cat <<'END'\n(.*?)\nEND\n", read('tools', 'hakmem-installed.in'), re.S)[1]
-    found = re.findall(r'^  (hakmem [^\n]+)\n((?:        [^\n]+\n?)*)', help_text, re.M)
-    if not found:
-        sys.exit('gen_man.py: no command in the help of tools/hakmem-installed.in')
-    return [(usage, ' '.join(text.split())) for usage, text in found]
+    """(how it is called, what it does, [(option or None, text)...]) of each command that is installed."""
+    blocks = re.findall(r'^== \w+ both\n([^\n]+)\n([^\n]+)\n(.*?)(?=^== |\Z)', read('tools', 'commands.txt'), re.M | re.S)
+    if not blocks:
+        sys.exit('gen_man.py: no command in tools/commands.txt')
+    return [('hakmem ' + usage, brief[0].upper() + brief[1:] + '.', list(details(text))) for usage, brief, text in blocks]
+
+
+def details(text):
+    """Paragraphs, and options: these stand behind two blanks, their text behind two more, or deeper on the next lines."""
+    option, words = None, []
+    for line in text.split('\n') + ['']:
+        begins = re.match(r'  (-\S.*?)(?:  +(.*))?$', line)
+        if (begins or not line.strip()) and words:
+            yield option, ' '.join(words)
+            option, words = None, []
+        if begins:
+            option, words = begins[1], [begins[2]] if begins[2] else []
+        elif line.strip():
+            words.append(line.strip())
 
 
 STATUSES = [('125', 'hakmem itself failed, or was called in a wrong way.'),
@@ -64,21 +77,27 @@ def usage_line(usage):
 def command_page():
     lines = [title('hakmem', 1), section('NAME'), 'hakmem \\- run programs on the hakmem memory allocator\n',
              section('SYNOPSIS')]
-    lines += ['%s\n.br\n' % usage_line(usage) for usage, _ in commands()]
+    lines += ['%s\n.br\n' % usage_line(usage) for usage, _, _ in commands()]
+    lines += ['%s\n.br\n' % usage_line('hakmem --version')]
     lines += [section('DESCRIPTION'), paragraph(
         'hakmem is a memory allocator that takes the place of the C library\'s malloc. This command runs a program on '
         'it, unchanged: it sets LD_PRELOAD and becomes COMMAND, which keeps its process id, its input and output, its '
         'signals and its exit status. What COMMAND starts runs on hakmem too.'), paragraph(
         'The loader preloads nothing into programs that are static, set-uid or set-gid, or have file capabilities; '
         'hakmem says so in one line and runs them all the same.'), section('COMMANDS')]
-    lines += [tagged(usage_line(usage), escape(text)) for usage, text in commands() if text]
+    for usage, brief, more in commands():
+        lines += [tagged(usage_line(usage), escape(brief)), '.RS\n']
+        lines += [tagged(bold(option), escape(text)) if option else paragraph(escape(text)) for option, text in more]
+        lines += ['.RE\n']
     lines += [section('EXIT STATUS')] + [tagged(bold(code), escape(text)) for code, text in STATUSES]
     lines += [section('ENVIRONMENT'), paragraph(
         'Variables that begin with HAKMEM_ are options of the library; `HAKMEM_OPTIONS=help` in the environment of a '
         'COMMAND prints them. See hakmem_options(7). An LD_PRELOAD that is set already stays, behind hakmem\'s.')]
     lines += [section('EXAMPLES')]
     for example, what in (('hakmem run --stats -- python3 -c "print(2 ** 100)"', 'A page about the heap at the end.'),
-                          ('hakmem heap -o heap.html -- make', 'A picture of the heap, for a browser.'),
+                          ('hakmem heap -o heap.html -- make', 'A picture of the heap at its peak, for a browser.'),
+                          ('hakmem run --timeline -- make', 'A page of its memory by time.'),
+                          ('hakmem top', 'A screen of what runs on hakmem.'),
                           ('HAKMEM_MEMORY_LIMIT=1G hakmem run -- server', 'Allocations beyond one GiB fail.')):
         lines.append(tagged(bold(example), escape(what)))
     return ''.join(lines + [section('SEE ALSO'), man_text.see_also('hakmem(3)', 'hakmem_options(7)', 'ld.so(8)')])
