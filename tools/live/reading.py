@@ -28,8 +28,9 @@ class ClassSums:
 class Reading:
     """The figures: `of` by name, `classes` a list of dictionaries by name, smallest blocks first."""
 
-    def __init__(self, board):
-        self.board, self.process = board, board.process
+    def __init__(self, board, patient=True):
+        """`patient`: where a list made no sense, this look is given up (Moved); else it is told as far as it went."""
+        self.board, self.process, self.patient = board, board.process, patient
         self.cls = [ClassSums() for _ in range(board.classes)]
         self.of = {}
         began, self.date = time.process_time(), time.time()
@@ -161,8 +162,12 @@ class Reading:
         for _, data in self.records('superslabs', self.process.word(board.inner('pool', 0)), board.superslab_bytes,
                                     board.superslab_link_at):
             unit = (struct.unpack_from('<Q', data)[0] - self.base) // board.unit_size
-            if unit in seen or not 0 <= unit < self.units:
-                return # it has left the list meanwhile, and leads elsewhere
+            if unit >= self.units: # made since this look began
+                self.units, self.pages = min(board.count('space_units'), MOST_UNITS), {}
+            if unit in seen or not 0 <= unit < self.units: # it has left the list meanwhile, and leads elsewhere
+                if self.patient:
+                    raise Moved
+                return
             seen.add(unit)
             yield unit, data
 
@@ -189,7 +194,7 @@ class Reading:
     def visit_superslabs(self):
         board, self.pages, self.small_units = self.board, {}, set()
         self.empty_bytes, known = 0, board.superslab_sums
-        sums = {}
+        sums, owned = {}, 0
         for unit, data in self.superslab_records():
             self.small_units.add(unit)
             pages = self.unit_pages(unit)
@@ -197,6 +202,7 @@ class Reading:
             if seen is None or seen[0] != data or seen[1] != pages: # most of a heap is as it was at the last look
                 seen = data, pages, *self.sum_superslab(pages, data)
             sums[unit] = seen
+            owned += seen[4]
             self.empty_bytes += seen[2]
             for number, (slabs, hot, used, carved, remote, resident) in seen[3].items():
                 c = self.cls[number]
@@ -206,18 +212,21 @@ class Reading:
                 c.carved += carved
                 c.remote += remote
                 c.resident += resident
+        expected = board.count('pool_owned_slabs')
+        if self.patient and abs(owned - expected) > 32 + expected // 16:
+            raise Moved # a part of the list was missed
         self.superslabs = board.superslab_sums = sums
         self.of['superslabs'] = len(self.small_units)
 
     def sum_superslab(self, pages, data):
-        """Resident bytes of slabs that nobody owns, and for each class its slabs, hot ones, used, carved and remote
-        blocks, and resident bytes."""
+        """Resident bytes of slabs that nobody owns; for each class its slabs, hot ones, used, carved and remote blocks,
+        and resident bytes; and how many slabs are owned."""
         board, sizes = self.board, self.board.sizes
         each, size = board.slab_size // PAGE, board.slab_size
         empty, unused = (struct.unpack_from('<I', data, at)[0]
                          for at in (board.superslab_empty_at, board.superslab_unused_at))
         kept = empty | (unused if data[board.superslab_huge_at] else 0)
-        free, of, next_one = 0, {}, 0
+        free, of, next_one, all_owned = 0, {}, 0, 0
         slabs = data[board.superslab_slabs_at:board.superslab_slabs_at + board.slabs * board.slab_bytes]
         for index, fields in enumerate(board.slab_form.iter_unpack(slabs)):
             if index < next_one:
@@ -229,6 +238,7 @@ class Reading:
             if not owned:
                 free += (kept >> index & 1) * size if resident is None else resident
                 continue
+            all_owned += length
             used, carved = min(used, capacity), min(carved, capacity)
             if resident is None:
                 resident = min(carved * sizes[number], length * size)
@@ -244,7 +254,7 @@ class Reading:
                 opened, left = struct.unpack_from('<II', data, board.private_at + index * board.private_bytes + 8)
                 sums[4] += opened - left if left <= opened <= used else 0
             sums[5] += resident
-        return free, of
+        return free, of, all_owned
 
     def add_transfers(self):
         """What waits in the arrays between fronts counts as in a front."""
@@ -379,7 +389,7 @@ def look(board):
     """A Reading. A list may lead elsewhere just then: it is tried again. Moved: so often that the program is another."""
     for attempt in range(TRIES):
         try:
-            return Reading(board)
+            return Reading(board, attempt + 1 < TRIES)
         except (Moved, struct.error, ValueError, IndexError, MemoryError): # what was read made no sense
             if attempt + 1 == TRIES or not board.still_there():
                 raise Moved from None

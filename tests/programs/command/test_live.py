@@ -276,6 +276,24 @@ for _ in range(3): threading.Thread(target=work).start()
                 self.assertLess(of["resident_bytes"], 4 << 30)
         self.assertIsNone(process.poll())
 
+    def test_a_process_that_grows_is_never_seen_small(self):
+        process = self.begin(sys.executable, "-c", """
+import sys
+x = []
+print("ready", flush=True)
+for i in range(1500):
+    x.append([bytes(20 + j * 3 % 30000) for j in range(300)])
+sys.stdin.read()
+""")
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        with memory.Process(process.pid) as seen:
+            found, most, looks = board.Finder().find(seen), 0, 0
+            while most < 300 << 20:
+                live = reading.look(found).of["live_bytes"]
+                self.assertGreaterEqual(live, most - most // 20 - (1 << 20), looks)
+                most, looks = max(most, live), looks + 1
+        self.assertGreater(looks, 5)
+
     def test_the_child_of_a_fork(self):
         process = self.begin(sys.executable, "-c", SUBJECT.replace(
             'print("ready", flush=True)', """pid = os.fork()
