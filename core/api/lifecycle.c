@@ -19,6 +19,7 @@
 #include "os/file.h"
 #include "os/numa.h"
 #include "os/os.h"
+#include "os/parent.h"
 #include "os/thread.h"
 #include "pages/meta.h"
 
@@ -85,11 +86,9 @@ static char **environment; /* while options are read */
  * started, and the same library was preloaded into it. Called only where there is something to say. */
 static HK_ONCE bool parent_has_said(const char *entry)
 {
-    struct hk_report_file parent;
-    hk_report_name(&parent, "/proc/%n/environ", (unsigned)hk_os_parent());
     for (char **at = environment; *at != NULL; at++) {
         if (strncmp(*at, "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0)
-            return hk_file_has_entry(parent.name, *at) && hk_file_has_entry(parent.name, entry);
+            return hk_parent_began_with(*at) && hk_parent_began_with(entry);
     }
     return false; /* linked: whether the parent is, too, is not known */
 }

@@ -30,14 +30,9 @@ static void expand_name(char *to, size_t size, const char *from, unsigned number
     to[used] = 0;
 }
 
-void hk_report_name(struct hk_report_file *file, const char *path, unsigned number)
-{
-    expand_name(file->name, sizeof file->name, path, number);
-}
-
 void hk_report_open(struct hk_report_file *file, const char *path, unsigned number)
 {
-    hk_report_name(file, path, number);
+    expand_name(file->name, sizeof file->name, path, number);
     file->fd = hk_file_create(file->name);
 }
 

@@ -13,9 +13,6 @@ struct hk_report_file {
     int fd;                        /* or what the system said, negative */
 };
 
-/* Only the name. */
-void hk_report_name(struct hk_report_file *file, const char *path, unsigned number);
-
 /* Opens, to write it anew, the file that `path` names. */
 void hk_report_open(struct hk_report_file *file, const char *path, unsigned number);
 

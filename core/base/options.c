@@ -2,6 +2,7 @@
 #include "base/options.h"
 
 #include "base/fmt.h"
+#include "base/option_names.h"
 
 #include <limits.h>
 #include <string.h>
@@ -71,8 +72,6 @@ static const struct {
 #undef X
 };
 
-#define NAME_BYTES 40u /* room for a name; a longer one is nobody's */
-
 _Atomic int64_t hk_option_values[HK_OPTION_COUNT] = {
 #define X(name, def, least, most, unit, choice, text) def,
     HK_OPTIONS(X)
@@ -83,6 +82,11 @@ char hk_option_texts[HK_TEXT_COUNT][HK_TEXT_BYTES];
 #define X(option, start, path) char path[HK_TEXT_BYTES];
 HK_OPTION_PATHS(X)
 #undef X
+
+const char *hk_option_name(unsigned i)
+{
+    return i < HK_OPTION_COUNT ? table[i].name : texts[i - HK_OPTION_COUNT].name;
+}
 
 bool hk_option_find(const char *name, enum hk_option *option)
 {
@@ -122,7 +126,7 @@ static bool was_said(void)
 
 /* What a variable holds, up to its first control character: it may be a megabyte long. */
 struct shown {
-    char text[NAME_BYTES];
+    char text[HK_OPTION_NAME_BYTES];
 };
 
 static struct shown shown_value(const char *text)
@@ -251,54 +255,6 @@ static void print_help(void)
     hk_fmt_end(&f);
 }
 
-/* ---- the nearest name ---- */
-
-static char to_upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-/* The least number of letters to insert, remove or exchange that makes `to` of `from`, capitals or not; both are
- * shorter than NAME_BYTES. */
-static unsigned edit_distance(const char *from, const char *to)
-{
-    unsigned char row[NAME_BYTES]; /* row[j]: edits from the letters of `from` so far to the first j of `to` */
-    size_t n = strlen(to);
-    for (size_t j = 0; j <= n; j++)
-        row[j] = (unsigned char)j;
-    for (size_t i = 0; from[i] != 0; i++) {
-        unsigned before = row[0]; /* without this letter, at j - 1 */
-        row[0] = (unsigned char)(i + 1);
-        for (size_t j = 1; j <= n; j++) {
-            unsigned exchanged = before + (to_upper(from[i]) != to[j - 1]);
-            unsigned other = 1u + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
-            before = row[j];
-            row[j] = (unsigned char)(exchanged < other ? exchanged : other);
-        }
-    }
-    return row[n];
-}
-
-/* A name so near that it was probably meant: about one letter in four is wrong, or it is a large part of a longer name.
- * NULL: none. */
-static const char *nearest_name(const char *name)
-{
-    size_t n = strlen(name);
-    unsigned least = 1 + (unsigned)n / 4;
-    const char *found = NULL;
-    for (unsigned i = 0; i < HK_OPTION_COUNT + HK_TEXT_COUNT; i++) {
-        const char *known = i < HK_OPTION_COUNT ? table[i].name : texts[i - HK_OPTION_COUNT].name;
-        unsigned distance = edit_distance(name, known);
-        if (n >= 8 && strstr(known, name) != NULL)
-            distance = 1;
-        if (distance < least || (distance == least && found == NULL)) {
-            least = distance;
-            found = known;
-        }
-    }
-    return edit_distance(name, "OPTIONS") < least ? "OPTIONS" : found;
-}
-
 /* ---- reading ---- */
 
 /* A decimal number with an optional K, M or G; false for anything else and on overflow. */
@@ -386,7 +342,7 @@ static void read_one(const char *name, const char *text)
         }
     }
     if (strcmp(name, "OPTIONS") != 0) {
-        say_unknown(name, nearest_name(name));
+        say_unknown(name, hk_option_nearest(name));
     } else if (strcmp(text, "help") == 0) {
         print_help();
     } else {
@@ -407,7 +363,7 @@ void hk_options_init(char **envp, bool (*said_before)(const char *entry))
         if (strncmp(text, "HAKMEM_", 7) != 0 || equals == NULL || equals[1] == 0)
             continue;
         entry_read = text;
-        char name[NAME_BYTES];
+        char name[HK_OPTION_NAME_BYTES];
         size_t n = (size_t)(equals - text) - 7;
         if (n < sizeof name) {
             memcpy(name, text + 7, n);

@@ -16,30 +16,6 @@ bool hk_file_text(const char *path, char *text, size_t size)
     return n > 0;
 }
 
-/* How far the entry that is being read agrees. */
-#define NOT_THIS SIZE_MAX
-
-bool hk_file_has_entry(const char *path, const char *entry)
-{
-    char text[512];
-    size_t same = 0;
-    bool found = false;
-    long n, fd = hk_sys4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
-    if (hk_sys_failed(fd))
-        return false;
-    while (!found && (n = hk_sys3(SYS_read, fd, (long)text, sizeof text)) > 0) {
-        for (long i = 0; i < n && !found; i++) {
-            found = text[i] == 0 && same != NOT_THIS && entry[same] == 0;
-            if (text[i] == 0)
-                same = 0;
-            else
-                same = same != NOT_THIS && entry[same] == text[i] ? same + 1 : NOT_THIS;
-        }
-    }
-    hk_sys1(SYS_close, fd);
-    return found;
-}
-
 size_t hk_file_number(const char *text)
 {
     size_t n = 0;

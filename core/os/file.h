@@ -16,9 +16,6 @@ bool hk_file_text(const char *path, char *text, size_t size);
 /* The number that a text begins with, in decimal digits; one that does not fit is SIZE_MAX. */
 size_t hk_file_number(const char *text);
 
-/* Is the text one of the entries of a file, each of which ends with a zero byte (/proc/PID/environ)? */
-bool hk_file_has_entry(const char *path, const char *entry);
-
 /* Opens a file to write it anew; a descriptor, or a negative number. */
 int hk_file_create(const char *path);
 

@@ -72,7 +72,6 @@ size_t hk_os_cgroup_limit(void);
 bool hk_os_is_secure(void);
 
 int hk_os_pid(void);
-int hk_os_parent(void); /* its process id */
 
 /* System calls made so far to manage memory; and one more, made by a neighbour in this folder. */
 uint64_t hk_os_calls(void);

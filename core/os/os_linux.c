@@ -201,11 +201,6 @@ int hk_os_pid(void)
     return (int)hk_sys0(SYS_getpid);
 }
 
-int hk_os_parent(void)
-{
-    return (int)hk_sys0(SYS_getppid);
-}
-
 static size_t read_limit(const char *path)
 {
     char text[64];

@@ -6,6 +6,7 @@
 
 #include "base/fmt.h"
 #include "os/file.h"
+#include "os/parent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,15 +29,15 @@ static void entries_are_found_whole(void **state)
     fclose(file);
     for (unsigned i = 0; i < 3000; i++) {
         snprintf(entry, sizeof entry, "NAME_%u=%u", i * 7, i);
-        assert_true(hk_file_has_entry(path, entry));
+        assert_true(hk_environ_has(path, entry));
         entry[strlen(entry) - 1] = 0;
-        assert_int_equal(hk_file_has_entry(path, entry), false);
-        assert_false(hk_file_has_entry(path, entry + 1));
+        assert_int_equal(hk_environ_has(path, entry), false);
+        assert_false(hk_environ_has(path, entry + 1));
     }
-    assert_false(hk_file_has_entry(path, "LAST=1"));
-    assert_false(hk_file_has_entry(path, "NAME_"));
+    assert_false(hk_environ_has(path, "LAST=1"));
+    assert_false(hk_environ_has(path, "NAME_"));
     unlink(path);
-    assert_false(hk_file_has_entry(path, "NAME_0=0"));
+    assert_false(hk_environ_has(path, "NAME_0=0"));
 }
 
 static void what_is_written_is_read(void **state)
