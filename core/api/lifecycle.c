@@ -84,7 +84,7 @@ static char **environment; /* while options are read */
 
 /* Children of a program do not repeat what it said: the same entry stood in the parent's environment when it was
  * started, and the same library was preloaded into it. Called only where there is something to say. */
-static HK_ONCE bool parent_has_said(const char *entry)
+static bool parent_has_said(const char *entry)
 {
     for (char **at = environment; *at != NULL; at++) {
         if (strncmp(*at, "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0)
