@@ -203,7 +203,8 @@ def own_allocator(process):
     except Trouble:
         return None
     if any(path.startswith(('python3', 'libpython3')) and not path.startswith('python3-config') for path in paths):
-        if not environment_of(process).get(b'PYTHONMALLOC', b'').startswith(b'malloc'):
+        env = environment_of(process) # empty while it is being started
+        if len(env) > 1 and not env.get(b'PYTHONMALLOC', b'').startswith(b'malloc'):
             return ('Python has an allocator of its own for objects of up to 512 bytes, in mappings that are not of malloc. '
                     'PYTHONMALLOC=malloc in its environment lets them be blocks here.')
     for name, words in (('node', 'Node has its objects in the heap of V8'), ('libjvm.so', 'Java has its objects in a heap '

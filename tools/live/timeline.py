@@ -125,11 +125,13 @@ class Heap(Timeline):
 
     def __init__(self, pid, path, at=None):
         super().__init__(pid, path)
-        self.at, self.kept, self.allocator = at, None, None
+        self.at, self.kept, self.allocator, self.ask_again = at, None, None, 0.0
 
     def add(self, seconds, found):
         super().add(seconds, found)
-        self.allocator = self.allocator or heap_page.own_allocator(self.process)
+        if seconds >= self.ask_again:
+            self.allocator = heap_page.own_allocator(self.process)
+            self.ask_again = seconds + 0.5
         if self.at is not None or self.series.peak is self.series.last:
             self.kept = seconds, found, self.process.name()
 
@@ -148,9 +150,21 @@ class Heap(Timeline):
             if not self.wait(max(self.at - self.seconds(), 0.001)):
                 raise memory.Trouble('gone', 'process %d has ended after %s' % (
                     self.process.pid, timeline_page.clock(self.seconds())))
-        while not self.look():
-            if not self.wait(0.01):
-                raise memory.Trouble('gone', 'process %d has ended just then' % self.process.pid)
+        while not self.look_or_wait():
+            pass
+
+    def look_or_wait(self):
+        """False: not yet, it may be loading. A Trouble other than that it is not on hakmem yet is the caller's."""
+        try:
+            if self.look():
+                return True
+        except memory.Trouble as error:
+            if error.kind != 'none':
+                raise
+            self.trouble = error
+        if not self.wait(0.02):
+            raise self.trouble or memory.Trouble('gone', 'process %d has ended just then' % self.process.pid)
+        return False
 
 
 # What `run` may be asked for, by the word that the shell uses.
