@@ -270,7 +270,7 @@ for _ in range(3): threading.Thread(target=work).start()
         time.sleep(0.5)
         with memory.Process(process.pid) as seen:
             found = board.Finder().find(seen)
-            for _ in range(200):
+            for _ in range(60):
                 of = reading.look(found).of
                 self.assertLess(of["live_bytes"], of["mapped_bytes"] + 1)
                 self.assertLess(of["resident_bytes"], 4 << 30)
