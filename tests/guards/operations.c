@@ -157,7 +157,7 @@ static void realloc_moves(void)
 
 static void realloc_run(void)
 {
-    resizes(RUN, 4 * RUN, FEW);
+    resizes(RUN, 2 * RUN, FEW); /* not less than half: it stays where it is */
 }
 
 static void ask(size_t size)
