@@ -14,8 +14,9 @@
 
 #define CHUNK HK_MIB
 #define CUT_MOST (CHUNK / 4) /* larger pieces have a mapping of their own */
-#define PURGED (CHUNK / 64)  /* pieces from here on give their pages back while they wait, and are charged by use */
-#define PIECE_BITS 7         /* log2 of the smallest piece */
+#define CHUNK_MOST (64 * CHUNK)
+#define PURGED (CHUNK / 64) /* pieces from here on give their pages back while they wait, and are charged by use */
+#define PIECE_BITS 7        /* log2 of the smallest piece */
 #define SIZES (48u - PIECE_BITS)
 
 /* At the start of a mapping. */
@@ -35,7 +36,7 @@ struct head {
     struct piece *piece;
     size_t size;            /* what the block may hold */
     _Atomic uintptr_t mark; /* mark_of(block) while it is live */
-    uintptr_t none;
+    uintptr_t tag;          /* hk_side_tag */
 };
 _Static_assert(sizeof(struct hk_side_chunk) <= 64 && sizeof(struct piece) % 16 == 0 && sizeof(struct head) % 16 == 0,
                "blocks are aligned");
@@ -43,6 +44,7 @@ _Static_assert(sizeof(struct hk_side_chunk) <= 64 && sizeof(struct piece) % 16 =
 struct hk_side_chunk *_Atomic hk_side_chunks;
 struct hk_side_note *_Atomic hk_side_notes;
 static _Atomic size_t live_blocks, live_bytes; /* relaxed: statistics */
+static _Atomic size_t cut_bytes;               /* of the chunks that pieces are cut from; relaxed: a measure */
 hk_seen hk_side_seen[1] = {&live_bytes};
 
 /* Free pieces by size: the first one's address, and how often one was taken, so that a stack that has the same first
@@ -123,11 +125,24 @@ static struct hk_side_chunk *first_chunk(void)
 static struct piece *cut_from(struct hk_side_chunk *chunk, size_t bytes)
 {
     size_t used = hk_load_relaxed(&chunk->used);
-    while (chunk->size == CHUNK && CHUNK - used >= bytes) {
+    while (chunk->size - used >= bytes) {
         if (hk_cas_relaxed(&chunk->used, &used, used + bytes)) /* fresh memory: nothing is handed over */
             return (struct piece *)(void *)((char *)chunk + used);
     }
     return NULL;
+}
+
+/* A quarter of what there is, so that there are few to look through however much it is. */
+static struct hk_side_chunk *add_chunk(void)
+{
+    size_t size = hk_align_down(hk_load_relaxed(&cut_bytes) / 4, CHUNK);
+    size = hk_min(hk_max(size, CHUNK), CHUNK_MOST);
+    struct hk_side_chunk *chunk = new_chunk(size, 64);
+    if (chunk == NULL && size > CHUNK)
+        chunk = new_chunk(size = CHUNK, 64);
+    if (chunk != NULL)
+        hk_add_relaxed(&cut_bytes, size);
+    return chunk;
 }
 
 static struct piece *cut_piece(size_t bytes)
@@ -136,7 +151,7 @@ static struct piece *cut_piece(size_t bytes)
     for (struct hk_side_chunk *chunk = first_chunk(); chunk != NULL && piece == NULL; chunk = chunk->next)
         piece = cut_from(chunk, bytes);
     while (piece == NULL) { /* others may be faster */
-        struct hk_side_chunk *chunk = new_chunk(CHUNK, 64);
+        struct hk_side_chunk *chunk = add_chunk();
         if (chunk == NULL)
             return NULL;
         piece = cut_from(chunk, bytes);
@@ -195,6 +210,7 @@ void *hk_side_alloc(size_t align, size_t size)
     char *block = (char *)hk_align_up((uintptr_t)(piece + 1) + sizeof(struct head), align);
     head_of(block)->piece = piece;
     head_of(block)->size = (size_t)((char *)piece + bytes - block);
+    head_of(block)->tag = 0;
     hk_store_relaxed(&head_of(block)->mark, mark_of(block)); /* the block is handed over by the program */
     ((uintptr_t *)(void *)block)[1] = 0;                     /* as page_heap.h says */
     hk_add_relaxed(&live_blocks, 1);
@@ -220,6 +236,19 @@ static bool is_place(const struct hk_side_chunk *chunk, const void *ptr)
 {
     return chunk != NULL && (uintptr_t)ptr % 16 == 0 &&
            (uintptr_t)ptr - (uintptr_t)chunk >= sizeof *chunk + sizeof(struct piece) + sizeof(struct head);
+}
+
+uintptr_t hk_side_tag(const void *ptr)
+{
+    return head_of(ptr)->tag;
+}
+
+void hk_side_mark(void *ptr, size_t size, uintptr_t tag)
+{
+    struct head *head = head_of(ptr);
+    hk_sub_relaxed(&live_bytes, head->size - size);
+    head->size = size;
+    head->tag = tag;
 }
 
 size_t hk_side_size(const void *ptr)

@@ -33,6 +33,12 @@ extern HK_HIDDEN hk_seen hk_side_seen[1];
 /* Does the address lie in one of these mappings? */
 bool hk_side_has(const void *ptr);
 
+/* A word of a live block, 0 when it is handed out: the caller's, for what else there is to know of it. */
+uintptr_t hk_side_tag(const void *ptr);
+
+/* Sets it, of a block just taken that holds `size` bytes from now on, not more than it does. */
+void hk_side_mark(void *ptr, size_t size, uintptr_t tag);
+
 /* Bytes of a live block; 0: ptr is not the start of one. */
 size_t hk_side_size(const void *ptr);
 
