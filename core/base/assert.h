@@ -26,7 +26,8 @@ enum hk_misuse {
 
 /* Prints the one line and aborts; with HAKMEM_MISUSE=warn it returns and the caller ignores the call. `verb` is the
  * entry that was called ("free"), `size` the block's bytes where they are known. */
-HK_SLOW_PATH void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
+HK_APART(hk_misuse)
+void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
 
 /* In the child of a fork of several threads: from now on a second free is ignored without a message. glibc's
  * pthread_create takes the stack of an ended thread out of its cache, frees that thread's blocks of thread-local

@@ -23,6 +23,9 @@
  */
 #define HK_SLOW_PATH __attribute__((noinline, cold))
 #define HK_NOINLINE __attribute__((noinline))
+/* One that hardly any process calls, where compilers put it to those that each does run once, since only such call it.
+ * It lies with the rest of its file. */
+#define HK_APART(name) __attribute__((noinline, section(".text." #name)))
 /* What every process runs once, at its start or its end: it lies with the slow paths, whatever file it is in. */
 #define HK_ONCE __attribute__((cold))
 #define HK_ALWAYS_INLINE inline __attribute__((always_inline))

@@ -230,7 +230,7 @@ static void say_unknown(const char *name, const char *near)
 }
 
 /* What the build has; the others are in docs/options.md. */
-static void print_help(void)
+void hk_options_print(void)
 {
     struct hk_fmt f;
     unsigned others = 0;
@@ -344,7 +344,7 @@ static void read_one(const char *name, const char *text)
     if (strcmp(name, "OPTIONS") != 0) {
         say_unknown(name, hk_option_nearest(name));
     } else if (strcmp(text, "help") == 0) {
-        print_help();
+        hk_options_print();
     } else {
         struct hk_fmt f;
         struct shown value = shown_value(text);

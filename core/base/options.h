@@ -73,6 +73,9 @@ static inline const char *hk_opt_text(enum hk_text_option option)
  * the program's main; never in set-uid programs. */
 HK_ONCE void hk_options_init(char **envp, bool (*was_said)(const char *entry));
 
+/* Prints the table. (Not a part of hk_options_init, to lie apart from what every program runs.) */
+HK_NOINLINE void hk_options_print(void);
+
 /* By name without HAKMEM_; false for an unknown name. */
 bool hk_option_find(const char *name, enum hk_option *option);
 
