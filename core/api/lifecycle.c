@@ -5,6 +5,7 @@
 #include "api/board.h"
 #include "api/entry.h"
 #include "api/picture.h"
+#include "api/profile.h"
 #include "api/report_file.h"
 #include "api/stats.h"
 #include "base/assert.h"
@@ -56,6 +57,7 @@ static void fork_child(void)
     hk_lock_reset(hk_arena_lock());
     hk_lock_reset(hk_huge_lock());
     hk_lock_reset(hk_meta_lock());
+    hk_lock_reset(hk_profile_lock());
     hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
     if (HK_TRANSFER)
         hk_transfer_fork_child(hk_gate_is_inside(hk_front_pass(mine)));
@@ -68,6 +70,7 @@ static void fork_child(void)
     bool may_start = !hk_gate_is_inside(hk_front_pass(mine));
     hk_purge_fork_child(may_start);
     hk_picture_fork_child(may_start);
+    hk_profile_fork_child();
     errno = saved;
 }
 
@@ -118,6 +121,7 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     if (wants_stats())
         stats_fd = hk_file_copy(2, 100);
     hk_picture_start();
+    hk_profile_start();
 }
 
 /* The page has the tables in it. */
@@ -147,6 +151,7 @@ static HK_ONCE void report_at_exit(void)
     if (wants_stats())
         print_stats(fd);
     hk_picture_finish();
+    hk_profile_finish();
     if (wants_json)
         hk_report_json(hk_stats_path);
 }

@@ -28,6 +28,8 @@ static const uint32_t under[HK_RANKS] = {
     [HK_RANK_RUNS] = BIT(HK_RANK_FILE),
     /* It is only tried. */
     [HK_RANK_LEARNING] = 0,
+    /* Records are made inside. */
+    [HK_RANK_PROFILE] = BIT(HK_RANK_FILE),
     [HK_RANK_META] =
         ORDERED(HK_RANK_FILE, HK_RANK_META) & ~(BIT(HK_RANK_ARRAY) | BIT(HK_RANK_RUNS) | BIT(HK_RANK_LEARNING)),
 };

@@ -20,6 +20,7 @@
 #include "front_box.h"
 
 #include "box/gate.h"
+#include "box/profile.h"
 #include "box/tls_sll.h"
 #include "box/transfer.h"
 #include "large/run_cache.h"
@@ -132,6 +133,9 @@ struct hk_thread {
     uint32_t ticks;                /* hk_purge_tick_short; its thread's */
     int *error;                    /* its thread's errno, looked up once */
     uint32_t refusals;             /* how many of all threads' the front was emptied for (inside.h); its thread's */
+    struct hk_sampler sampler;     /* which of its blocks are sampled; its thread's */
+    uint8_t opened;                /* a bit for each class below a cache line that it has used; its thread's, and who ends a
+                                      profile looks */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;

@@ -9,6 +9,7 @@
 #include "box/side.h"
 #include "front/block.h"
 #include "front/inside.h"
+#include "front/profiled.h"
 #include "large/page_heap.h"
 
 #include <errno.h>
@@ -49,6 +50,8 @@ static bool give_large(struct hk_thread *thread, const struct hk_block *block)
     if (block->kind == HK_BLOCK_HUGE)
         hk_peak_look(0);
     size_t before = hk_arena_dirty();
+    if (hk_profile_is_used())
+        hk_front_forget_large(block);
     bool freed = hk_page_heap_free(cache_to_put_in(thread), block);
     size_t now = hk_arena_dirty(); /* others change it too: about what this block leaves */
     if (HK_UNLIKELY(now > before + HK_PURGE_MOST / 2))
@@ -60,8 +63,10 @@ static bool give_large(struct hk_thread *thread, const struct hk_block *block)
 
 static void free_large(const struct hk_block *block)
 {
-    if (block->kind == HK_BLOCK_SIDE && hk_side_free(block->start))
+    if (block->kind == HK_BLOCK_SIDE) {
+        hk_front_free_side(block->start);
         return;
+    }
     int saved = errno;
     struct hk_thread *thread = hk_front_thread();
     if (HK_UNLIKELY(!hk_front_go_in(thread))) {
@@ -81,7 +86,7 @@ static HK_NOINLINE bool keep_run(void *ptr)
 {
     struct hk_thread *thread = hk_front_thread();
     struct hk_run_cache *runs = hk_front_runs(thread);
-    if (!HK_RUN_CACHE || runs == NULL || runs->share == 0 || hk_purge_is_over())
+    if (!HK_RUN_CACHE || runs == NULL || runs->share == 0 || hk_purge_is_over() || hk_profile_is_used())
         return false;
     size_t pages = hk_arena_pages_of_live(ptr);
     if (!hk_run_cache_may_have(pages) || HK_UNLIKELY(!hk_front_go_in(thread)))

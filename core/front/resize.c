@@ -10,6 +10,7 @@
 #include "front/block.h"
 #include "front/fast.h"
 #include "front/inside.h"
+#include "front/profiled.h"
 #include "large/page_heap.h"
 
 #include <errno.h>
@@ -65,7 +66,9 @@ static void *resize_large(const struct hk_block *block, size_t size)
         return NULL;
     if (block->kind == HK_BLOCK_HUGE && !grows)
         hk_peak_look(0);
-    void *to = hk_page_heap_resize(block, size, grows ? with_headroom(size) : size);
+    size_t roomy = grows ? with_headroom(size) : size;
+    void *to =
+        hk_profile_is_used() ? hk_front_resize_profiled(block, size, roomy) : hk_page_heap_resize(block, size, roomy);
     if (to != NULL && !grows)
         hk_purge_tick(); /* else the free of what is copied does that */
     hk_front_come_out(hk_front_pass(thread));
@@ -81,7 +84,7 @@ static HK_SLOW_PATH void *shrink_where_it_is(const struct hk_block *block, size_
     if (!large || !hk_front_go_in(thread))
         return block->start;
     hk_peak_look(0);
-    void *to = hk_page_heap_shrink(block, size);
+    void *to = hk_profile_is_used() ? hk_front_resize_profiled(block, size, 0) : hk_page_heap_shrink(block, size);
     hk_front_come_out(hk_front_pass(thread));
     return to != NULL ? to : block->start;
 }

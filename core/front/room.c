@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "front/back.h"
 #include "front/bin.h"
+#include "front/profiled.h"
 
 #include <string.h>
 
@@ -232,10 +233,7 @@ static HK_NOINLINE void *fill_bin(struct hk_thread *thread, unsigned cls, unsign
 HK_SLOW_PATH void hk_front_open_class(struct hk_thread *thread, unsigned cls)
 {
     void *lent[HK_BIN_LENT];
-    for (unsigned i = 0; i <= hk_class_size(cls) / 16; i++) {
-        if (hk_tiny_class[i] == cls)
-            thread->front->code_of[i] = (uint8_t)hk_code_of_class(cls);
-    }
+    hk_front_note_opened(thread, cls);
     for (unsigned n; (n = hk_bin_count(thread, cls)) != 0;) {
         void **oldest = hk_bin_oldest(thread, cls, &n, lent);
         hk_heap_give(&thread->heap, oldest, n);

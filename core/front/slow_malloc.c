@@ -8,6 +8,8 @@
 #include "box/side.h"
 #include "front/fast.h"
 #include "front/inside.h"
+#include "front/profiled.h"
+#include "front/steps.h"
 #include "large/page_heap.h"
 
 #include <errno.h>
@@ -54,13 +56,7 @@ static void *fail_for_memory(void)
     return NULL;
 }
 
-/* What a block is wanted for. */
-struct want {
-    size_t size, align; /* align above 16: from the page heap */
-    bool zero;          /* out: it is known to be zero */
-};
-
-static void *take_any(struct hk_thread *thread, struct want *w)
+static void *take_any(struct hk_thread *thread, struct hk_want *w)
 {
     if (w->size <= HK_MID_MAX && w->align <= 16)
         return take_of_class(thread, hk_class_of(w->size));
@@ -88,7 +84,7 @@ static void note_refusal(struct hk_thread *thread)
 }
 
 /* When there was nothing. NULL: it fails for good. */
-static HK_SLOW_PATH void *take_after_giving_back(struct hk_thread *thread, struct want *w)
+static HK_SLOW_PATH void *take_after_giving_back(struct hk_thread *thread, struct hk_want *w)
 {
     give_all_back(thread);
     void *ptr = take_any(thread, w);
@@ -101,7 +97,7 @@ static HK_SLOW_PATH void *take_after_giving_back(struct hk_thread *thread, struc
 
 /* Goes in and takes a block. Before that fails for good everything that is free is given back. Who is turned away gets
  * a block that belongs to no heap. */
-static void *take_through_gate(struct want *w)
+void *hk_step_through_gate(struct hk_want *w)
 {
     int saved = errno;
     if (w->size > HK_SIZE_MOST || w->align > HK_SIZE_MOST)
@@ -125,27 +121,30 @@ static void *take_through_gate(struct want *w)
     return ptr;
 }
 
-static HK_NOINLINE void *take_sized(size_t size)
+HK_NOINLINE void *hk_step_sized(size_t size)
 {
-    return take_through_gate(&(struct want){.size = size, .align = 16});
+    return hk_step_through_gate(&(struct hk_want){.size = size, .align = 16});
 }
 
-/* The common case of take_through_gate: a block of a class, for a thread that has a record. */
-static void *malloc_missed(size_t size)
+/* A page run, or whatever else is larger than what has a class. */
+static HK_NOINLINE void *malloc_run(size_t size)
+{
+    void *run = hk_malloc_run(size);
+    return HK_LIKELY(run != NULL) ? run : hk_step_sized(size);
+}
+
+/* The common case of hk_step_through_gate: a block of a class, for a thread that has a record. */
+void *hk_step_missed(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
-    if (HK_UNLIKELY(size > HK_MID_MAX)) {
-        void *run = hk_malloc_run(size);
-        return HK_LIKELY(run != NULL) ? run : take_sized(size);
-    }
     if (HK_UNLIKELY(thread == NULL || !hk_front_go_in(thread)))
-        return take_sized(size);
+        return hk_step_sized(size);
     int saved = *thread->error;
     void *block = take_of_class(thread, hk_class_of(size));
     hk_purge_took(&thread->ticks);
     hk_front_come_out(&thread->pass);
     *thread->error = saved;
-    return HK_LIKELY(block != NULL) ? block : take_sized(size);
+    return HK_LIKELY(block != NULL) ? block : hk_step_sized(size);
 }
 
 /* One block of a Mid class that the front bypasses; NULL: the ordinary way knows more. */
@@ -163,14 +162,14 @@ static void *take_bypassed(struct hk_thread *thread, unsigned cls)
 }
 
 /* The bin of a Mid class is empty. Out of line, or the common way has its frame. */
-static HK_NOINLINE void *malloc_mid_missed(size_t size)
+HK_NOINLINE void *hk_step_mid_missed(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     unsigned cls = hk_class_of_mid(size);
     void *block = NULL;
     if (!HK_TLS_SLL && thread != NULL && hk_front_is_bypassed(thread, cls))
         block = take_bypassed(thread, cls);
-    return HK_LIKELY(block != NULL) ? block : malloc_missed(size);
+    return HK_LIKELY(block != NULL) ? block : hk_step_missed(size);
 }
 
 /* As hk_malloc_fast, for 1025...32768 bytes. */
@@ -180,24 +179,33 @@ static HK_ALWAYS_INLINE void *malloc_mid(size_t size)
     unsigned code = hk_code_of_class(hk_class_of_mid(size));
     void *block;
     if (HK_UNLIKELY(!hk_front_hold(front)))
-        return malloc_mid_missed(size);
+        return hk_step_mid_missed(size);
     bool found = hk_bin_pop(hk_front_bin(front, code), &block);
     hk_front_let_go(front);
     if (HK_UNLIKELY(!found))
-        return malloc_mid_missed(size);
+        return hk_step_mid_missed(size);
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->malloc_hits++;
     ((uintptr_t *)block)[1] = 0;
     return block;
 }
 
+/* Mid and large sizes come to the end where a profile has ended just now: their bins may be full. */
 void *hk_malloc_slow(size_t size)
 {
-    return size > HK_TINY_MAX && size <= HK_MID_MAX ? malloc_mid(size) : malloc_missed(size);
+    if (HK_LIKELY(size - (HK_TINY_MAX + 1) < HK_OPERAND(hk_front_ways.mid_sizes)))
+        return malloc_mid(size);
+    if (size >= HK_OPERAND(hk_front_ways.large_from))
+        return malloc_run(size);
+    if (hk_profile_is_on())
+        return hk_profiled_malloc(size, __builtin_return_address(0));
+    if (HK_LIKELY(size <= HK_TINY_MAX))
+        return hk_step_missed(size);
+    return size <= HK_MID_MAX ? malloc_mid(size) : malloc_run(size);
 }
 
 /* Virgin memory is zero already and stays untouched. */
-static void *take_virgin(size_t size)
+HK_NOINLINE void *hk_step_virgin(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     unsigned cls = hk_class_of(size);
@@ -213,15 +221,17 @@ static void *take_virgin(size_t size)
 
 void *hk_calloc_slow(size_t size)
 {
-    struct want w = {.size = size, .align = 16};
+    struct hk_want w = {.size = size, .align = 16};
     void *ptr = NULL;
+    if (hk_profile_is_on())
+        return hk_profiled_calloc(size, __builtin_return_address(0));
     if (size > HK_MID_MAX) {
-        ptr = take_through_gate(&w);
+        ptr = hk_step_through_gate(&w);
         if (ptr == NULL)
             return NULL;
     } else if (size > HK_TINY_MAX) {
         int saved = errno;
-        ptr = take_virgin(size);
+        ptr = hk_step_virgin(size);
         w.zero = ptr != NULL;
         errno = saved;
     }
@@ -234,13 +244,15 @@ void *hk_calloc_slow(size_t size)
 
 void *hk_malloc_aligned(size_t align, size_t size)
 {
-    if (size <= HK_MID_MAX && align <= HK_PAGE) {
+    if (size < HK_OPERAND(hk_front_ways.classes_below) && align <= HK_PAGE) {
         unsigned cls = hk_class_of_aligned(size, align);
         void *ptr = cls != 0 ? hk_malloc_fast(hk_class_size(cls), hk_malloc_slow) : NULL;
         if (cls != 0 && HK_LIKELY((uintptr_t)ptr % align == 0)) /* NULL, too */
             return ptr;
         hk_free_outside(ptr); /* from the side box, whose blocks lie anywhere */
+    } else if (hk_profile_is_on()) {
+        return hk_profiled_aligned(align, size, __builtin_return_address(0));
     }
-    struct want w = {.size = size, .align = align};
-    return take_through_gate(&w);
+    struct hk_want w = {.size = size, .align = align};
+    return hk_step_through_gate(&w);
 }

@@ -3,6 +3,7 @@
  * Beginning and end of a thread's front.
  */
 #include "front/front.h"
+#include "front/profiled.h"
 
 #include "box/pool.h"
 #include "box/purge.h"
@@ -140,10 +141,7 @@ static struct hk_thread *make_front(void)
         return NULL;
     }
     struct hk_front *front = thread->front;
-    for (unsigned i = 0; i < HK_COUNT(front->code_of); i++) {
-        if (!HK_FRONT_BINS || hk_class_size(hk_tiny_class[i]) >= HK_CACHE_LINE)
-            front->code_of[i] = (uint8_t)hk_code_of_class(hk_tiny_class[i]);
-    }
+    hk_front_set_codes(thread);
     front->thread = thread;
     thread->error = &errno;
     hk_front_enter(front);

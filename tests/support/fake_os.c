@@ -485,6 +485,16 @@ size_t hk_os_resident(void *ptr, size_t size)
     return spoiled_number(total);
 }
 
+uint64_t hk_os_date(void)
+{
+    return 1700000000u + clock_ms / 1000;
+}
+
+int hk_os_pid(void)
+{
+    return 1;
+}
+
 uint32_t hk_os_now_ms(void)
 {
     interrupt();

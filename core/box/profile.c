@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is kept of the sampled blocks.
+ *
+ * The moment when most was live is told without copying anything: `moment` counts the highs, and each record notes,
+ * before it changes for the first time after one, what it was. So a record that has not changed since is what it was
+ * then.
+ */
+#include "box/profile.h"
+
+#include "box/profile_priv.h"
+#include "os/os.h"
+#include "os/unwind.h"
+#include "pages/meta.h"
+
+#include <string.h>
+
+/* Records are never given back: so many at most, about 60 MiB where stacks are deep. What comes then is counted
+ * together, by its size alone. */
+#define RECORDS_MOST ((size_t)1 << 17)
+#define SLOTS_LEAST ((size_t)1024)
+
+/* The tag of a block is the address of its record, and in the bits that no address of a record has, 6 low and 16 high
+ * ones, the number of the profile: what a later one has forgotten is recognised. */
+#define LOW_BITS 6u
+#define LOW_MASK (((uintptr_t)1 << LOW_BITS) - 1)
+#define HIGH_SHIFT 48u
+_Static_assert(HK_CACHE_LINE == 1 << LOW_BITS && HK_ADDRESS_BITS <= HIGH_SHIFT, "a record's address has room");
+
+struct record {
+    struct hk_profile_sums sums;
+    uint64_t blocks, moment; /* sampled blocks that live; the high that sums.peak is of */
+    double weight;           /* of one block, where all have one size */
+    size_t bytes;            /* of a block; above HK_MID one of a power of two */
+    uint32_t number, hash;   /* of the profile that all this is of */
+    struct hk_stack stack;   /* its last addresses are not there */
+};
+
+static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_PROFILE);
+static struct record **slots; /* open addressing, at most half full; records are only added */
+static size_t slot_count, record_count;
+static uint32_t number; /* of the profile that the sums are of */
+static uint64_t moment, samples, lost, began;
+static struct hk_profile_sums all;
+
+_Atomic bool hk_profile_used;
+_Atomic uint32_t hk_profile_sieve[HK_PROFILE_SIEVE];
+
+struct hk_lock *hk_profile_lock(void)
+{
+    return &lock;
+}
+
+/* ---- records ---- */
+
+#define LARGE ((size_t)32 * HK_KIB)
+
+static size_t bytes_of_record(size_t bytes)
+{
+    return bytes <= LARGE ? bytes : (size_t)1 << hk_log2(2 * bytes - 1);
+}
+
+static size_t size_of_record(unsigned depth)
+{
+    return offsetof(struct record, stack) + offsetof(struct hk_stack, pc) + depth * sizeof(uintptr_t);
+}
+
+static uint32_t hash_of(const struct hk_stack *stack, size_t bytes)
+{
+    uint64_t h = bytes * 0x9e3779b97f4a7c15u, word;
+    for (unsigned i = 0; i < stack->depth; i++)
+        h = (h ^ stack->pc[i] ^ h >> 29) * 0xbf58476d1ce4e5b9u;
+    for (unsigned i = 0; i < HK_PROFILE_NAME; i += sizeof word) {
+        memcpy(&word, stack->thread + i, sizeof word);
+        h = (h ^ word ^ h >> 29) * 0x94d049bb133111ebu;
+    }
+    return (uint32_t)(h >> 32);
+}
+
+static bool is_record_of(const struct record *r, const struct hk_stack *stack, size_t bytes, uint32_t hash)
+{
+    return r->hash == hash && r->bytes == bytes && r->stack.depth == stack->depth &&
+           memcmp(r->stack.thread, stack->thread, HK_PROFILE_NAME) == 0 &&
+           memcmp(r->stack.pc, stack->pc, stack->depth * sizeof(uintptr_t)) == 0;
+}
+
+/* Where it is, or would be. */
+static struct record **slot_of(const struct hk_stack *stack, size_t bytes, uint32_t hash)
+{
+    size_t slot = hash % slot_count;
+    while (slots[slot] != NULL && !is_record_of(slots[slot], stack, bytes, hash))
+        slot = (slot + 1) % slot_count;
+    return &slots[slot];
+}
+
+/* Twice as many slots; the table before stays where it is, half as large. */
+static bool grow_slots(void)
+{
+    size_t old_count = slot_count, more = hk_max(2 * slot_count, SLOTS_LEAST);
+    struct record **old = slots, **table = hk_os_map(hk_align_up(more * sizeof *table, hk_os_page_size()));
+    if (table == NULL)
+        return false;
+    for (size_t i = 0; i < old_count; i++) {
+        size_t slot = old[i] != NULL ? old[i]->hash % more : 0;
+        while (old[i] != NULL && table[slot] != NULL)
+            slot = (slot + 1) % more;
+        if (old[i] != NULL)
+            table[slot] = old[i];
+    }
+    slots = table;
+    slot_count = more;
+    return true;
+}
+
+/* NULL: no memory. */
+static struct record *add_record(const struct hk_stack *stack, size_t bytes, uint32_t hash)
+{
+    bool room = 2 * record_count < slot_count || grow_slots();
+    struct record *r = room ? hk_meta_alloc(size_of_record(stack->depth)) : NULL;
+    if (r == NULL)
+        return NULL;
+    r->bytes = bytes;
+    r->hash = hash;
+    r->stack.depth = stack->depth;
+    memcpy(r->stack.thread, stack->thread, HK_PROFILE_NAME);
+    memcpy(r->stack.pc, stack->pc, stack->depth * sizeof(uintptr_t));
+    *slot_of(stack, bytes, hash) = r;
+    record_count++;
+    return r;
+}
+
+static struct record *find_record(const struct hk_stack *stack, size_t bytes)
+{
+    static const struct hk_stack none;
+    uint32_t hash = hash_of(stack, bytes);
+    struct record *r = *slot_of(stack, bytes, hash);
+    if (r != NULL)
+        return r;
+    if (record_count >= RECORDS_MOST && (stack->depth != 0 || stack->thread[0] != 0))
+        return find_record(&none, bytes);
+    return add_record(stack, bytes, hash);
+}
+
+/* Makes the record one of this profile, whose values may change. */
+static void open_record(struct record *r)
+{
+    if (r->number != number) {
+        r->sums = (struct hk_profile_sums){0};
+        r->blocks = 0;
+        r->number = number;
+        r->weight = hk_profile_weight(r->bytes, hk_load_relaxed(&hk_profile_interval));
+        r->moment = moment;
+    } else if (r->moment != moment) {
+        r->sums.peak = r->sums.live;
+        r->sums.peak_bytes = r->sums.live_bytes;
+        r->moment = moment;
+    }
+}
+
+static double weight_of(const struct record *r, size_t bytes)
+{
+    return bytes <= LARGE ? r->weight : hk_profile_weight(bytes, hk_load_relaxed(&hk_profile_interval));
+}
+
+static void add_live(struct hk_profile_sums *sums, double blocks, size_t bytes)
+{
+    sums->live += blocks;
+    sums->live_bytes += blocks * (double)bytes;
+    sums->total += blocks;
+    sums->total_bytes += blocks * (double)bytes;
+}
+
+static uintptr_t tag_of(const struct record *r)
+{
+    return (uintptr_t)r | (number & LOW_MASK) | (uintptr_t)(number >> LOW_BITS & 0xffff) << HIGH_SHIFT;
+}
+
+uintptr_t hk_profile_note(const struct hk_stack *stack, size_t bytes)
+{
+    uintptr_t tag = 0;
+    hk_lock(&lock);
+    struct record *r = slots != NULL ? find_record(stack, bytes_of_record(bytes)) : NULL;
+    if (r != NULL) {
+        open_record(r);
+        double weight = weight_of(r, bytes);
+        add_live(&r->sums, weight, bytes);
+        add_live(&all, weight, bytes);
+        r->blocks++;
+        samples++;
+        tag = tag_of(r);
+        if (all.live_bytes > all.peak_bytes) {
+            all.peak = all.live;
+            all.peak_bytes = all.live_bytes;
+            moment++;
+        }
+    } else {
+        lost++;
+    }
+    hk_unlock(&lock);
+    return tag;
+}
+
+void hk_profile_forget(uintptr_t tag, size_t bytes)
+{
+    struct record *r = (struct record *)(tag & (((uintptr_t)1 << HIGH_SHIFT) - 1) & ~LOW_MASK);
+    if (r == NULL)
+        return;
+    hk_lock(&lock);
+    if (tag == tag_of(r) && r->number == number) {
+        open_record(r);
+        bytes = bytes != 0 ? bytes : r->bytes;
+        double weight = weight_of(r, bytes);
+        r->sums.live -= weight;
+        r->sums.live_bytes -= weight * (double)bytes;
+        all.live -= weight;
+        all.live_bytes -= weight * (double)bytes;
+        if (--r->blocks == 0) /* what rounding has left */
+            r->sums.live = r->sums.live_bytes = 0;
+    }
+    hk_unlock(&lock);
+}
+
+/* ---- large blocks ---- */
+
+struct large {
+    const void *ptr; /* NULL: free */
+    uintptr_t tag;
+    size_t bytes;
+};
+
+#define LARGE_LEAST 4096u
+
+static struct large *larges; /* open addressing, at most half full */
+static size_t large_count, large_slots;
+
+static size_t place_of_large(const void *ptr)
+{
+    size_t at = (uintptr_t)ptr * 0x9e3779b97f4a7c15u >> 20;
+    while (larges[at % large_slots].ptr != NULL && larges[at % large_slots].ptr != ptr)
+        at++;
+    return at % large_slots;
+}
+
+/* Twice as many places; the table before stays where it is, half as large. */
+static bool grow_larges(void)
+{
+    struct large *old = larges;
+    size_t old_slots = large_slots, more = hk_max(2 * large_slots, LARGE_LEAST);
+    struct large *table = hk_os_map(hk_align_up(more * sizeof *table, hk_os_page_size()));
+    if (table == NULL)
+        return false;
+    larges = table;
+    large_slots = more;
+    for (size_t i = 0; i < old_slots; i++) {
+        if (old[i].ptr != NULL)
+            larges[place_of_large(old[i].ptr)] = old[i];
+    }
+    return true;
+}
+
+bool hk_profile_put(const void *ptr, uintptr_t tag, size_t bytes)
+{
+    hk_lock(&lock);
+    bool fits = 2 * large_count < large_slots || grow_larges();
+    if (fits) {
+        struct large *l = &larges[place_of_large(ptr)];
+        large_count += l->ptr == NULL;
+        if (l->ptr == NULL)
+            hk_add_relaxed(&hk_profile_sieve[hk_profile_hash(ptr)], 1);
+        *l = (struct large){ptr, tag, bytes};
+    } else {
+        lost++;
+    }
+    hk_unlock(&lock);
+    return fits;
+}
+
+/* Those behind it come forward, so that none is behind a gap. */
+static void close_gap(size_t gap)
+{
+    for (size_t at = (gap + 1) % large_slots; larges[at].ptr != NULL; at = (at + 1) % large_slots) {
+        struct large moved = larges[at];
+        larges[at].ptr = NULL;
+        larges[place_of_large(moved.ptr)] = moved;
+    }
+}
+
+uintptr_t hk_profile_take(const void *ptr, size_t *bytes)
+{
+    uintptr_t tag = 0;
+    hk_lock(&lock);
+    size_t at = large_slots != 0 ? place_of_large(ptr) : 0;
+    if (large_slots != 0 && larges[at].ptr == ptr) {
+        tag = larges[at].tag;
+        *bytes = larges[at].bytes;
+        larges[at].ptr = NULL;
+        large_count--;
+        hk_sub_relaxed(&hk_profile_sieve[hk_profile_hash(ptr)], 1);
+        close_gap(at);
+    }
+    hk_unlock(&lock);
+    return tag;
+}
+
+/* ---- life ---- */
+
+void hk_profile_look(struct hk_stack *stack, const void *first)
+{
+    stack->depth = hk_unwind(stack->pc, HK_PROFILE_DEPTH, first);
+    hk_unwind_thread(stack->thread);
+}
+
+bool hk_profile_begin(size_t interval)
+{
+    hk_unwind_start();
+    hk_lock(&lock);
+    bool ready = slots != NULL || grow_slots();
+    if (ready) {
+        number += 1 + ((number + 1) == 0); /* 0 is none */
+        hk_store_relaxed(&hk_profile_interval, interval);
+        all = (struct hk_profile_sums){0};
+        samples = lost = 0;
+        began = hk_os_date();
+        hk_store_relaxed(&hk_profile_used, true);     /* before a block is sampled, and that is handed over with it */
+        hk_store_release(&hk_profile_number, number); /* pairs with hk_profile_draw */
+    }
+    hk_unlock(&lock);
+    return ready;
+}
+
+void hk_profile_end(void)
+{
+    hk_store_relaxed(&hk_profile_number, 0); /* who samples one more is still heard */
+}
+
+/* ---- reading ---- */
+
+static void read_record(const struct record *r, struct hk_profile_row *row)
+{
+    *row = (struct hk_profile_row){&r->stack, r->bytes, r->sums};
+    if (r->moment != moment) {
+        row->sums.peak = r->sums.live;
+        row->sums.peak_bytes = r->sums.live_bytes;
+    }
+}
+
+bool hk_profile_read(struct hk_profile_result *result)
+{
+    hk_lock(&lock);
+    size_t room = record_count; /* more may come before the mapping is made: it is made under the lock */
+    size_t size = hk_align_up(hk_max(room, 1) * sizeof *result->row, hk_os_page_size());
+    *result = (struct hk_profile_result){.mapped = size,
+                                         .interval = hk_load_relaxed(&hk_profile_interval),
+                                         .samples = samples,
+                                         .lost = lost,
+                                         .sums = all,
+                                         .began = began};
+    result->row = hk_os_map(size);
+    for (size_t i = 0; i < slot_count && result->row != NULL && result->rows < room; i++) {
+        const struct record *r = slots[i];
+        if (r == NULL)
+            continue;
+        room -= r->number != number;
+        if (r->number == number)
+            read_record(r, &result->row[result->rows++]);
+    }
+    hk_unlock(&lock);
+    return result->row != NULL;
+}
+
+void hk_profile_drop(struct hk_profile_result *result)
+{
+    if (result->row != NULL)
+        hk_os_unmap(result->row, result->mapped);
+    result->row = NULL;
+}

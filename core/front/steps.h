@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * steps: what the slow paths of malloc are made of. Included by front/slow_malloc.c and front/profiled_malloc.c only.
+ *
+ * Who synchronises: as in slow.h. Must not know what a profile is.
+ */
+#ifndef HK_FRONT_STEPS_H
+#define HK_FRONT_STEPS_H
+
+#include "base/compiler.h"
+
+/* What a block is wanted for. */
+struct hk_want {
+    size_t size, align; /* align above 16: from the page heap */
+    bool zero;          /* out: it is known to be zero */
+};
+
+/* A block from behind the fronts, or of a class whose bin is empty; NULL and ENOMEM. */
+void *hk_step_through_gate(struct hk_want *w);
+HK_NOINLINE void *hk_step_sized(size_t size);
+
+/* One of a class whose bin is empty: any up to 32 KiB, or a Mid one. */
+void *hk_step_missed(size_t size);
+HK_NOINLINE void *hk_step_mid_missed(size_t size);
+
+/* A Mid one that is known to be zero, where no front has any; NULL: take another. May set errno. */
+HK_NOINLINE void *hk_step_virgin(size_t size);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * unwind: who is asking: the thread's name, and who called this, and who that: the return addresses on the stack of the
+ * calling thread, by the call frame information of its code, or where code has none (compiled at run time) by frame
+ * pointers.
+ *
+ * Any thread, inside malloc too: it allocates nothing, takes no lock, calls nobody but the loader's _dl_find_object,
+ * which does neither. Memory beyond the page of the stack pointer is read only after the kernel said that it can be; a
+ * stack that cannot be followed is cut there. Knows base and os only; must not know what the addresses are for.
+ */
+#ifndef HK_OS_UNWIND_H
+#define HK_OS_UNWIND_H
+
+#include "base/compiler.h"
+
+/* Before the first hk_unwind; again does no harm, and false is no more than slow: no memory for what was found out. On
+ * C libraries that never unmap a library it notes what is loaded now. */
+bool hk_unwind_start(void);
+
+/* Up to `most` return addresses, innermost first. The first is `first`, a return address of one of the callers, where
+ * that is found among the innermost, else that of the caller; or, in libhakmem.so, the first that leads out of it. 0:
+ * the stack cannot be followed. */
+unsigned hk_unwind(uintptr_t *pc, unsigned most, const void *first);
+
+/* The calling thread's name, 15 letters at most, rest zeros; empty where the system does not tell. */
+#define HK_THREAD_NAME 16u
+void hk_unwind_thread(char name[HK_THREAD_NAME]);
+
+/* Where the function begins that an address lies in, by its call frame information; 0: it has none. */
+uintptr_t hk_unwind_function(uintptr_t pc);
+
+/* The code that an address lies in, [*from, *to), as the loader mapped its object; false: none that it knows. */
+bool hk_unwind_object(uintptr_t pc, uintptr_t *from, uintptr_t *to);
+
+#endif
