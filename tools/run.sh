@@ -89,13 +89,14 @@ hk_die()
     exit 125
 }
 
-# Reads the arguments of `run`: sets hk_stats, hk_watch and hk_watch_file, and the array hk_command.
+# Reads the arguments of `run`: sets hk_stats, hk_profile, hk_watch and hk_watch_file, and the array hk_command.
 hk_parse_run()
 {
     local hk_json= hk_file=
     hk_stats=
     hk_picture=
     hk_watch=
+    hk_profile=
     hk_command=()
     while [[ $# -gt 0 ]]; do
         case $1 in
@@ -106,6 +107,8 @@ hk_parse_run()
             hk_watch=timeline
             hk_file=${1#*=}
             ;;
+        --profile) hk_profile=$PWD/profile-$$.html ;;
+        --profile=*) hk_profile_file "${1#--profile=}" ;;
         --json) hk_json=1 ;;
         -o)
             [[ -n ${2:-} ]] || hk_usage "run: -o needs a FILE"
@@ -154,6 +157,7 @@ hk_parse_heap()
     hk_stats=
     hk_watch=
     hk_picture=
+    hk_profile=
     hk_picture_signal=
     hk_command=()
     while [[ $# -gt 0 ]]; do
@@ -209,6 +213,27 @@ hk_choose_moment()
     fi
 }
 
+# Sets hk_profile to FILE[,BYTES], which may end in a number of bytes behind a comma.
+hk_profile_file()
+{
+    hk_profile=$1
+    [[ $hk_profile == /* ]] || hk_profile=$PWD/$hk_profile
+    case ${hk_profile%,*} in
+    *.html | *.pb.gz | *.folded | *.txt | *.collapsed) ;;
+    *) hk_usage "run: the FILE of --profile must end in .html, .pb.gz, .folded or .txt, not '$1'" ;;
+    esac
+    [[ ${#hk_profile} -lt 256 ]] || hk_die "run: $hk_profile is longer than 255 bytes"
+}
+
+# Tells the library, and on stderr the user, where the profile goes.
+hk_export_profile()
+{
+    export HAKMEM_PROFILE=$hk_profile
+    local hk_file=${hk_profile//%p/$$}
+    hk_file=${hk_file%,*}
+    hk_say "the profile of the heap at the end: ${hk_file#"$PWD/"}"
+}
+
 # Sets hk_picture_signal to the number of the signal $1: USR2, SIGUSR2 or 12.
 hk_signal_number()
 {
@@ -253,6 +278,7 @@ hk_exec()
     hk_library=$(hk_plain_path "$hk_library") || exit
     [[ -z $hk_stats ]] || hk_export_stats
     [[ -z $hk_picture ]] || hk_export_picture
+    [[ -z $hk_profile ]] || hk_export_profile
     hk_library=$hk_library${LD_PRELOAD:+:$LD_PRELOAD}
     [[ -z $hk_watch ]] || hk_exec_watched "$hk_library"
     # The assignment reaches COMMAND's environment only: this shell is not preloaded, and there is no process between.

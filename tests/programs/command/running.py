@@ -257,6 +257,30 @@ class Running:
         self.assertEqual(status, 0)
         self.assertEqual(json.loads(self.wait_for(os.path.join(self.dir, f"timeline-{out.strip()}.json")))["pid"], int(out))
 
+    def test_profile(self):
+        status, out, err = self.run_on("bash", "-c", "echo $$; exit 3", options=["--profile"], cwd=self.dir)
+        self.assertEqual(status, 3)
+        self.one_line(err, f" profile-{out.strip()}.html")
+        with open(os.path.join(self.dir, f"profile-{out.strip()}.html"), encoding="utf-8") as file:
+            self.assertIn("</html>", file.read())
+        path = os.path.join(self.dir, "%p.folded")
+        status, out, err = self.run_on("bash", "-c", "echo $$", options=[f"--profile={path},1", "--stats"])
+        self.assertEqual(status, 0)
+        self.assertIn(" " + path.replace("%p", out.strip()) + "\n", err)  # without what stands behind the comma
+        with open(path.replace("%p", out.strip()), encoding="utf-8") as file:
+            for line in file:
+                self.assertRegex(line, r"^\S.* [1-9][0-9]*$")
+        status, out, err = self.run_on("true", options=["--profile=no/such/folder.txt"], cwd=self.dir)
+        self.assertEqual((status, out), (0, ""))
+        self.assertIn("no/such/folder.txt cannot be written: no such file or directory (2)\n", err)
+
+    def test_profile_and_timeline(self):
+        """Both, of the same process; what watches it makes no profile."""
+        status, out, _ = self.run_on("bash", "-c", "echo $$; sleep 0.3", options=["--profile", "--timeline"], cwd=self.dir)
+        self.assertEqual(status, 0)
+        self.wait_for(os.path.join(self.dir, f"timeline-{out.strip()}.html"))
+        self.assertEqual(set(os.listdir(self.dir)), {f"{kind}-{out.strip()}.html" for kind in ("timeline", "profile")})
+
     def test_timeline_of_what_a_signal_ends(self):
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV):
             for seconds in self.TIMES:
@@ -342,7 +366,8 @@ class Running:
                           ("heap", "--stats", "--", "ls"), ("heap", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "x", "--", "ls"),
                           ("heap", "--at", "exit", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "signal", "--", "ls"),
                           ("heap", "--at", "peak", "--signal", "USR2", "ls"), ("run", "--timeline=", "--", "ls"), ("run", "-o", "x", "ls"), ("run", "--json", "ls"),
-                          ("run", "--stats", "-o", "x", "--", "ls"), ("run", "--timeline", "-o")):
+                          ("run", "--stats", "-o", "x", "--", "ls"), ("run", "--timeline", "-o"), ("run", "--profile=", "ls"), ("run", "--profile=x", "ls"),
+                          ("run", "--profile=" + "x" * 300 + ".html", "ls")):
             status, out, err = self.call(self.hakmem, *arguments)
             self.assertEqual((status, out), (125, ""), arguments)
             self.assertIn("hakmem", err)

@@ -75,6 +75,7 @@ class Installed(running.Running, tap.Case):
         self.assertLessEqual({"run", "heap", "--version", "--help"}, set(self.complete("")))
         self.assertEqual(self.complete("ru"), ["run"])
         self.assertEqual(self.complete("run", "--st"), ["--stats"])
+        self.assertEqual(self.complete("run", "--p"), ["--profile"])
         self.assertEqual(set(self.complete("heap", "-")), {"-o", "--at", "--signal", "--", "--help"})
         self.assertEqual(self.complete("heap", "--signal", "SIGUSR2"), ["SIGUSR2"])
         self.assertIn("true", self.complete("run", "--", "tru"))
