@@ -254,7 +254,8 @@ static void a_child_has_one_thread(void **state)
 #define THREADS 4
 static struct hk_pass pass[THREADS];
 static _Atomic bool stop;
-static unsigned inside[THREADS + 1]; /* plain: what the gate guards */
+static volatile unsigned
+    inside[2 * THREADS]; /* plain: what the gate guards, of each thread with its pass and without */
 
 static void *come_and_go_on(void *arg)
 {
@@ -266,8 +267,8 @@ static void *come_and_go_on(void *arg)
             hk_gate_leave(&pass[i]);
         }
         if (hk_gate_enter(NULL)) {
-            EXPECT(inside[THREADS]++ == 0);
-            inside[THREADS]--;
+            inside[THREADS + i]++; /* beside those of other doors */
+            inside[THREADS + i]--;
             hk_gate_leave(NULL);
         }
     }
@@ -285,7 +286,7 @@ static void close_among_many(void *arg)
     }
     for (unsigned n = 0; n < 2000; n++) {
         hk_gate_close(&mine);
-        for (unsigned i = 0; i <= THREADS; i++)
+        for (unsigned i = 0; i < 2 * THREADS; i++)
             EXPECT(inside[i] == 0);
         hk_gate_open(&mine);
     }
