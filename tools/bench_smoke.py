@@ -142,13 +142,13 @@ def labels(one, two):
 
 def check_words():
     """How the words of a command line become sides."""
-    words = ["-Da=b", "--rounds", "3", "--", "X=1", "@.", "--quick", "--", "env", "--", "-Dx=y"]
-    expect(ab.split_words(words) == ([["-Da=b"], ["X=1", "@."]], ["--rounds", "3", "--quick"], ["env", "--", "-Dx=y"]),
+    words = ["-Da=b", "--rounds", "3", "--", "THP=1", "@.", "--quick", "--", "env", "--", "-Dx=y"]
+    expect(ab.split_words(words) == ([["-Da=b"], ["THP=1", "@."]], ["--rounds", "3", "--quick"], ["env", "--", "-Dx=y"]),
            "the words of two sides and a program")
     expect(ab.split_words(["--", "-Da=b"]) == ([[], ["-Da=b"]], [], None), "a side without words")
     expect(labels("", "") == labels("-Da=b", "-Da=b") == ("A", "B"), "labels of equal sides")
-    expect(labels("-Dfront=v2 HAKMEM_X=1", "-Dfront=ring HAKMEM_X=1") == ("front=v2", "front=ring"), "labels")
-    expect(labels("", "HAKMEM_X=1") == ("default", "X=1"), "labels against the default")
+    expect(labels("-Dfront=v2 HAKMEM_THP=1", "-Dfront=ring HAKMEM_THP=1") == ("front=v2", "front=ring"), "labels")
+    expect(labels("", "HAKMEM_THP=1") == ("default", "THP=1"), "labels against the default")
     known = {name: {"name": name, "section": "user", "type": "combo", "choices": choices, "value": choices[0]}
              for name, choices in (("front", ["v2", "ring"]), ("c_args", ["", "-I/x y"]))}
     matter = ab_sides.options_that_matter(ab_sides.read_side(["-Dfront=v2"]), known)

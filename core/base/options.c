@@ -143,7 +143,7 @@ static bool is_named(enum hk_option option)
     int64_t names = 0;
     for (size_t i = 0; i < HK_COUNT(words); i++)
         names += words[i].option == option;
-    return names == table[option].most - table[option].least + 1;
+    return names - 1 == table[option].most - table[option].least; /* the most is the largest number for some */
 }
 
 /* What the option takes: 0..3600000, or 4096..16777216 (K, M, G), or abort or warn. */

@@ -149,8 +149,8 @@ static void resize_run(void *arg)
     p[49999] = 1;
     EXPECT(resize_found(p, HK_MID_MAX / 2, HK_MID_MAX / 2) == NULL); /* a slab's size, and little of a run's */
     EXPECT(resize_found(p, HK_RUN_MAX + 1, HK_RUN_MAX + 1) == NULL); /* a mapping's size */
-    EXPECT(resize_found(p, 26623, 26623) == NULL);                   /* less than half of it */
-    EXPECT(resize_found(p, 26624, 26624) == p && size_of(p) == 28672);
+    EXPECT(resize_found(p, 23295, 23295) == NULL);                   /* less than half of it, less an eighth */
+    EXPECT(resize_found(p, 23296, 23296) == p && size_of(p) == 24576);
     EXPECT(resize_found(p, HK_MID_MAX / 2 + 1, HK_MID_MAX / 2 + 1) == p && size_of(p) == 20480); /* it may grow again */
     EXPECT(resize_found(p, HK_MID_MAX + 1, HK_MID_MAX + 1) == p && size_of(p) == 36864);
     EXPECT(resize_found(p, HK_RUN_MAX, HK_RUN_MAX) == p && size_of(p) == HK_RUN_MAX);
