@@ -51,7 +51,7 @@ static bool is_kept(const struct hk_block *block, size_t size)
     if (block->kind == HK_BLOCK_SIDE)
         less = have / 4;
     else if (have <= HALF_KEPT)
-        less = have / 2 - have / 16; /* half of what it was, if it grew and has an eighth on top */
+        less = hk_block_half(block);
     else if (have <= HK_MID_MAX)
         less = have / 2 + 1;
     return size <= have && size >= less;

@@ -57,12 +57,11 @@ bool hk_page_heap_free(struct hk_run_cache *cache, const struct hk_block *block)
     return hk_arena_give(block->start);
 }
 
-/* A run stays one while it shrinks to about half at most, of what it was without the eighth that it has on top if it
- * grew: it may grow again. Of less the copy is cheap, and what is left of a longer run would hold it apart: no other of
- * that length fits in again. Small ones lie in slabs. */
+/* A run stays one while it shrinks to half at most: it may grow again. Of less the copy is cheap, and what is left of a
+ * longer run would hold it apart: no other of that length fits in again. Small ones lie in slabs. */
 static bool may_stay_run(const struct hk_block *block, size_t size)
 {
-    return size > HK_MID_MAX / 2 && size >= block->size / 2 - block->size / 16;
+    return size > HK_MID_MAX / 2 && size >= hk_block_half(block);
 }
 
 /* What shrinks stays what it is, unless it becomes a small part of that: a huge block a mapping of its own, and a run a

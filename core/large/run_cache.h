@@ -27,7 +27,8 @@
 #define HK_RUN_CACHE_LENGTHS 64u       /* from there on */
 #define HK_RUN_CACHE_RUNS 250u
 
-/* A run in a cache; in two rings whose ends are place 0: by age, and by age among those of one length. */
+/* A run in a cache: in the ring of all by age, which place 0 closes, and in the list of those of its length, from the
+ * newest down. Place 0 holds no run. */
 struct hk_kept_run {
     void *run;
     uint8_t length;       /* pages less HK_RUN_CACHE_FIRST */

@@ -25,4 +25,10 @@ struct hk_block {
     size_t size; /* usable bytes; 0 where there is none */
 };
 
+/* The least that half of a block's contents are: where it grew it has an eighth on top of these. */
+static inline size_t hk_block_half(const struct hk_block *block)
+{
+    return block->size / 2 - block->size / 16;
+}
+
 #endif
