@@ -30,31 +30,32 @@ static inline uint64_t hk_read_bytes(struct hk_reader *r, unsigned n)
     return value;
 }
 
-static inline uint64_t hk_read_unsigned(struct hk_reader *r)
+/* A number in bytes of 7 bits each, the lowest first; *bits: how many those are. */
+static inline uint64_t hk_read_sevens(struct hk_reader *r, unsigned *bits)
 {
     uint64_t value = 0, byte;
-    unsigned shift = 0;
+    *bits = 0;
     do {
         byte = hk_read_bytes(r, 1);
-        if (shift < 64)
-            value |= (byte & 127) << shift;
-        shift += 7;
+        if (*bits < 64)
+            value |= (byte & 127) << *bits;
+        *bits += 7;
     } while ((byte & 128) != 0 && !r->failed);
     return value;
 }
 
+static inline uint64_t hk_read_unsigned(struct hk_reader *r)
+{
+    unsigned bits;
+    return hk_read_sevens(r, &bits);
+}
+
 static inline int64_t hk_read_signed(struct hk_reader *r)
 {
-    uint64_t value = 0, byte;
-    unsigned shift = 0;
-    do {
-        byte = hk_read_bytes(r, 1);
-        if (shift < 64)
-            value |= (byte & 127) << shift;
-        shift += 7;
-    } while ((byte & 128) != 0 && !r->failed);
-    if ((byte & 64) != 0 && shift < 64)
-        value |= ~(uint64_t)0 << shift;
+    unsigned bits;
+    uint64_t value = hk_read_sevens(r, &bits);
+    if (bits < 64 && value >> (bits - 1) != 0) /* its highest bit is the sign */
+        value |= ~(uint64_t)0 << bits;
     return (int64_t)value;
 }
 
