@@ -27,6 +27,15 @@ static bool follows(unsigned at, unsigned n)
     return true;
 }
 
+/* Where the call of the innermost of `n` is among what was found; `depth`: nowhere. */
+static unsigned find_innermost(unsigned n)
+{
+    unsigned at = 0;
+    while (at < depth && pc[at] != (uintptr_t)returns_to[n - 1])
+        at++;
+    return at;
+}
+
 static HK_NOINLINE void recurse(unsigned left, void (*innermost)(void), size_t more)
 {
     char *room = __builtin_alloca(more + 1); /* the frame is found by a register other than the stack pointer */
@@ -91,9 +100,7 @@ static void through_libc(void **state)
     (void)state;
     recursions = 0;
     recurse(4, sort, 5);
-    unsigned at = 0;
-    while (at < depth && pc[at] != (uintptr_t)returns_to[4])
-        at++;
+    unsigned at = find_innermost(5);
     assert_in_range(at, 3, 12);
     recursions = 5;
     assert_true(follows(at, 5));
@@ -123,9 +130,7 @@ static void through_a_signal(void **state)
         recursions = 0;
         depth = 0;
         recurse(4, interrupt, 5);
-        unsigned at = 0;
-        while (at < depth && pc[at] != (uintptr_t)returns_to[4])
-            at++;
+        unsigned at = find_innermost(5);
         assert_true(at < depth);
         assert_true(follows(at, 5));
         sigaltstack(&before, NULL);
@@ -226,9 +231,7 @@ static void by_frame_pointers(void **state)
     frame = 0;
     recursions = 0;
     recurse(4, call_made, 5);
-    unsigned at = 0;
-    while (at < depth && pc[at] != (uintptr_t)returns_to[4])
-        at++;
+    unsigned at = find_innermost(5);
     assert_true(at < depth);
 }
 
