@@ -14,6 +14,7 @@ struct mangled {
     char *to, *end;
     const char *last; /* the part that a constructor repeats */
     size_t last_length;
+    unsigned around; /* functions that the name is inside of */
     bool failed;
 };
 
@@ -132,6 +133,10 @@ static void skip_type(struct mangled *m, unsigned depth)
             skip_arguments(m, depth);
     } else if (*m->at == 'T') {
         skip_substitution(m);
+    } else if (eat(m, "A")) { /* an array, its length first */
+        m->at += strspn(m->at, "0123456789");
+        m->failed |= !eat(m, "_");
+        skip_type(m, depth + 1);
     } else if (eat(m, "N") || eat(m, "F")) {
         skip_until_end(m, depth);
     } else if (eat(m, "L")) {
@@ -158,6 +163,9 @@ static const struct {
     {"lt", "operator<"},    {"gt", "operator>"},      {"ls", "operator<<"},      {"rs", "operator>>"},
     {"cl", "operator()"},   {"ix", "operator[]"},     {"pt", "operator->"},      {"de", "operator*"},
     {"pp", "operator++"},   {"mm", "operator--"},     {"ss", "operator<=>"},     {"co", "operator~"},
+    {"mI", "operator-="},   {"mL", "operator*="},     {"le", "operator<="},      {"ge", "operator>="},
+    {"nt", "operator!"},    {"ng", "operator-"},      {"an", "operator&"},       {"or", "operator|"},
+    {"eo", "operator^"},    {"rm", "operator%"},      {"oR", "operator|="},      {"aN", "operator&="},
 };
 
 static bool operator_name(struct mangled *m)
@@ -202,13 +210,23 @@ static void repeat_class(struct mangled *m)
     m->at += 2;
 }
 
-/* One part of a nested name; false: it adds none. */
-static bool nested_part(struct mangled *m)
+/* A name, and behind it tags of what it returns (cxx11 where that is a string), which are not shown. */
+static void tagged_name(struct mangled *m)
 {
-    if (is_digit(*m->at)) {
-        source_name(m, true);
-    } else if (eat(m, "L")) {
-        source_name(m, true);
+    source_name(m, true);
+    const char *last = m->last;
+    size_t length = m->last_length;
+    while (!m->failed && eat(m, "B"))
+        source_name(m, false);
+    m->last = last;
+    m->last_length = length;
+}
+
+/* One part of a nested name. */
+static void nested_part(struct mangled *m)
+{
+    if (is_digit(*m->at) || eat(m, "L")) {
+        tagged_name(m);
     } else if ((m->at[0] == 'C' || m->at[0] == 'D') && is_digit(m->at[1])) {
         repeat_class(m);
     } else if (m->at[0] == 'S') {
@@ -221,7 +239,6 @@ static bool nested_part(struct mangled *m)
     } else if (!operator_name(m)) {
         m->failed = true;
     }
-    return !m->failed;
 }
 
 static void nested_name(struct mangled *m)
@@ -249,11 +266,15 @@ static void nested_name(struct mangled *m)
     }
 }
 
+#define AROUND_MOST 16u
+
 /* Of a whole function, up to its parameters. */
 static void whole_name(struct mangled *m)
 {
     if (eat(m, "Z")) { /* inside another function */
-        whole_name(m);
+        m->failed |= ++m->around > AROUND_MOST;
+        if (!m->failed)
+            whole_name(m);
         while (!m->failed && *m->at != 0 && !eat(m, "E"))
             skip_type(m, 0);
         if (!m->failed && (is_digit(*m->at) || *m->at == 'U' || *m->at == 'N')) {
