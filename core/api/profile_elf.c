@@ -54,7 +54,6 @@ static void read_segments(struct hk_module *module, const struct file *f)
 {
     const Elf64_Ehdr *e = header_of(f);
     const Elf64_Phdr *p = e != NULL ? part(f, e->e_phoff, e->e_phnum, sizeof *p) : NULL;
-    module->shift = module->offset - module->from;
     for (unsigned i = 0; p != NULL && i < e->e_phnum; i++) {
         if (p[i].p_type == PT_NOTE)
             note_build_id(module, f, &p[i]);
@@ -170,7 +169,7 @@ static bool read_debug_file(struct hk_module *module, struct hk_place *place, si
 
 void hk_elf_read(struct hk_module *module, struct hk_place *place, size_t n)
 {
-    module->shift = module->offset - module->from;
+    module->shift = module->offset - module->from; /* where the file does not say otherwise */
     if (module->path[0] != '/')
         return;
     struct file f = {.size = 0};

@@ -27,7 +27,7 @@ bool hk_profile_write_folded(const struct hk_report *r, int fd, enum hk_profile_
     hk_fmt_start(&f, fd);
     for (size_t i = 0; i < r->result.rows && !f.failed; i++) {
         const struct hk_profile_row *row = &r->result.row[i];
-        uint64_t bytes = (uint64_t)(bytes_of(row, what) + 0.5);
+        unsigned long long bytes = hk_profile_whole(bytes_of(row, what));
         if (bytes == 0)
             continue;
         put_frame(&f, row->stack->thread[0] != 0 ? row->stack->thread : "thread");
@@ -38,7 +38,7 @@ bool hk_profile_write_folded(const struct hk_report *r, int fd, enum hk_profile_
             hk_fmt(&f, ";");
             put_frame(&f, name);
         }
-        hk_fmt(&f, " %llu\n", (unsigned long long)bytes);
+        hk_fmt(&f, " %llu\n", bytes);
     }
     return hk_fmt_end(&f);
 }

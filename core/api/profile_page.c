@@ -56,7 +56,7 @@ static void put_names(struct hk_fmt *f, const struct hk_report *r)
 
 static void put_value(struct hk_fmt *f, double value)
 {
-    hk_fmt(f, ",%llu", value > 0 ? (unsigned long long)(value + 0.5) : 0);
+    hk_fmt(f, ",%llu", hk_profile_whole(value));
 }
 
 static void put_sums(struct hk_fmt *f, const struct hk_profile_sums *s)

@@ -236,11 +236,6 @@ static void add_label(struct message *m, uint64_t key, uint64_t text, uint64_t n
     add_message(m, 3, &label);
 }
 
-static uint64_t rounded(double value)
-{
-    return value > 0 ? (uint64_t)(value + 0.5) : 0;
-}
-
 static void put_samples(struct writer *w)
 {
     const struct hk_report *r = w->report;
@@ -253,7 +248,7 @@ static void put_samples(struct writer *w)
         for (unsigned d = 0; d < row->stack->depth; d++)
             add_number(&ids, hk_report_place(r, row->stack->pc[d]) + 1);
         for (unsigned v = 0; v < HK_COUNT(values); v++)
-            add_number(&numbers, rounded(values[v]));
+            add_number(&numbers, hk_profile_whole(values[v]));
         add_message(&m, 1, &ids);
         add_message(&m, 2, &numbers);
         add_label(&m, size, 0, row->bytes, unit);

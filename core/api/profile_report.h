@@ -62,6 +62,12 @@ void hk_report_name(const struct hk_report *r, const struct hk_place *place, cha
 
 /* ---- the files that can be written ---- */
 
+/* A sum as files have it: whole, and 0 where rounding has left less. */
+static inline unsigned long long hk_profile_whole(double sum)
+{
+    return sum > 0 ? (unsigned long long)(sum + 0.5) : 0;
+}
+
 enum hk_profile_what { HK_PROFILE_LIVE, HK_PROFILE_PEAK, HK_PROFILE_TOTAL };
 
 /* Each: false where a write fails. */
