@@ -205,7 +205,7 @@ HAK_API int hak_heap_picture(int fd) HAK_NOEXCEPT;
 /* ---- Who has the memory: a heap profile; docs/profile.md ---- */
 
 /* Begins a profile and forgets what one before has recorded: from now on one block is sampled, on average, in each
- * `interval` bytes that a thread is given; 0 is 512 KiB, 1 every block. Malloc takes some 30 instructions more meanwhile,
+ * `interval` bytes that a thread is given; 0 is 512 KiB, 1 every block. Malloc takes some 40 instructions more meanwhile,
  * free none; a sampled block some microseconds and, up to 32 KiB, about twice its memory. 0; -1 and EINVAL for an interval
  * above 1 TiB, or ENOMEM. */
 HAK_API int hak_profile_start(size_t interval) HAK_NOEXCEPT;
