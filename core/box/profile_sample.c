@@ -7,6 +7,8 @@
 #include "box/profile_priv.h"
 #include "os/os.h"
 
+#include <errno.h>
+
 _Atomic uint32_t hk_profile_number;
 _Atomic size_t hk_profile_interval;
 
@@ -66,9 +68,11 @@ static int64_t next_distance(struct hk_sampler *s, size_t interval)
 /* The addresses of the record and of our stack are no other thread's; the clock tells one run from another. */
 static void seed(struct hk_sampler *s, uint32_t number)
 {
+    int saved = errno; /* the clock may change it, and malloc may not */
     s->random ^= (uintptr_t)s * 0xd6e8feb86659fd93u ^ (uint64_t)hk_os_now_ms() << 32 ^ (uintptr_t)&number ^
                  (uint64_t)hk_os_pid() << 20;
     next_random(s);
+    errno = saved;
 }
 
 HK_NOINLINE bool hk_profile_draw(struct hk_sampler *s, size_t bytes)

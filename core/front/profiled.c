@@ -106,8 +106,10 @@ void *hk_front_take_sampled(struct hk_thread *thread, const struct hk_wish *wish
     int saved = errno;
     size_t bytes = hk_front_bytes(wish->size, wish->align);
     hk_profile_look(&stack, wish->first);
-    if (!hk_front_go_in(thread))
+    if (!hk_front_go_in(thread)) {
+        errno = saved;
         return NULL;
+    }
     void *ptr = hk_side_alloc(wish->align, bytes);
     if (ptr != NULL)
         hk_side_mark(ptr, bytes, hk_profile_note(&stack, bytes));
@@ -125,12 +127,14 @@ static void put_large(const void *ptr, uintptr_t tag, size_t bytes)
 void hk_front_note_sampled(struct hk_thread *thread, const struct hk_wish *wish, void *ptr)
 {
     struct hk_stack stack;
+    int saved = errno;
     size_t bytes = hk_front_bytes(wish->size, wish->align);
     hk_profile_look(&stack, wish->first);
-    if (!hk_front_go_in(thread))
-        return;
-    put_large(ptr, hk_profile_note(&stack, bytes), bytes);
-    hk_front_come_out(&thread->pass);
+    if (hk_front_go_in(thread)) {
+        put_large(ptr, hk_profile_note(&stack, bytes), bytes);
+        hk_front_come_out(&thread->pass);
+    }
+    errno = saved;
 }
 
 /* Turned away: later. */

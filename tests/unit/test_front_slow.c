@@ -11,6 +11,7 @@
 #include "box/purge.h"
 #include "box/side.h"
 #include "fake_os.h"
+#include "front/profiled.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -84,11 +85,13 @@ static void impossible_sizes_are_refused(void **state)
         EXPECT(errno == 77); \
     } while (0)
 
+/* With an interval while a profile is made. */
 static void keep_errno(void *arg)
 {
-    (void)arg;
+    const size_t *interval = arg;
     static void *blocks[3000];
     void *p, *q, *aligned, *zeroed;
+    EXPECT(interval == NULL || hk_front_profile_begin(*interval));
     for (unsigned i = 0; i < 3000; i++)
         KEEPS_ERRNO(blocks[i] = front_take(i * 20));
     for (unsigned i = 0; i < 3000; i++)
@@ -164,6 +167,8 @@ static void success_leaves_errno_alone(void **state)
 {
     (void)state;
     unit_passes(keep_errno, NULL);
+    unit_passes(keep_errno, &(size_t){1});
+    unit_passes(keep_errno, &(size_t){100000});
     unit_passes(keep_errno_when_served_late, NULL);
 }
 
