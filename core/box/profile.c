@@ -200,6 +200,13 @@ uintptr_t hk_profile_note(const struct hk_stack *stack, size_t bytes)
     return tag;
 }
 
+void hk_profile_miss(void)
+{
+    hk_lock(&lock);
+    lost++;
+    hk_unlock(&lock);
+}
+
 void hk_profile_forget(uintptr_t tag, size_t bytes)
 {
     struct record *r = (struct record *)(tag & (((uintptr_t)1 << HIGH_SHIFT) - 1) & ~LOW_MASK);

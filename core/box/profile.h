@@ -95,6 +95,9 @@ void hk_profile_look(struct hk_stack *stack, const void *first);
  * block counts nowhere, and the profile says how many such there were. Inside the gate. */
 uintptr_t hk_profile_note(const struct hk_stack *stack, size_t bytes);
 
+/* One that was to be sampled could not be, for want of memory: it counts nowhere either. Inside the gate. */
+void hk_profile_miss(void);
+
 /* It was freed; 0 bytes: as many as the record says, where the block is not above 32 KiB. Inside the gate. */
 void hk_profile_forget(uintptr_t tag, size_t bytes);
 
@@ -148,7 +151,7 @@ struct hk_profile_result {
     struct hk_profile_row *row; /* a mapping; hk_profile_drop */
     size_t rows, mapped;
     size_t interval;
-    uint64_t samples, lost; /* blocks sampled, and those there was no memory to record of */
+    uint64_t samples, lost; /* blocks sampled, and those that count nowhere because there was no memory */
     struct hk_profile_sums sums;
     uint64_t began; /* seconds since 1970 */
 };

@@ -113,6 +113,8 @@ void *hk_front_take_sampled(struct hk_thread *thread, const struct hk_wish *wish
     void *ptr = hk_side_alloc(wish->align, bytes);
     if (ptr != NULL)
         hk_side_mark(ptr, bytes, hk_profile_note(&stack, bytes));
+    else
+        hk_profile_miss();
     hk_front_come_out(&thread->pass);
     errno = saved;
     return ptr;

@@ -71,6 +71,34 @@ static void refuse_sizes(void *arg)
     EXPECT(held != 0 && front_held() == held); /* nothing was given up for what nobody can have */
 }
 
+/* A sampled block that the side box has no memory for is an ordinary one, and the profile says that it is missing. */
+static void miss_samples(void *arg)
+{
+    (void)arg;
+    struct hk_profile_result r;
+    front_free(front_take(100));
+    EXPECT(hk_front_profile_begin(1));
+    fake_os_fail_from(FAKE_ANY, 1);
+    for (unsigned i = 1; i <= 5; i++) {
+        errno = 77;
+        void *p = front_take(100);
+        EXPECT(errno == 77);
+        EXPECT(hk_block_find(p, "x").kind == HK_BLOCK_SLAB);
+        front_free(p);
+    }
+    fake_os_recover();
+    front_free(front_take(100));
+    EXPECT(hk_front_profile_read(&r) && r.lost == 5 && r.samples == 1);
+    hk_profile_drop(&r);
+    hk_front_profile_end();
+}
+
+static void missed_samples_are_counted(void **state)
+{
+    (void)state;
+    unit_passes(miss_samples, NULL);
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
     (void)state;
@@ -646,13 +674,21 @@ static void the_registry_is_there_before_any_block(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_size_is_served),       cmocka_unit_test(impossible_sizes_are_refused),
-        cmocka_unit_test(success_leaves_errno_alone), cmocka_unit_test(where_no_unit_can_be_had_pages_serve),
-        cmocka_unit_test(blocks_are_aligned),         cmocka_unit_test(the_registry_is_there_before_any_block),
-        cmocka_unit_test(contents_survive),           cmocka_unit_test(a_handler_may_interrupt_a_slow_path),
-        cmocka_unit_test(every_call_may_be_refused),  cmocka_unit_test(the_memory_limit_is_an_end_like_any_other),
-        cmocka_unit_test(a_block_always_shrinks),     cmocka_unit_test(half_of_a_block_stays_in_its_place),
-        cmocka_unit_test(what_it_shrinks_by_is_free), cmocka_unit_test(what_is_free_is_given_back_before_it_fails),
+        cmocka_unit_test(every_size_is_served),
+        cmocka_unit_test(missed_samples_are_counted),
+        cmocka_unit_test(impossible_sizes_are_refused),
+        cmocka_unit_test(success_leaves_errno_alone),
+        cmocka_unit_test(where_no_unit_can_be_had_pages_serve),
+        cmocka_unit_test(blocks_are_aligned),
+        cmocka_unit_test(the_registry_is_there_before_any_block),
+        cmocka_unit_test(contents_survive),
+        cmocka_unit_test(a_handler_may_interrupt_a_slow_path),
+        cmocka_unit_test(every_call_may_be_refused),
+        cmocka_unit_test(the_memory_limit_is_an_end_like_any_other),
+        cmocka_unit_test(a_block_always_shrinks),
+        cmocka_unit_test(half_of_a_block_stays_in_its_place),
+        cmocka_unit_test(what_it_shrinks_by_is_free),
+        cmocka_unit_test(what_is_free_is_given_back_before_it_fails),
     };
     return cmocka_run_group_tests_name("front_slow", tests, NULL, NULL);
 }
