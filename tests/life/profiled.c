@@ -12,7 +12,7 @@
  * ends     the process ends while threads allocate
  */
 #include "check.h"
-#include "pattern.h"
+#include "slot.h"
 
 #include <hakmem/hakmem.h>
 
@@ -40,12 +40,6 @@ static const char *file(const char *name)
 
 /* ---- work ---- */
 
-struct slot {
-    unsigned char *block;
-    size_t size;
-    uint64_t seed;
-};
-
 static size_t random_size(uint64_t *random)
 {
     uint64_t kind = random_below(random, 1000);
@@ -57,11 +51,9 @@ static void change(struct slot *s, uint64_t *random)
     size_t size = random_size(random);
     uint64_t how = random_below(random, 8);
     size_t align = 16;
-    CHECK(s->block == NULL || pattern_check(s->block, s->size, s->seed) == s->size);
+    slot_check(s);
     if (how < 2 && s->block != NULL && size != 0) {
-        size_t least = size < s->size ? size : s->size;
-        s->block = realloc(s->block, size);
-        CHECK(s->block != NULL && pattern_check(s->block, least & ~(size_t)7, s->seed) == (least & ~(size_t)7));
+        slot_resize(s, realloc, size);
     } else {
         free(s->block);
         if (how == 2) {
@@ -75,9 +67,7 @@ static void change(struct slot *s, uint64_t *random)
         }
     }
     CHECK(s->block != NULL && (uintptr_t)s->block % align == 0 && hak_malloc_usable_size(s->block) >= size);
-    s->size = size;
-    s->seed = random_next(random);
-    pattern_fill(s->block, size, s->seed);
+    slot_fill(s, size, random);
 }
 
 static struct slot shared[THREADS][SLOTS]; /* freed by another thread than took them */

@@ -13,8 +13,8 @@
 #include "check.h"
 #include "config.h"
 #include "filter.h"
-#include "pattern.h"
 #include "proc.h"
+#include "slot.h"
 
 #include <dlfcn.h>
 #include <linux/mempolicy.h>
@@ -47,12 +47,6 @@ static void load(const char *path)
     CHECK(with.take && with.zeroed && with.resize && with.aligned && with.give);
 }
 
-struct slot {
-    unsigned char *block;
-    size_t size;
-    uint64_t seed;
-};
-
 /* So large that a block of any kind is one in a few, and each kind has about as many bytes. */
 static size_t random_size(uint64_t *random)
 {
@@ -61,26 +55,13 @@ static size_t random_size(uint64_t *random)
     return 1 + random_below(random, most);
 }
 
-static void fill(struct slot *s)
-{
-    CHECK(s->block != NULL);
-    pattern_fill(s->block, s->size, s->seed);
-}
-
-static void check(const struct slot *s)
-{
-    CHECK(s->block == NULL || pattern_check(s->block, s->size, s->seed) == s->size);
-}
-
 /* The block of the slot is another one, or has another size. */
 static void change(struct slot *s, uint64_t *random)
 {
     uint64_t how = random_below(random, 8);
     size_t size = random_size(random);
     if (how < 2 && s->block != NULL) {
-        size_t kept = size < s->size ? size : s->size;
-        s->block = with.resize(s->block, size);
-        CHECK(s->block != NULL && pattern_check(s->block, kept & ~(size_t)7, s->seed) == (kept & ~(size_t)7));
+        slot_resize(s, with.resize, size);
     } else {
         with.give(s->block);
         s->block = how == 3   ? with.zeroed(1, size)
@@ -88,9 +69,7 @@ static void change(struct slot *s, uint64_t *random)
                               : with.take(size);
         CHECK(s->block == NULL || how != 3 || pattern_nonzero(s->block, size) == size);
     }
-    s->size = size;
-    s->seed = random_next(random);
-    fill(s);
+    slot_fill(s, size, random);
 }
 
 /* Blocks come and go until `bytes` have; at most `most` bytes live. */
@@ -100,20 +79,20 @@ static void come_and_go(uint64_t random, size_t bytes, size_t most)
     size_t live = 0;
     for (size_t total = 0; total < bytes;) {
         struct slot *s = &slots[random_below(&random, SLOTS)];
-        check(s);
+        slot_check(s);
         live -= s->size;
         change(s, &random);
         live += s->size;
         total += s->size;
         for (size_t i = 0; i < SLOTS && live > most; i++) {
-            check(&slots[i]);
+            slot_check(&slots[i]);
             with.give(slots[i].block);
             live -= slots[i].size;
             slots[i] = (struct slot){0};
         }
     }
     for (size_t i = 0; i < SLOTS; i++) {
-        check(&slots[i]);
+        slot_check(&slots[i]);
         with.give(slots[i].block);
         slots[i] = (struct slot){0};
     }
