@@ -276,7 +276,7 @@ static void put_head(struct writer *w)
     put_field(&w->zip, 10, (hk_os_date() - result->began) * 1000000000u);
     put_field(&w->zip, 7,
               put_string(w, "hk_.*|hak_.*|malloc|calloc|realloc|reallocarray|operator new.*|aligned_alloc|"
-                            "memalign|posix_memalign|malloc_sampled|malloc_counted|resize_or_move|move_to_new"));
+                            "memalign|posix_memalign|malloc_counted|resize_or_move|move_to_new"));
     if (result->lost != 0)
         put_field(&w->zip, 13, put_string(w, "hakmem had no memory for some records: what they held is missing"));
 }

@@ -13,8 +13,8 @@
 
 #include "base/compiler.h"
 
-/* Before the first hk_unwind; again does no harm, and false is no more than slow: no memory for what was found out. On
- * C libraries that never unmap a library it notes what is loaded now. */
+/* Before the first hk_unwind, by one thread at a time; again does no harm, and false is no more than slow: no memory
+ * for what was found out. On C libraries that never unmap a library it notes what is loaded now. */
 bool hk_unwind_start(void);
 
 /* Up to `most` return addresses, innermost first. The first is `first`, a return address of one of the callers, where

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * unwind_cfi: one step up the stack, by the rules of DWARF's call frame information as compilers leave them in
- * .eh_frame. Included by os/unwind.c, os/unwind_cfi.c,
- * os/unwind_step.c and os/unwind_object.c only.
+ * .eh_frame. Included by os/unwind.c, os/unwind_cfi.c, os/unwind_step.c and os/unwind_object.c only.
  *
  * A walk is its caller's alone. What is read of an object (.eh_frame_hdr, .eh_frame) is there while one of its
  * functions is on the stack.
