@@ -205,15 +205,16 @@ HAK_API int hak_heap_picture(int fd) HAK_NOEXCEPT;
 /* ---- Who has the memory: a heap profile; docs/profile.md ---- */
 
 /* Begins a profile and forgets what one before has recorded: from now on one block is sampled, on average, in each
- * `interval` bytes that a thread is given; 0 is 512 KiB, 1 every block. Malloc takes some 40 instructions more meanwhile,
- * free none; a sampled block some microseconds and, up to 32 KiB, about twice its memory. 0; -1 and EINVAL for an interval
- * above 1 TiB, or ENOMEM. */
+ * `interval` bytes that a thread is given; 0 is 512 KiB, 1 every block. Malloc takes some 40 instructions more
+ * meanwhile, free none; a sampled block some microseconds and, up to 32 KiB, about twice its memory. 0; -1 and EINVAL
+ * for an interval above 1 TiB, or ENOMEM. */
 HAK_API int hak_profile_start(size_t interval) HAK_NOEXCEPT;
 
-/* Writes what is recorded by now to a file: by the end of its name the page (.html), pprof's format (.pb.gz) or collapsed
- * stacks (.folded, .txt). In the name %p is the process id and %n counts the files. The profile goes on. Reads
- * /proc/self/maps and the symbols of the files that are mapped there; allocates nothing. 0; -1 and EINVAL for another
- * name, one of more than 255 bytes, or when no profile was ever begun, ENOMEM, or why the file cannot be written. */
+/* Writes what is recorded by now to a file: by the end of its name the page (.html), pprof's format (.pb.gz) or
+ * collapsed stacks (.folded, .txt). In the name %p is the process id and %n counts the files. The profile goes on.
+ * Reads /proc/self/maps and the symbols of the files that are mapped there; allocates nothing. 0; -1 and EINVAL for
+ * another name, one of more than 255 bytes, or when no profile was ever begun, ENOMEM, or why the file cannot be
+ * written. */
 HAK_API int hak_profile_write(const char *path) HAK_NOEXCEPT;
 
 /* Samples no more. Blocks that were sampled are followed until they are freed, and what is recorded can be written. */
