@@ -22,8 +22,9 @@ def from_markdown(text):
 
 
 def lines(text):
-    """A sentence to a line. None begins with a dot or a quote, which troff would take for a command."""
-    text = re.sub(r'(?<=[a-z0-9)R][.:;]) +(?=[A-Z])', '\n', ' '.join(text.split())).replace(' .', '.')
+    """A sentence to a line. None begins with a dot or a quote, which troff would take for a command. (A dot that begins
+    a word, as in .html, keeps the blank before it.)"""
+    text = re.sub(r'(?<=[a-z0-9)R][.:;]) +(?=[A-Z])', '\n', re.sub(r' \.(?!\w)', '.', ' '.join(text.split())))
     return '\n'.join('\\&' + line if line[:1] in ".'" else line for line in text.split('\n'))
 
 
