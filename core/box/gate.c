@@ -18,12 +18,11 @@ static struct hk_pass *_Atomic passes;
 
 /* Threads without a pass go in by one of a few doors, one at a time by each: the thread that is inside, or 0. Its
  * lowest bit says that it is parked. One door for all would be a lock for all threads that come and go. */
-#define DOORS 16u
 #define PARKED ((uintptr_t)1)
 static struct door {
     HK_ALIGNED(HK_CACHE_LINE) _Atomic uintptr_t stranger;
     struct hk_lock_use use[HK_TELEMETRY]; /* one or none; who is inside has it */
-} doors[DOORS];
+} doors[HK_GATE_DOORS];
 
 /* The threads without a pass that are in fork, one entry for each fork: a thread looks for itself only. That more of
  * them fork at once, and that one of these then calls hak_trim in a fork handler, is left out. */
@@ -36,13 +35,10 @@ void hk_gate_join(struct hk_pass *pass)
     }
 }
 
-/* Of this thread, always the same. */
 static struct door *own_door(void)
 {
-    return &doors[(uint64_t)hk_thread_self() * 0x9e3779b97f4a7c15u >> 60];
+    return &doors[hk_gate_door()];
 }
-
-_Static_assert(DOORS == 1u << 4, "four bits of the product tell the door");
 
 static bool is_stranger_inside(void)
 {
@@ -121,7 +117,7 @@ bool hk_gate_wait(struct hk_pass *pass)
 static bool is_anyone_parked(void)
 {
     bool parked = false;
-    for (unsigned i = 0; i < DOORS; i++)
+    for (unsigned i = 0; i < HK_GATE_DOORS; i++)
         parked |= (hk_load_relaxed(&doors[i].stranger) & PARKED) != 0;
     for (struct hk_pass *pass = hk_load_acquire(&passes); pass != NULL && !parked; pass = pass->next) /* hk_gate_join */
         parked = hk_load_relaxed(&pass->state) == HK_PASS_PARKED;
@@ -188,7 +184,7 @@ void hk_gate_close(struct hk_pass *mine)
     else
         change_stranger(0, hk_thread_self());
     hk_add_full(&hk_gate_forks, 1); /* pairs with the swap in hk_gate_enter */
-    for (unsigned i = 0; i < DOORS; i++)
+    for (unsigned i = 0; i < HK_GATE_DOORS; i++)
         wait_for_stranger(&doors[i]);
     for (struct hk_pass *pass = hk_load_acquire(&passes); pass != NULL; pass = pass->next) { /* with hk_gate_join */
         if (pass != mine)
@@ -220,7 +216,7 @@ void hk_gate_reset(struct hk_pass *mine)
         if (hk_load_relaxed(&pass->forks) != 0)
             hk_store_relaxed(&pass->forks, 0);
     }
-    for (unsigned i = 0; i < DOORS; i++) {
+    for (unsigned i = 0; i < HK_GATE_DOORS; i++) {
         uintptr_t inside = hk_load_relaxed(&doors[i].stranger);
         if (inside != 0 && (inside & ~PARKED) != hk_thread_self())
             hk_store_relaxed(&doors[i].stranger, 0);

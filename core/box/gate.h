@@ -34,6 +34,14 @@ struct hk_pass {
     struct hk_pass *next;   /* in the list of all passes, which only grows; constant after hk_gate_join */
 };
 
+/* The door of this thread while it has no pass, below HK_GATE_DOORS; always the same. */
+#define HK_GATE_DOORS 16u
+static inline unsigned hk_gate_door(void)
+{
+    return (unsigned)((uint64_t)hk_thread_self() * 0x9e3779b97f4a7c15u >> 60);
+}
+_Static_assert(HK_GATE_DOORS == 1u << 4, "four bits of the product tell the door");
+
 /* Forks in progress; the gate is open while there are none. */
 extern HK_HIDDEN _Atomic uint32_t hk_gate_forks;
 

@@ -4,6 +4,7 @@
 #include "box/gate.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -254,8 +255,8 @@ static void a_child_has_one_thread(void **state)
 #define THREADS 4
 static struct hk_pass pass[THREADS];
 static _Atomic bool stop;
-static volatile unsigned
-    inside[2 * THREADS]; /* plain: what the gate guards, of each thread with its pass and without */
+/* Plain: what the gate guards, of each thread with its pass, and of each door. */
+static volatile unsigned inside[THREADS + HK_GATE_DOORS];
 
 static void *come_and_go_on(void *arg)
 {
@@ -267,8 +268,8 @@ static void *come_and_go_on(void *arg)
             hk_gate_leave(&pass[i]);
         }
         if (hk_gate_enter(NULL)) {
-            inside[THREADS + i]++; /* beside those of other doors */
-            inside[THREADS + i]--;
+            EXPECT(inside[THREADS + hk_gate_door()]++ == 0);
+            inside[THREADS + hk_gate_door()]--;
             hk_gate_leave(NULL);
         }
     }
@@ -286,7 +287,7 @@ static void close_among_many(void *arg)
     }
     for (unsigned n = 0; n < 2000; n++) {
         hk_gate_close(&mine);
-        for (unsigned i = 0; i < 2 * THREADS; i++)
+        for (unsigned i = 0; i < THREADS + HK_GATE_DOORS; i++)
             EXPECT(inside[i] == 0);
         hk_gate_open(&mine);
     }
@@ -301,6 +302,42 @@ static void while_it_is_closed_nobody_is_inside(void **state)
     unit_passes(close_among_many, NULL);
 }
 
+/* One thread more than there are doors: two of them, at least, share one. */
+#define STRANGERS (HK_GATE_DOORS + 1)
+static pthread_barrier_t all_here;
+static volatile unsigned by_door[HK_GATE_DOORS]; /* plain, as above */
+
+static void *go_in_and_stay(void *arg)
+{
+    volatile unsigned *mine_inside = &by_door[hk_gate_door()];
+    pthread_barrier_wait(&all_here); /* while all live, no two have one number */
+    for (unsigned n = 0; n < 200; n++) {
+        EXPECT(hk_gate_enter(NULL));
+        EXPECT((*mine_inside)++ == 0);
+        sched_yield(); /* whoever can come in does */
+        EXPECT(--*mine_inside == 0);
+        hk_gate_leave(NULL);
+    }
+    return arg;
+}
+
+static void share_doors(void *arg)
+{
+    (void)arg;
+    pthread_t threads[STRANGERS];
+    pthread_barrier_init(&all_here, NULL, STRANGERS);
+    for (unsigned i = 0; i < STRANGERS; i++)
+        EXPECT(pthread_create(&threads[i], NULL, go_in_and_stay, NULL) == 0);
+    for (unsigned i = 0; i < STRANGERS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void a_door_lets_in_one_at_a_time(void **state)
+{
+    (void)state;
+    unit_passes(share_doors, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +349,7 @@ int main(void)
         cmocka_unit_test(forks_may_meet),
         cmocka_unit_test(a_child_has_one_thread),
         cmocka_unit_test(while_it_is_closed_nobody_is_inside),
+        cmocka_unit_test(a_door_lets_in_one_at_a_time),
     };
     return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
 }
