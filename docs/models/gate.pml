@@ -14,9 +14,10 @@
  * After a fork it goes on in the parent or in the child, where the others are not.
  *
  * PARKED_ROUNDS is a coin while anybody is parked: the fork stops waiting or does not. Sleeps end when what is waited
- * for comes, and once besides. One thread has no pass, so the doors of strangers are one here. A lock is one step (lock.pml). Which stranger forks is counted by thread; that the table
- * is full is left out. The child makes no thread before the fork that a handler interrupted has ended, and no handler
- * forks in it before our child handler has run.
+ * for comes, and once besides. One thread has no pass, so the doors of strangers are one here. A lock is one step
+ * (lock.pml). Which stranger forks is counted by thread; that the table is full is left out. The child
+ * makes no thread before the fork that a handler interrupted has ended, and no handler forks in it before our child
+ * handler has run.
  *
  * run: SCENE=1
  * run: SCENE=2
