@@ -5,7 +5,8 @@ hakmem.h, hakmem_options(7) from the tables that docs/options.md and docs/statis
 
 usage: gen_man.py [--check]
 
---check writes nothing and ends with 1, and a line that says so, when a page is not what those give.
+--check writes nothing and ends with 1, and a line that says so, when a page is not what those give, or names a page of docs
+that debian/hakmem.docs leaves out.
 """
 import os
 import re
@@ -207,20 +208,29 @@ def options_page():
 PAGES = {'hakmem.1': command_page, 'hakmem.3': library_page, 'hakmem_options.7': options_page}
 
 
+def not_packaged(text):
+    """Pages of docs that a manual page names and that the package of the command lacks."""
+    named = set(re.findall(r'docs/[\w-]+\.md', text.replace('\\-', '-')))
+    return sorted(named - set(read('debian', 'hakmem.docs').split()))
+
+
 def main():
-    stale = []
+    stale, lacking = [], set()
     os.makedirs(FOLDER, exist_ok=True)
     for name, page in PAGES.items():
         path, text = os.path.join(FOLDER, name), page()
         if sys.argv[1:] == ['--check']:
             if not os.path.exists(path) or read('docs', 'man', name) != text:
                 stale.append(name)
+            lacking.update(not_packaged(text))
             continue
         with open(path, 'w', encoding='utf-8') as file:
             file.write(text)
     for name in stale:
         print('docs/man/%s is not up to date: run tools/gen_man.py' % name)
-    return 1 if stale else 0
+    for page in sorted(lacking):
+        print('debian/hakmem.docs lacks %s, which a manual page names' % page)
+    return 1 if stale or lacking else 0
 
 
 if __name__ == '__main__':
