@@ -64,6 +64,8 @@ def mirror():
 
 
 def make_base():
+    if os.path.lexists(BASE) and os.lstat(BASE).st_uid != 0:  # what is in it will be run as root
+        skip('%s is somebody else\'s' % BASE)
     if os.path.exists(BASE + '/.ready'):
         return
     if os.path.exists(BASE):
