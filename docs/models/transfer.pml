@@ -49,7 +49,7 @@ inline make()
 {
     mine = false;
     if
-    :: LOCK(making);                   /*= if (!hk_try_lock(&making)) */
+    :: LOCK(making);                   /*= if (!hk_try_lock(&hk_transfer_making)) */
        mine = has_array;               /*= array_at(place, cls) */
 #if FAULT != 3
        if
@@ -60,12 +60,12 @@ inline make()
 #endif
           made++;                      /*= hk_meta_alloc(sizeof *a) */
           assert(made == 1);
-          atomic { has_array = true; mine = true }  /*= hk_store_release(&arrays[place][cls], a) */
+          atomic { has_array = true; mine = true }  /*= hk_store_release(&hk_transfer_arrays[place][cls], a) */
 #if FAULT != 3
        :: else
 #endif
        fi;
-       UNLOCK(making)                  /*= hk_unlock(&making) */
+       UNLOCK(making)                  /*= hk_unlock(&hk_transfer_making) */
     :: else                            /* somebody else is just making one */
     fi
 }
