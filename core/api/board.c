@@ -5,6 +5,7 @@
 #include "box/purge.h"
 #include "box/side.h"
 #include "large/huge.h"
+#include "os/numa.h"
 #include "os/os.h"
 #include "hakmem/hakmem.h"
 #include "pages/meta.h"

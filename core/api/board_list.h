@@ -57,7 +57,8 @@
     X(superslab_owners_at, offsetof(struct hk_superslab, owner))                                                      \
     X(private_at,                                                                                                     \
       HK_FRONT_SLAB ? offsetof(struct hk_superslab, lists) : 0) /* 0: none; count is the word at 8 less that at 12 */ \
-    X(private_bytes, sizeof(struct hk_private))
+    X(private_bytes, sizeof(struct hk_private))                                                                       \
+    X(transfer_nodes, HK_NUMA_NODES) /* for so many nodes there is room in the table of arrays */
 
 /* Where things are. NULL: this build has none of it. */
 #define HK_BOARD_PLACES(X)                                                     \

@@ -261,7 +261,8 @@ class Reading:
         board = self.board
         if board.place['transfer'] == 0:
             return
-        places = board.transfer_places * max(1, len(glob.glob('/sys/devices/system/node/node[0-9]*')))
+        nodes = len(glob.glob('/sys/devices/system/node/node[0-9]*')) # the library may have room for fewer, or for one
+        places = board.transfer_places * min(max(nodes, 1), board.transfer_nodes)
         table = self.process.read(board.inner('transfer'), places * board.classes * 8)
         arrays = [(i % board.classes, address)
                   for i, address in enumerate(struct.unpack('<%dQ' % (places * board.classes), table)) if address != 0]

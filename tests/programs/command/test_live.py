@@ -16,6 +16,7 @@ import sys
 import termios
 import time
 import types
+import unittest.mock
 import xml.dom.minidom
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -146,6 +147,17 @@ class Live(tap.Case):
             self.assertTrue(counted.counted)
             self.assertEqual(counted.of["live_bytes"], one.of["live_bytes"])
             self.assertEqual(counted.of["metadata_bytes"], 0)
+
+    def test_more_nodes_than_the_library_has_room_for(self):
+        """As with -Dnuma=disabled on two sockets: what lies behind the table of arrays is no array."""
+        process = self.sleeper()
+        with memory.Process(process.pid) as looked_into:
+            found = board.Finder().find(looked_into)
+            one = reading.look(found)
+            for nodes in (2, 4096):
+                with unittest.mock.patch.object(reading.glob, "glob", lambda _, nodes=nodes: [""] * nodes):
+                    other = reading.look(found)
+                self.assertEqual(one.of["live_bytes"], other.of["live_bytes"])
 
     def test_a_page_and_a_file(self):
         process = self.subject()
