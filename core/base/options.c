@@ -345,7 +345,7 @@ static void read_one(const char *name, const char *text)
         say_unknown(name, hk_option_nearest(name));
     } else if (strcmp(text, "help") == 0) {
         hk_options_print();
-    } else {
+    } else if (!was_said()) {
         struct hk_fmt f;
         struct shown value = shown_value(text);
         hk_fmt_start(&f, 2);

@@ -100,15 +100,16 @@ static void messages_say_what_is_allowed(void **state)
 
 static bool said_of_three(const char *entry)
 {
-    return strcmp(entry, "HAKMEM_THP=3") == 0 || strcmp(entry, "HAKMEM_NONE=3") == 0;
+    return strcmp(entry, "HAKMEM_THP=3") == 0 || strcmp(entry, "HAKMEM_NONE=3") == 0 ||
+           strcmp(entry, "HAKMEM_OPTIONS=3") == 0;
 }
 
 static void read_said(void *arg)
 {
     (void)arg;
-    static char three[] = "HAKMEM_THP=3", none[] = "HAKMEM_NONE=3", four[] = "HAKMEM_THP=4",
-                keep[] = "HAKMEM_MIN_KEEP=0";
-    char *envp[] = {three, none, four, keep, NULL};
+    static char three[] = "HAKMEM_THP=3", none[] = "HAKMEM_NONE=3", options[] = "HAKMEM_OPTIONS=3",
+                four[] = "HAKMEM_THP=4", keep[] = "HAKMEM_MIN_KEEP=0";
+    char *envp[] = {three, none, options, four, keep, NULL};
     hk_options_init(envp, said_of_three);
     EXPECT(hk_opt(HK_OPT_THP) == 0 && hk_opt(HK_OPT_MIN_KEEP) == 0);
 }
