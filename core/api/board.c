@@ -38,7 +38,7 @@ const struct hk_board hk_board = {
 /* The reader counts on it. */
 _Static_assert(sizeof(struct hk_front_metrics) == 32 && offsetof(struct hk_front_metrics, flushed) == 24 &&
                    offsetof(struct hk_class_info, slabs) == 2 && offsetof(struct hk_superslab, base) == 0 &&
-                   offsetof(struct hk_node, next) == 0,
+                   offsetof(struct hk_node, next) == 0 && offsetof(struct hk_list, first) == 0,
                "as tools/live/board.py has it");
 
 /* Linkers keep notes, and what they lead to. */

@@ -66,7 +66,6 @@
     X(heaps, hk_heap_seen)                                                     \
     X(orphan_heap, &hk_orphan_heap)                                            \
     X(pool, hk_pool_seen)                                                      \
-    X(pool_empty_slabs, &hk_pool_empty_slabs)                                  \
     X(pool_owned_slabs, &hk_pool_owned)                                        \
     X(arena_run_pages, &hk_arena_run_pages) /* of runs kept by threads, too */ \
     X(arena_dirty_pages, &hk_arena_dirty_pages)                                \

@@ -46,6 +46,8 @@ struct hk_side_note *_Atomic hk_side_notes;
 static _Atomic size_t live_blocks, live_bytes; /* relaxed: statistics */
 static _Atomic size_t cut_bytes;               /* of the chunks that pieces are cut from; relaxed: a measure */
 hk_seen hk_side_seen[1] = {&live_bytes};
+_Static_assert(offsetof(struct hk_side_chunk, next) == 0 && offsetof(struct hk_side_chunk, size) == 8,
+               "as seen from outside");
 
 /* Free pieces by size: the first one's address, and how often one was taken, so that a stack that has the same first
  * piece again is not mistaken for the same stack. (To take the whole stack for a moment needs no such number; but

@@ -20,7 +20,7 @@ slab_size slab_bytes slab_used_at slab_carved_at slab_capacity_at slab_class_at 
 slab_remote_at remote_shift stages huge_buckets page unit_size tables_mib transfer_places transfer_count_at
 superslab_purged_at superslab_owners_at private_at private_bytes transfer_nodes'''.split()
 
-PLACES = '''classes_table heaps orphan_heap pool pool_empty_slabs pool_owned_slabs arena_run_pages arena_dirty_pages
+PLACES = '''classes_table heaps orphan_heap pool pool_owned_slabs arena_run_pages arena_dirty_pages
 run_cache_pages huge meta side_chunks side space_base space_units os locks purge peak transfer percpu'''.split()
 
 BIN_HIDDEN, BIN_ARRAY, BIN_RING, BIN_LIST, BIN_SHELF = range(5)

@@ -19,6 +19,8 @@ struct hk_private {
     _Atomic uint32_t left;      /* of these, blocks not pushed yet; opened - left are on the list */
     const void *_Atomic thread; /* who may push; relaxed: a thread only looks for itself */
 } HK_ALIGNED(HK_CACHE_LINE);
+_Static_assert(offsetof(struct hk_private, opened) == 8 && offsetof(struct hk_private, left) == 12,
+               "as seen from outside");
 
 /* `thread` of a closed list: empty, opened and left are 0. No thread, and not NULL. */
 #define HK_NOBODY ((const void *)2)
