@@ -213,12 +213,13 @@ hk_choose_moment()
     fi
 }
 
-# Sets hk_profile to FILE[,BYTES], which may end in a number of bytes behind a comma.
+# Sets hk_profile to FILE[,BYTES], which may end in a number of bytes behind a comma. A folder's name may have one, too.
 hk_profile_file()
 {
     hk_profile=$1
     [[ $hk_profile == /* ]] || hk_profile=$PWD/$hk_profile
-    case ${hk_profile%,*} in
+    local hk_name=${1##*/}
+    case ${hk_name%,*} in
     *.html | *.pb.gz | *.folded | *.txt | *.collapsed) ;;
     *) hk_usage "run: the FILE of --profile must end in .html, .pb.gz, .folded or .txt, not '$1'" ;;
     esac
@@ -230,7 +231,7 @@ hk_export_profile()
 {
     export HAKMEM_PROFILE=$hk_profile
     local hk_file=${hk_profile//%p/$$}
-    hk_file=${hk_file%,*}
+    [[ ${hk_file##*/} != *,* ]] || hk_file=${hk_file%,*}
     hk_say "the profile of the heap at the end: ${hk_file#"$PWD/"}"
 }
 

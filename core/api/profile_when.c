@@ -145,7 +145,7 @@ void hk_profile_start_wanted(void)
     strcpy(path, hk_opt_text(HK_TEXT_PROFILE));
     char *comma = strrchr(path, ',');
     size_t interval = USUAL_INTERVAL;
-    if (comma != NULL) {
+    if (comma != NULL && strchr(comma, '/') == NULL) { /* a folder's name may have one */
         interval = read_interval(comma + 1);
         if (interval == 0)
             complain(": behind the comma stands a number of bytes from 1 to 1024G; it is 512K");

@@ -274,6 +274,16 @@ class Running:
         self.assertEqual((status, out), (0, ""))
         self.assertIn("no/such/folder.txt cannot be written: no such file or directory (2)\n", err)
 
+    def test_profile_in_a_folder_with_a_comma(self):
+        folder = os.path.join(self.dir, "a,b")
+        os.mkdir(folder)
+        for option in ("--profile", "--profile=x.txt", "--profile=x.txt,1", f"--profile={folder}/x.txt"):
+            status, out, err = self.run_on("bash", "-c", "echo $$", options=[option], cwd=folder)
+            self.assertEqual(status, 0)
+            name = "x.txt" if "=" in option else f"profile-{out.strip()}.html"
+            self.one_line(err, f" {name}\n")
+            os.unlink(os.path.join(folder, name))
+
     def test_profile_and_timeline(self):
         """Both, of the same process; what watches it makes no profile."""
         status, out, _ = self.run_on("bash", "-c", "echo $$; sleep 0.3", options=["--profile", "--timeline"], cwd=self.dir)
