@@ -8,8 +8,8 @@ import time
 
 from memory import PAGE, Trouble
 from reading import PARTS
-from show import size
-from timeline_page import NAMES, STYLE, TOLD, clock, key, text_of
+from show import NAMES, size
+from timeline_page import STYLE, TOLD, clock, key, text_of
 
 MOST_ROWS = 2048 # units of 2 MiB that are drawn
 TOLD_ROWS = 512  # of which every cell tells what it is when pointed at

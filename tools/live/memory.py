@@ -14,7 +14,8 @@ MOST_AT_ONCE = 1024 # pieces that process_vm_readv takes
 
 
 class Trouble(Exception):
-    """Why a process cannot be read: one sentence. `kind` is gone, forbidden, none, other or moved."""
+    """Why a process cannot be read: one sentence. `kind` is gone, forbidden, none (not on hakmem) or other; or, of
+    this command and no process, usage or file."""
 
     def __init__(self, kind, text):
         super().__init__(text)

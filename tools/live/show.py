@@ -8,6 +8,10 @@ import sys
 from reading import PARTS
 from memory import Trouble
 
+# What resident memory is made of, in a word or three.
+NAMES = {'live_resident_bytes': 'live', 'front_bytes': 'front caches', 'slab_free_bytes': 'free beside live',
+         'empty_bytes': 'EMPTY slabs', 'run_free_bytes': 'free page runs', 'metadata_bytes': 'records'}
+
 SENTENCES = {
     'live_bytes': "in the program's hands, in block sizes, touched or not; page runs and huge blocks whole",
     'live_resident_bytes': 'resident part of live_bytes',
@@ -60,24 +64,24 @@ def size(number):
     return '%.1f %s' % (value, ('', 'KiB', 'MiB', 'GiB', 'TiB')[unit])
 
 
+def in_column(number, step, letters):
+    """At most three digits, and the letter of a power of `step`; above the last letter more digits."""
+    value, power = float(number), 0
+    while value >= 999.5 and power < len(letters):
+        value, power = value / step, power + 1
+    if power == 0:
+        return '%.0f' % value
+    return ('%.1f%s' if value < 99.95 else '%.0f%s') % (value, letters[power - 1])
+
+
 def short(number):
     """The same in a column: 800, 1.5K, 207M."""
-    value, unit = float(number), 0
-    while value >= 999.5 and unit < 5:
-        value, unit = value / 1024, unit + 1
-    if unit == 0:
-        return '%d' % value
-    return ('%.1f%s' if value < 99.95 else '%.0f%s') % (value, ' KMGTP'[unit])
+    return in_column(number, 1024, 'KMGTP')
 
 
 def rate(number):
     """A count for each second, in a column: 12, 1.5k, 2.0M (thousands)."""
-    value, unit = float(number), 0
-    while value >= 999.5 and unit < 4:
-        value, unit = value / 1000, unit + 1
-    if unit == 0:
-        return '%.0f' % value
-    return ('%.1f%s' if value < 99.95 else '%.0f%s') % (value, ' kMGT'[unit])
+    return in_column(number, 1000, 'kMGT')
 
 
 # ---- what a reading looks like ----

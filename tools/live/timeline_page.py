@@ -9,10 +9,8 @@ import time
 from xml.sax.saxutils import escape
 
 from reading import PARTS
-from show import rate, size
+from show import NAMES, rate, size
 
-NAMES = {'live_resident_bytes': 'live', 'front_bytes': 'front caches', 'slab_free_bytes': 'free beside live',
-         'empty_bytes': 'EMPTY slabs', 'run_free_bytes': 'free page runs', 'metadata_bytes': 'records'}
 TOLD = {'live_resident_bytes': "blocks in the program's hands",
         'front_bytes': 'free, ready for their thread or on the way',
         'slab_free_bytes': 'free between live blocks of the same size',

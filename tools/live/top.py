@@ -10,7 +10,7 @@ import time
 import memory
 from rates import growth
 from reading import PARTS
-from show import as_json, as_text, rate, short, size, write
+from show import NAMES, as_json, as_text, rate, short, size, write
 from watch import Watch
 
 # Title, width, what it is sorted by, how it is written.
@@ -29,10 +29,8 @@ COLUMNS = (
     ('CPU%', 7, lambda w: w.rates.get('processors', 0),
      lambda w: '%.0f' % (w.rates['processors'] * 100) if 'processors' in w.rates else '-'),
 )
-SORTS = {'p': 0, 'l': 1, 'h': 2, 'r': 3, 't': 4, 'm': 5, 'f': 6, 'a': 7, 'c': 8, 'w': 9, 'u': 10}
+SORTS = 'plhrtmfacwu' # a key for each column
 KEYS = 'q quit  arrows, Enter: one process  Esc: all  sort by p l h r t m f a c w u: the columns from left to right'
-PART_NAMES = {'live_resident_bytes': 'live', 'front_bytes': 'front caches', 'slab_free_bytes': 'free beside live',
-              'empty_bytes': 'EMPTY slabs', 'run_free_bytes': 'free page runs', 'metadata_bytes': 'records'}
 
 
 def of_rate(watched, name):
@@ -83,7 +81,7 @@ def detail_lines(w, width):
     lines.append('')
     for name in PARTS:
         share = of[name] / max(of['resident_bytes'], 1)
-        lines.append('%18s %10s %5.1f %% %s' % (PART_NAMES[name], short(of[name]), share * 100,
+        lines.append('%18s %10s %5.1f %% %s' % (NAMES[name], short(of[name]), share * 100,
                                               bar(share, max(width - 40, 10))))
     lines.append('')
     lines.append('a second, through slabs (what front caches serve is not counted): %s malloc, %s free; %s faults, '
@@ -198,7 +196,7 @@ class Screen:
         elif key in (27, curses.KEY_BACKSPACE, 127):
             self.shown = None
         elif 0 < key < 256 and chr(key) in SORTS:
-            self.sort = SORTS[chr(key)]
+            self.sort = SORTS.index(chr(key))
         return True
 
     def run(self):

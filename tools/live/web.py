@@ -15,8 +15,8 @@ import heap_page
 import memory
 from rates import growth
 from reading import PARTS
-from show import rate, short, size
-from timeline_page import NAMES, STYLE, text_of
+from show import NAMES, rate, short, size
+from timeline_page import STYLE, text_of
 from top import COLUMNS, head_line, no_process, signed, sorted_by
 from watch import Watch
 
