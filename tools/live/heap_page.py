@@ -9,7 +9,7 @@ import time
 from memory import PAGE, Trouble
 from reading import PARTS
 from show import NAMES, size
-from timeline_page import STYLE, TOLD, clock, key, text_of
+from timeline_page import TOLD, clock, head, key, text_of
 
 MOST_ROWS = 2048 # units of 2 MiB that are drawn
 TOLD_ROWS = 512  # of which every cell tells what it is when pointed at
@@ -244,9 +244,7 @@ def legend():
 
 
 def page(reading, name, moment, allocator, looks=None):
-    text = ('<!DOCTYPE html>\n<html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><meta charset="utf-8"/>'
-            '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n<title>Heap of %s (%d)</title>\n'
-            '<style>%s%s</style></head>\n<body>\n%s' % (text_of(name[:120]), reading.process.pid, STYLE, MORE_STYLE, PATTERNS))
+    text = head('Heap of %s (%d)' % (name[:120], reading.process.pid), MORE_STYLE) + PATTERNS
     text += '<h1>Heap of %s</h1>\n<p>process %d, %s, %s; hakmem %s</p>\n' % (
         text_of(name[:120]), reading.process.pid, moment,
         time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(reading.date)), text_of(reading.board.release))

@@ -64,6 +64,13 @@ def text_of(value):
     return escape(''.join(c if c.isprintable() else '?' for c in value), {'"': '&quot;'})
 
 
+def head(title, style='', more=''):
+    """A page down to its body, which whoever writes it ends."""
+    return ('<!DOCTYPE html>\n<html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><meta charset="utf-8"/>%s'
+            '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n<title>%s</title>\n'
+            '<style>%s%s</style></head>\n<body>\n' % (more, text_of(title), STYLE, style))
+
+
 def clock(seconds):
     if seconds < 1:
         return '%d ms' % round(seconds * 1000)
@@ -316,10 +323,7 @@ def page(timeline):
     title = names[-1][:120]
     how = 'it ended after %s' % clock(timeline.end) if timeline.end is not None else \
         'watched for %s so far; it was running when this was written' % clock(timeline.seconds())
-    text = ('<!DOCTYPE html>\n<html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><meta charset="utf-8"/>'
-            '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n<title>Memory of %s by time</title>\n'
-            '<style>%s</style></head>\n<body>\n' % (text_of(title), STYLE))
-    text += '<h1>Memory of %s</h1>\n' % text_of(title)
+    text = head('Memory of %s by time' % title) + '<h1>Memory of %s</h1>\n' % text_of(title)
     text += '<p>process %d, begun %s, %s; hakmem %s, %d looks</p>\n' % (
         process.pid, time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(timeline.date)), how,
         text_of(timeline.board.release if timeline.board else '?'), series.seen)

@@ -16,7 +16,7 @@ import memory
 from rates import growth
 from reading import PARTS
 from show import NAMES, rate, short, size
-from timeline_page import STYLE, text_of
+from timeline_page import head, text_of
 from top import COLUMNS, head_line, no_process, signed, sorted_by
 from watch import Watch
 
@@ -30,9 +30,7 @@ HEADERS = (('Cache-Control', 'no-store'), ('Referrer-Policy', 'no-referrer'), ('
 
 def frame(title, body, seconds):
     again = '<meta http-equiv="refresh" content="%g"/>' % seconds if seconds else ''
-    return ('<!DOCTYPE html>\n<html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><meta charset="utf-8"/>%s'
-            '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n<title>%s</title>\n<style>%s%s</style>'
-            '</head>\n<body>\n%s</body></html>\n' % (again, text_of(title), STYLE, MORE_STYLE, body))
+    return head(title, MORE_STYLE, again) + body + '</body></html>\n'
 
 
 def table(watch, root):
