@@ -129,16 +129,23 @@ def handler_of(pages, token):
     return Handler
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError): # a browser may go on to another page
+            super().handle_error(request, client_address)
+
+
 def serve(options):
     token = secrets.token_urlsafe(24)
     pages = Pages(options)
     if options.pids is not None:
         pages.look() # a Trouble is the caller's to tell
     try:
-        server = http.server.ThreadingHTTPServer(('127.0.0.1', options.port), handler_of(pages, token))
+        server = Server(('127.0.0.1', options.port), handler_of(pages, token))
     except OSError as error:
         raise memory.Trouble('usage', 'top: 127.0.0.1:%d: %s' % (options.port, error.strerror)) from None
-    server.daemon_threads = True
     print('http://127.0.0.1:%d/%s/' % (server.server_address[1], token), flush=True)
     sys.stderr.write('hakmem: open this in a browser here; it holds the key to it. Interrupt to end\n')
     with server:

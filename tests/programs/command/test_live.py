@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -557,8 +558,15 @@ for _ in range(2):
         with open("/proc/net/tcp", encoding="ascii") as file:
             listening = [line.split()[1] for line in file if line.split()[3] == "0A"]
         self.assertEqual([at for at in listening if at.endswith(":%04X" % int(port))], ["0100007F:%04X" % int(port)])
+        for _ in range(5): # a browser that goes on to another page meanwhile
+            leaving = socket.create_connection((host, int(port)), timeout=WAIT)
+            leaving.sendall(f"GET /{token}/{process.pid}/heap HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
+            leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            leaving.close()
+            self.assertEqual(get(f"/{token}/")[0], 200)
         command.send_signal(signal.SIGINT)
-        self.assertEqual(command.wait(timeout=WAIT), 130)
+        _, err = command.communicate(timeout=WAIT)
+        self.assertEqual((command.returncode, err.count("\n")), (130, 1), err)
 
     # ---- the picture ----
 
