@@ -234,15 +234,7 @@ def run(args, progress):
 
 def main():
     progress = Progress(every=30)
-    try:
-        return run(arguments(sys.argv[1:]), progress)
-    except (BenchError, OSError) as error:
-        progress.close()
-        print(f"ab: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        progress.close()
-        return 130
+    return bench_run.end_with("ab", lambda: run(arguments(sys.argv[1:]), progress), progress)
 
 
 if __name__ == "__main__":

@@ -109,15 +109,7 @@ def run(args, progress):
 
 def main():
     progress = Progress()
-    try:
-        return run(arguments(), progress)
-    except (bench_run.BenchError, OSError) as error:
-        progress.close()
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        progress.close()
-        return 130
+    return bench_run.end_with("bench", lambda: run(arguments(), progress), progress)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 
 import standstill
 
@@ -66,6 +67,20 @@ class Run:
     @property
     def ok(self):
         return self.status == "ok"
+
+
+def end_with(name, body, progress):
+    """Runs body() as the whole of the tool `name`. Gives the exit status: the body's, or 2 with a line for an error, or
+    130."""
+    try:
+        return body()
+    except (BenchError, OSError) as error:
+        progress.close()
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        progress.close()
+        return 130
 
 
 def check_output(*paths):

@@ -204,27 +204,22 @@ def arguments():
     return args
 
 
+def run(args, progress):
+    for folder in (args.build, args.telemetry):
+        if not os.path.isfile(os.path.join(folder, "libhakmem.so")):
+            raise bench_run.BenchError(f"there is no {folder}/libhakmem.so (telemetry: -Dtelemetry=enabled)")
+    found, handover, hertz = measure(args, progress)
+    text = table(found, handover) + [""] + curves(args, progress)
+    progress.close()
+    print(f"{hertz / 1e6:.0f} million ticks a second; a word that two processors add to: {args.measured:.0f} ticks each time; "
+          f"counted with {handover:.0f}")
+    print("\n".join(text))
+    return 0
+
+
 def main():
     progress = Progress()
-    try:
-        args = arguments()
-        for folder in (args.build, args.telemetry):
-            if not os.path.isfile(os.path.join(folder, "libhakmem.so")):
-                raise bench_run.BenchError(f"there is no {folder}/libhakmem.so (telemetry: -Dtelemetry=enabled)")
-        found, handover, hertz = measure(args, progress)
-        text = table(found, handover) + [""] + curves(args, progress)
-        progress.close()
-        print(f"{hertz / 1e6:.0f} million ticks a second; a word that two processors add to: {args.measured:.0f} ticks each time; "
-              f"counted with {handover:.0f}")
-        print("\n".join(text))
-        return 0
-    except (bench_run.BenchError, OSError) as error:
-        progress.close()
-        print(f"scale: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        progress.close()
-        return 130
+    return bench_run.end_with("scale", lambda: run(arguments(), progress), progress)
 
 
 if __name__ == "__main__":
