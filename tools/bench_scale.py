@@ -105,7 +105,7 @@ def saturation(ticks, kind, lock, threads, handover):
 
 
 def measure(args, progress):
-    """[(line, threads, ticks of an operation, operations a second, locks, words)], the hand-over, ticks a second."""
+    """[(line, threads, ticks of an operation, locks, words)], the hand-over, ticks a second."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         def rounds(what, command, counted=False):
@@ -116,24 +116,21 @@ def measure(args, progress):
             return runs
 
         hands = [run for run, _ in rounds("hand-over", ["handover", 5000000 // args.divide, 2])]
-        handover = args.measured = statistics.median(run.more["ticks_per_100"] for run in hands) / 100
+        handover = statistics.median(run.more["ticks_per_100"] for run in hands) / 100
         hertz = statistics.median(run.more["ticks_per_sec"] for run in hands)
-        for name, command, step in LINES:
-            if args.only and not any(word in name for word in args.only.split(",")):
-                continue
+        for name, command, step in args.lines:
             for threads in (1, 2):
                 if threads % step:
                     continue
                 words = command(args.divide, threads)
                 plain = [run for run, _ in rounds(f"{name}, {threads}", words)]
                 ticks = statistics.median((run.user + run.sys) * hertz / operations(run) for run in plain)
-                speed = statistics.median(run.ops_per_sec for run in plain)
                 long, short = [[(counts_of(stats), operations(run)) for run, stats in
                                 rounds(f"{name}, {threads}, counted", command(n, threads), True)]
                                for n in (args.divide, args.divide * SHORTER)]
                 locks, shared = per_operation(long, short)
-                found.append((name, threads, ticks, speed, locks, {key: value[0] for key, value in shared.items()}))
-    return found, max(handover, args.line), hertz
+                found.append((name, threads, ticks, locks, {key: value[0] for key, value in shared.items()}))
+    return found, handover, hertz
 
 
 def number(processors):
@@ -145,7 +142,7 @@ def number(processors):
 def table(found, handover):
     lines = [f"{'line':22}{'threads':>8}{'ticks/op':>10}  {'lock or word':24}{'taken/op':>10}{'waited':>9}"
              f"{'held/op':>10}{'share':>9}{'full at':>9}{'with its line':>15}"]
-    for name, threads, ticks, _, locks, words in found:
+    for name, threads, ticks, locks, words in found:
         rows = []  # (order, text)
         for kind, lock in locks.items():
             full = saturation(ticks, kind, lock, threads, handover)
@@ -169,9 +166,7 @@ def curves(args, progress):
     counts = sorted({1, 2, 4, *range(8, processors, max(8, processors // 8)), processors})
     text = [f"{'line':22}" + "".join(f"{n:>9}" for n in counts) + f"{'contention':>12}{'coherence':>11}{'most at':>9}"]
     with tempfile.TemporaryDirectory() as folder:
-        for name, command, step in LINES:
-            if args.only and not any(word in name for word in args.only.split(",")):
-                continue
+        for name, command, step in args.lines:
             points = []
             for n in counts:
                 if n % step:
@@ -189,30 +184,38 @@ def curves(args, progress):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="hakmem bench scale", description=__doc__)
-    parser.add_argument("--build", required=True, metavar="DIR", help="build folder with libhakmem.so and bench/")
-    parser.add_argument("--telemetry", required=True, metavar="DIR",
+    parser.add_argument("--build", default=os.path.join(bench_run.ROOT, "build-bench"), metavar="DIR",
+                        help="build folder with libhakmem.so and bench/")
+    parser.add_argument("--telemetry", default=os.path.join(bench_run.ROOT, "build-bench-telemetry"), metavar="DIR",
                         help="build folder of the same with -Dtelemetry=enabled")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each, of which medians are shown")
     parser.add_argument("--quick", action="store_true", help="a tenth of each count: to try, not to quote")
     parser.add_argument("--line", type=int, default=LINE_TICKS, metavar="TICKS",
                         help="what a line takes from one processor to another, if what is measured is less (%(default)s)")
     parser.add_argument("--only", metavar="WORDS", help="lines that have one of these words in their name, by commas")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # the arguments, before building
     args = parser.parse_args()
     args.divide = 10 if args.quick else 1
     if args.rounds < 1:
         parser.error("--rounds must be at least 1")
+    args.lines = [line for line in LINES if not args.only or any(word in line[0] for word in args.only.split(","))]
+    if not args.lines:
+        parser.error(f"--only: no line has {args.only} in its name; there are {', '.join(name for name, _, _ in LINES)}")
     return args
 
 
 def run(args, progress):
+    if args.check:
+        return 0
     for folder in (args.build, args.telemetry):
         if not os.path.isfile(os.path.join(folder, "libhakmem.so")):
             raise bench_run.BenchError(f"there is no {folder}/libhakmem.so (telemetry: -Dtelemetry=enabled)")
     found, handover, hertz = measure(args, progress)
-    text = table(found, handover) + [""] + curves(args, progress)
+    counted = max(handover, args.line)
+    text = table(found, counted) + [""] + curves(args, progress)
     progress.close()
-    print(f"{hertz / 1e6:.0f} million ticks a second; a word that two processors add to: {args.measured:.0f} ticks each time; "
-          f"counted with {handover:.0f}")
+    print(f"{hertz / 1e6:.0f} million ticks a second; a word that two processors add to: {handover:.0f} ticks each time; "
+          f"counted with {counted:.0f}")
     print("\n".join(text))
     return 0
 

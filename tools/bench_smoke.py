@@ -236,6 +236,9 @@ def check_scale(build):
         done = run(sys.executable, tool, "--build", build, "--telemetry", folder)
         expect(done.returncode == 2 and "telemetry" in done.stderr, f"a library without telemetry: {done.stderr}")
         expect(run(sys.executable, tool, "--build", build, "--telemetry", build, "--rounds", "0").returncode == 2, "0 rounds")
+        expect(run(sys.executable, tool, "--check", "--only", "larson,mixed").returncode == 0, "a line by its name")
+        done = run(sys.executable, tool, "--check", "--only", "none")
+        expect(done.returncode == 2 and "larson" in done.stderr, f"no line of that name: {done.stderr}")
 
 
 if __name__ == "__main__":
