@@ -13,7 +13,6 @@ BUILD/pictures, to be looked at.
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,17 +64,9 @@ def make_page(kind, library, path):
 
 
 def check_colours(page, png, size, dark, least):
-    width, height, rows, step = pictures.decode(png)
-    assert (width, height) == size, (width, height)
-    count = {}
-    for row in rows:
-        for i in range(0, len(row), step):
-            pixel = bytes(row[i:i + 3])
-            count[pixel] = count.get(pixel, 0) + 1
-    named = pictures.colours(page.replace(';\n', ';'), dark)
-    assert tuple(rows[1][:3]) == named['bg'], 'not the background'
+    covered = pictures.coverage(page, png, size, dark)
     for name, pixels in least.items():
-        assert count.get(bytes(named[name]), 0) >= pixels, (name, count.get(bytes(named[name]), 0))
+        assert covered[name] >= pixels, (name, covered)
 
 
 def check_narrow(chromium, path, png, height):
@@ -95,13 +86,7 @@ def check_narrow(chromium, path, png, height):
 
 
 def main():
-    build = os.path.abspath(sys.argv[1])
-    folder = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.join(build, 'pictures')
-    chromium = shutil.which('chromium') or shutil.which('chromium-browser')
-    if not chromium:
-        print('skipped: chromium is not installed')
-        return 77
-    os.makedirs(folder, exist_ok=True)
+    build, folder, chromium = pictures.prepare()
     passed = 0
     for kind, least in (('timeline', {'p0': 20000, 'p2': 5000, 'mark': 300, 'card': 5000}),
                         ('peak', {'p0': 5000, 'p1': 100, 'p2': 100, 'p4': 100, 'card': 5000})):

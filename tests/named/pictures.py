@@ -122,12 +122,13 @@ def decode(path):
 
 def colours(page, dark):
     """name -> (r, g, b) of the variables in the page's style."""
-    light, night = re.search(r':root\{(.*?)\}\n@media[^{]*\{:root\{(.*?)\}\}', page).groups()
+    light, night = re.search(r':root\{(.*?)\}\n@media[^{]*\{:root\{(.*?)\}\}', page, re.DOTALL).groups()
     return {name: tuple(bytes.fromhex(value)) for name, value in
             re.findall(r'--(\w+):#([0-9a-f]{6})', night if dark else light)}
 
 
-def check(page, png, size, dark):
+def coverage(page, png, size, dark):
+    """name -> pixels of that colour of the page's style; the screenshot has the size and, in two corners, the background."""
     width, height, rows, step = decode(png)
     assert (width, height) == size, (width, height)
     count = {}
@@ -137,25 +138,34 @@ def check(page, png, size, dark):
             count[pixel] = count.get(pixel, 0) + 1
     named = colours(page, dark)
     assert tuple(rows[1][:3]) == named['bg'] and tuple(rows[-2][-step:][:3]) == named['bg'], 'not the background'
-    covered = {name: count.get(bytes(value), 0) for name, value in named.items()}
-    assert covered['bg'] < 0.9 * width * height, 'hardly anything is drawn'
+    return {name: count.get(bytes(value), 0) for name, value in named.items()}
+
+
+def check(page, png, size, dark):
+    covered = coverage(page, png, size, dark)
+    assert covered['bg'] < 0.9 * size[0] * size[1], 'hardly anything is drawn'
     # A sample of the legend is 18 x 18; a row of this heap has many cells more.
     for name in ['g%d' % i for i in range(9)]:
         assert covered[name] >= 280, (name, covered)
     for name in ('faint', 'grey', 'card', 'ss', 'run'):
         assert covered[name] >= 40, (name, covered)
     assert covered['g8'] > 2000 and covered['g0'] > 2000 and covered['ss'] > 2000, covered
-    return covered
 
 
-def main():
+def prepare():
+    """(the build, the folder for screenshots, Chromium), of the arguments; ends the test where there is no Chromium."""
     build = os.path.abspath(sys.argv[1])
     folder = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.join(build, 'pictures')
     chromium = shutil.which('chromium') or shutil.which('chromium-browser')
     if not chromium:
         print('skipped: chromium is not installed')
-        return 77
+        sys.exit(77)
     os.makedirs(folder, exist_ok=True)
+    return build, folder, chromium
+
+
+def main():
+    build, folder, chromium = prepare()
     path = os.path.join(folder, 'heap.html')
     page = make_page(os.path.join(build, 'libhakmem.so'), path)
     for name, size, dark in (('light', (1400, 1700), False), ('dark', (1400, 1700), True),
