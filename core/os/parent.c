@@ -5,13 +5,12 @@
 
 #include <fcntl.h>
 
-/* How far the entry that is being read agrees. */
 #define NOT_THIS SIZE_MAX
 
 bool hk_environ_has(const char *path, const char *entry)
 {
     char text[512];
-    size_t same = 0;
+    size_t same = 0; /* so many letters of the entry that is being read agree; NOT_THIS: it is another */
     bool found = false;
     long n, fd = hk_sys4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
     if (hk_sys_failed(fd))
