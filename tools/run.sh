@@ -89,6 +89,13 @@ hk_die()
     exit 125
 }
 
+# Stops where the library would not take the FILE $2 that the command $1 is given.
+hk_need_short()
+{
+    local LC_ALL=C # bytes, not letters
+    [[ ${#2} -lt 256 ]] || hk_die "$1: $2 is longer than 255 bytes"
+}
+
 # Reads the arguments of `run`: sets hk_stats, hk_profile, hk_watch and hk_watch_file, and the array hk_command.
 hk_parse_run()
 {
@@ -107,7 +114,7 @@ hk_parse_run()
             hk_watch=timeline
             hk_file=${1#*=}
             ;;
-        --profile) hk_profile=$PWD/profile-$$.html ;;
+        --profile) hk_profile_file "profile-$$.html" ;;
         --profile=*) hk_profile_file "${1#--profile=}" ;;
         --json) hk_json=1 ;;
         -o)
@@ -137,7 +144,7 @@ hk_choose_output()
         [[ -z $hk_json ]] || hk_watch=timeline-json
     elif [[ -n $hk_json && -n $hk_stats ]]; then
         hk_stats=json:${hk_file:-$PWD/stats-$$.json}
-        [[ ${#hk_stats} -le 260 ]] || hk_die "run: $hk_file is longer than 255 bytes"
+        hk_need_short run "${hk_stats#json:}"
     elif [[ -n $hk_json || -n $hk_file ]]; then
         hk_usage "run: ${hk_json:+--json goes with --stats or --timeline}${hk_file:+ -o FILE goes with --timeline or --stats --json}"
     fi
@@ -206,7 +213,7 @@ hk_choose_moment()
     if [[ $hk_at == signal || $hk_at == exit ]]; then
         hk_picture=$hk_file
         [[ $hk_file != "$PWD/heap-%p.html" ]] || hk_picture=$PWD/heap-$$.html
-        [[ ${#hk_picture} -lt 256 ]] || hk_die "heap: $hk_picture is longer than 255 bytes"
+        hk_need_short heap "$hk_picture"
     else
         hk_watch=$hk_at
         hk_watch_file=$hk_file
@@ -223,7 +230,7 @@ hk_profile_file()
     *.html | *.pb.gz | *.folded | *.txt | *.collapsed) ;;
     *) hk_usage "run: the FILE of --profile must end in .html, .pb.gz, .folded or .txt, not '$1'" ;;
     esac
-    [[ ${#hk_profile} -lt 256 ]] || hk_die "run: $hk_profile is longer than 255 bytes"
+    hk_need_short run "$hk_profile"
 }
 
 # Tells the library, and on stderr the user, where the profile goes.

@@ -377,8 +377,9 @@ class Running:
                           ("heap", "--at", "exit", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "signal", "--", "ls"),
                           ("heap", "--at", "peak", "--signal", "USR2", "ls"), ("run", "--timeline=", "--", "ls"), ("run", "-o", "x", "ls"), ("run", "--json", "ls"),
                           ("run", "--stats", "-o", "x", "--", "ls"), ("run", "--timeline", "-o"), ("run", "--profile=", "ls"), ("run", "--profile=x", "ls"),
-                          ("run", "--profile=" + "x" * 300 + ".html", "ls")):
-            status, out, err = self.call(self.hakmem, *arguments)
+                          ("run", "--profile=" + "x" * 300 + ".html", "ls"), ("run", "--profile=" + "ä" * 150 + ".html", "ls"),
+                          ("run", "--stats", "--json", "-o", "ä" * 150, "ls"), ("heap", "--at", "exit", "-o", "ä" * 150, "ls")):
+            status, out, err = self.call(self.hakmem, *arguments, env={"LC_ALL": "C.UTF-8"})
             self.assertEqual((status, out), (125, ""), arguments)
             self.assertIn("hakmem", err)
         status, out, err = self.call(self.hakmem, "--help")
