@@ -17,12 +17,6 @@ class Running:
     def run_on(self, *command, options=(), **more):
         return self.call(self.hakmem, "run", *options, "--", *command, **more)
 
-    def compile(self, text, *options):
-        path = os.path.join(self.dir, "program")
-        cc = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang-14") or self.skipTest("no C compiler")
-        subprocess.run([cc, "-x", "c", "-", "-o", path, *options], input=text, text=True, check=True)
-        return path
-
     def one_line(self, text, *words):
         self.assertEqual(text.count("\n"), 1, text)
         self.assertTrue(text.startswith("hakmem: "), text)
@@ -195,20 +189,6 @@ class Running:
             self.assertIn("when a signal asked", self.page("1.html"))
             self.assertIn("at its end", self.page("2.html"))
             os.unlink(path)
-
-    def wait_for(self, path, seconds=60):
-        """The text of a page or of JSON that is written a moment after a command has ended."""
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                with open(path, encoding="utf-8") as file:
-                    text = file.read()
-                if '"ended": true' in text or "it ended after" in text:
-                    return text
-            except FileNotFoundError:
-                pass
-            self.assertLess(time.monotonic(), until, f"no {path}")
-            time.sleep(0.02)
 
     def test_timeline(self):
         status, out, err = self.call_seen(self.hakmem, "run", "--timeline", "--", "sh", "-c",

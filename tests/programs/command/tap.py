@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Runs unittest cases and reports them as TAP, the form that Meson counts."""
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SOURCE, BUILD = (sys.argv + ["", ""])[1:3]
@@ -54,6 +56,26 @@ class Case(unittest.TestCase):
             file.write(text)
         os.chmod(path, mode)
         return path
+
+    def compile(self, text, *options):
+        path = os.path.join(self.dir, "program")
+        cc = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang-14") or self.skipTest("no C compiler")
+        subprocess.run([cc, "-x", "c", "-", "-o", path, "-x", "none", *options], input=text, text=True, check=True)
+        return path
+
+    def wait_for(self, path):
+        """The text of a page or of JSON of a process's memory that is written a moment after it has ended."""
+        until = time.monotonic() + 60
+        while True:
+            try:
+                with open(path, encoding="utf-8") as file:
+                    text = file.read()
+                if '"ended": true' in text or "it ended after" in text:
+                    return text
+            except FileNotFoundError:
+                pass
+            self.assertLess(time.monotonic(), until, f"no {path}")
+            time.sleep(0.02)
 
     def start(self, *argv, env=None, **more):
         """A command with an environment that has nothing of the test's own in it."""

@@ -322,12 +322,6 @@ os.write(1, b"ready\\n")"""), "2")
         self.assertGreater(told["live_bytes"], 90 << 20)
         self.assertEqual(told["huge_bytes"], parent["huge_bytes"])
 
-    def compile(self, text, *options):
-        cc = shutil.which("cc") or self.skipTest("no C compiler")
-        path = os.path.join(self.dir, "program")
-        subprocess.run([cc, "-x", "c", "-", "-o", path, "-x", "none", *options], input=text, text=True, check=True)
-        return path
-
     STATIC = """
 #include <stdlib.h>
 #include <string.h>
@@ -415,15 +409,7 @@ int main(void)
         return process, path
 
     def of_timeline(self, path):
-        until = time.monotonic() + WAIT
-        while time.monotonic() < until:
-            if os.path.exists(path):
-                with open(path, encoding="utf-8") as file:
-                    told = json.load(file)
-                if told["ended"]:
-                    return told
-            time.sleep(0.02)
-        self.fail("no timeline")
+        return json.loads(self.wait_for(path))
 
     def test_timeline_through_exec_and_fork(self):
         process, path = self.timeline("t.json", "sh", "-c", "sleep 0.3; sleep 600 & echo $!; exec python3 -c '"
