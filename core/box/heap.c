@@ -33,13 +33,15 @@ void hk_heap_displace(struct hk_heap *heap, struct hk_slab *slab)
 }
 
 /* Merges the chain of a slab that was just taken off a wake stack, and that this heap owns. */
-static void merge_chain(struct hk_heap *heap, struct hk_slab *slab)
+void hk_heap_merge_locked(struct hk_heap *heap, struct hk_slab *slab)
 {
     unsigned count;
     void *first = hk_remote_take(slab, &count);
     if (count == 0)
         return;
+    uint32_t before = slab->used;
     hk_slab_put_chain(slab, first, count);
+    hk_heap_count_used(heap, slab, before);
     HK_EXPENSIVE(hk_slab_check(slab));
     hk_heap_settle(heap, slab);
 }
@@ -52,29 +54,14 @@ struct hk_slab *hk_heap_collect_locked(struct hk_heap *heap)
     for (struct hk_slab *slab = hk_remote_take_woken(&heap->owner), *next; slab != NULL; slab = next) {
         next = slab->wake_next;
         if (hk_slab_owner(slab) == &heap->owner) {
-            merge_chain(heap, slab);
+            hk_heap_merge_locked(heap, slab);
         } else {
             slab->wake_next = strays;
             strays = slab;
         }
     }
+    hk_heap_tell(heap);
     return strays;
-}
-
-/* Merges slabs that changed hands between the push and the collect. No lock is held. */
-void hk_heap_forward(struct hk_slab *strays)
-{
-    for (struct hk_slab *slab = strays, *next; slab != NULL; slab = next) {
-        next = slab->wake_next;
-        for (bool done = false; !done;) {
-            struct hk_heap *heap = hk_heap_of(hk_slab_owner(slab));
-            hk_lock(&heap->lock);
-            done = hk_slab_owner(slab) == &heap->owner;
-            if (done)
-                merge_chain(heap, slab);
-            hk_unlock(&heap->lock);
-        }
-    }
 }
 
 /* ---- take ---- */
@@ -104,10 +91,12 @@ static struct hk_slab *adopt_orphan_slab(struct hk_heap *heap, unsigned cls, boo
         hk_list_remove(&slab->node);
         hk_slab_set_owner(slab, &heap->owner);
         hk_orphan_heap.slabs -= slab->slabs;
+        hk_orphan_heap.used -= (size_t)slab->used * slab->block_size;
     }
     hk_unlock(&hk_orphan_heap.lock);
     if (slab != NULL) {
         hk_poke(&heap->slabs, heap->slabs + slab->slabs);
+        hk_poke(&heap->used, heap->used + (size_t)slab->used * slab->block_size);
         hk_pool_count_partial(cls);
     }
     return slab;
@@ -196,10 +185,14 @@ unsigned hk_heap_take(struct hk_heap *heap, unsigned cls, void **top, unsigned n
     hk_poke_add(&heap->refills, 1);
     do {
         struct hk_slab *active = heap->cls[cls].active;
-        if (active != NULL)
+        if (active != NULL) {
+            uint32_t before = active->used;
             got += hk_slab_take(active, top - got, n - got);
+            hk_heap_count_used(heap, active, before);
+        }
     } while (got < n && (got == 0 || hk_slab_is_exhausted(heap->cls[cls].active)) &&
              next_active(heap, cls, got == 0, &strays));
+    hk_heap_tell(heap);
     hk_unlock(&heap->lock);
     if (HK_UNLIKELY(strays != NULL))
         hk_heap_forward(strays);
@@ -212,8 +205,12 @@ void *hk_heap_take_zero(struct hk_heap *heap, unsigned cls)
     void *block = NULL;
     hk_lock(&heap->lock);
     struct hk_slab *active = heap->cls[cls].active;
-    if ((active != NULL && !hk_slab_is_exhausted(active)) || next_active(heap, cls, true, &strays))
-        block = hk_slab_take_zero(heap->cls[cls].active);
+    if ((active != NULL && !hk_slab_is_exhausted(active)) || next_active(heap, cls, true, &strays)) {
+        active = heap->cls[cls].active;
+        uint32_t before = active->used;
+        block = hk_slab_take_zero(active);
+        hk_heap_count_used(heap, active, before);
+    }
     hk_unlock(&heap->lock);
     if (strays != NULL)
         hk_heap_forward(strays);
@@ -249,6 +246,7 @@ static unsigned give_own(struct hk_heap *heap, struct hk_slab *slab, void **bloc
     } while (i < n && (uintptr_t)blocks[i] - base < length);
     HK_ASSERT(slab->used >= i - first);
     hk_poke_sub(&slab->used, i - first);
+    hk_poke(&heap->used, heap->used - (size_t)(i - first) * slab->block_size);
     hk_heap_settle(heap, slab);
     return i;
 }
@@ -279,6 +277,7 @@ unsigned hk_heap_give(struct hk_heap *heap, void **blocks, unsigned n)
             hk_lock(&heap->lock);
         }
     }
+    hk_heap_tell(heap);
     hk_unlock(&heap->lock);
     hk_remote_end(&batch);
     if (HK_UNLIKELY(batch.sent.owners != 0))

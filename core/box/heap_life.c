@@ -10,12 +10,23 @@
 struct hk_heap hk_orphan_heap = {.owner = {.state = HK_OWNER_GONE}, .lock = HK_LOCK_FREE(HK_RANK_ORPHANS)};
 _Atomic bool hk_heap_forked;
 _Atomic unsigned hk_heap_threads, hk_heap_records;
+_Atomic size_t hk_heap_used;
 
 /* Guards the two lists of records; outermost of all ranks. Records are only ever added to `records`. */
 static struct hk_lock records_lock = HK_LOCK_FREE(HK_RANK_RECORDS);
 static struct hk_list records;
 static struct hk_heap *retired; /* those without a thread */
 hk_seen hk_heap_seen[1] = {&records};
+
+/* The lock of the records. */
+static void count_thread(int change)
+{
+    unsigned threads = hk_load_relaxed(&hk_heap_threads) + (unsigned)change;
+    hk_store_relaxed(&hk_heap_threads, threads);
+    unsigned patience = HK_REMOTE_QUEUED * HK_HEAP_FEW / hk_max(threads, HK_HEAP_FEW);
+    if (patience != hk_load_relaxed(&hk_remote_patience))
+        hk_store_relaxed(&hk_remote_patience, patience);
+}
 
 void hk_heap_begin(struct hk_heap *heap)
 {
@@ -27,7 +38,7 @@ void hk_heap_begin(struct hk_heap *heap)
         hk_store_relaxed(&hk_heap_records, heap->number + 1);
         hk_list_push(&records, &heap->all);
     }
-    hk_store_relaxed(&hk_heap_threads, hk_load_relaxed(&hk_heap_threads) + !heap->shared);
+    count_thread(!heap->shared);
     hk_store_release(&heap->owner.state, HK_OWNER_ALIVE); /* pairs with visit_heap: what is counted is this thread's */
     hk_unlock(&records_lock);
 }
@@ -46,18 +57,22 @@ struct hk_heap *hk_heap_reuse(void)
  * first 64 KiB of the code are nearly full (core/meson.build). */
 static HK_NOINLINE void hand_on(struct hk_heap *heap, struct hk_slab *slab)
 {
-    hk_heap_put_private(slab);
+    hk_heap_put_private(heap, slab);
     if (slab->used == 0) {
         hk_heap_release_locked(heap, slab);
         return;
     }
+    size_t used = (size_t)slab->used * slab->block_size;
     hk_poke(&heap->slabs, heap->slabs - slab->slabs);
+    hk_poke(&heap->used, heap->used - used);
     hk_lock(&hk_orphan_heap.lock);
     hk_orphan_heap.slabs += slab->slabs;
+    hk_orphan_heap.used += used;
     hk_slab_set_owner(slab, &hk_orphan_heap.owner);
     bool full = hk_slab_is_exhausted(slab);
     hk_poke(&slab->state, full ? HK_SLAB_FULL : HK_SLAB_PARTIAL);
     hk_list_push(full ? &hk_orphan_heap.full : &hk_orphan_heap.cls[slab->cls].partial, &slab->node);
+    hk_heap_tell(&hk_orphan_heap);
     hk_unlock(&hk_orphan_heap.lock);
 }
 
@@ -79,8 +94,10 @@ static void hand_all_on(struct hk_heap *heap)
             hand_on(heap, heap->cls[cls].active);
         heap->cls[cls].active = NULL;
     }
+    hk_heap_tell(heap);
     hk_unlock(&heap->lock);
-    hk_heap_forward(strays);
+    if (strays != NULL)
+        hk_heap_forward(strays);
 }
 
 void hk_heap_end(struct hk_heap *heap)
@@ -94,7 +111,7 @@ void hk_heap_retire(struct hk_heap *heap)
 {
     hk_lock(&records_lock);
     hk_store_relaxed(&heap->owner.state, HK_OWNER_NONE);
-    hk_store_relaxed(&hk_heap_threads, hk_load_relaxed(&hk_heap_threads) - 1);
+    count_thread(-1);
     heap->next_retired = retired;
     retired = heap;
     hk_unlock(&records_lock);
@@ -148,22 +165,6 @@ void hk_heap_visit(void (*visit)(void *ctx, struct hk_heap *heap), void *ctx)
 {
     for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
         visit(ctx, heap);
-}
-
-HK_NOINLINE void hk_heap_sweep_one(struct hk_heap *heap)
-{
-    hk_lock(&heap->lock);
-    struct hk_slab *strays = hk_heap_collect_locked(heap);
-    hk_heap_reclaim_locked(heap);
-    hk_heap_release_unused_locked(heap);
-    hk_unlock(&heap->lock);
-    hk_heap_forward(strays);
-}
-
-void hk_heap_sweep(void)
-{
-    for (struct hk_heap *heap = NULL; (heap = hk_heap_next(heap)) != NULL;)
-        hk_heap_sweep_one(heap);
 }
 
 /* ---- fork ---- */

@@ -34,7 +34,9 @@ void hk_heap_release_locked(struct hk_heap *heap, struct hk_slab *slab);
  * class of any thread may need it), but the active one starts again from its first block. */
 static inline void hk_heap_settle(struct hk_heap *heap, struct hk_slab *slab)
 {
-    hk_private_reclaim(hk_private_of(slab), &slab->used);
+    uint32_t back = hk_private_reclaim(hk_private_of(slab), &slab->used);
+    if (back != 0)
+        hk_heap_count_used(heap, slab, back);
     if (slab->used == 0) {
         hk_slab_reset(slab);
         if (slab->state == HK_SLAB_ACTIVE)
@@ -47,6 +49,7 @@ static inline void hk_heap_settle(struct hk_heap *heap, struct hk_slab *slab)
     }
 }
 
+void hk_heap_merge_locked(struct hk_heap *heap, struct hk_slab *slab);
 struct hk_slab *hk_heap_collect_locked(struct hk_heap *heap);
 void hk_heap_forward(struct hk_slab *strays);
 void hk_heap_release_unused_locked(struct hk_heap *heap);

@@ -5,8 +5,7 @@
  */
 #include "box/remote.h"
 
-/* An owner that lets so many slabs (2 MiB of them) wait is asleep or only frees elsewhere. */
-#define QUEUED_MAX 32u
+_Atomic uint32_t hk_remote_patience = HK_REMOTE_QUEUED;
 
 void hk_remote_wake(struct hk_owner *owner, struct hk_slab *slab)
 {
@@ -35,5 +34,5 @@ struct hk_owner *hk_remote_push(const struct hk_chain *chain)
                         state */
     if (hk_load_relaxed(&owner->state) != HK_OWNER_ALIVE)
         return owner;
-    return hk_add_relaxed(&owner->queued, 1) >= QUEUED_MAX ? owner : NULL; /* a hint */
+    return hk_add_relaxed(&owner->queued, 1) >= hk_load_relaxed(&hk_remote_patience) ? owner : NULL; /* a hint */
 }

@@ -56,6 +56,12 @@ static inline unsigned hk_remote_length(uint64_t word)
     return (unsigned)(word >> HK_REMOTE_POINTER_BITS);
 }
 
+/* An owner that lets so many slabs (2 MiB of them) wait is asleep or only frees elsewhere. `hk_remote_patience` is how
+ * many it may: that, or less where there are many owners. Who counts these writes it; relaxed. */
+#define HK_REMOTE_QUEUED 32u
+
+extern HK_HIDDEN _Atomic uint32_t hk_remote_patience;
+
 /* Pushes a chain. Returns the owner when it should be collected on its behalf (its thread is gone, or lets many slabs
  * wait), else NULL. Any thread that holds the chain's blocks. */
 struct hk_owner *hk_remote_push(const struct hk_chain *chain);

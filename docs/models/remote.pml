@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Remote frees (core/box/remote.h, remote.c) and those who collect (core/box/heap.c, heap_life.c): no block is lost and
- * none comes back twice; no slab is on the wake stacks twice; what is in a remote word at the end waits for a thread
- * that lives.
+ * Remote frees (core/box/remote.h, remote.c) and those who collect (core/box/heap.c, heap_idle.c, heap_life.c): no block is
+ * lost and none comes back twice; no slab is on the wake stacks twice; what is in a remote word at the end waits for a
+ * thread that lives.
  *
  * A pusher pushes chains to two slabs of heap A. Its thread takes a block, ends, and a new thread gets its record.
  * SCENE=1: another pusher pushes to one of the slabs.
@@ -114,7 +114,7 @@ inline hk_remote_push(s, from, to, length)
        if                      /*= hk_fence_full() */
 #if FAULT != 2
        :: state[mine] != ALIVE -> collect = true  /*= if (hk_load_relaxed(&owner->state) != HK_OWNER_ALIVE) */
-       :: state[mine] == ALIVE                    /*= hk_add_relaxed(&owner->queued, 1) >= QUEUED_MAX ? owner : NULL */
+       :: state[mine] == ALIVE                    /*= hk_add_relaxed(&owner->queued, 1) >= hk_load_relaxed(&hk_remote_patience) ? owner : NULL */
 #else
        :: true
 #endif
@@ -143,8 +143,8 @@ inline hk_remote_take_woken(h)
 
 /* ---- box/heap.c ---- */
 
-/*@ core/box/heap.c: merge_chain */
-inline merge_chain(h, s)
+/*@ core/box/heap.c: hk_heap_merge_locked */
+inline hk_heap_merge_locked(h, s)
 {
 #if FAULT == 8
     chain = first[s];
@@ -192,10 +192,10 @@ inline hk_heap_collect_locked(h)
 #endif
        if
 #if FAULT == 6
-       :: true -> merge_chain(h, slab - 1)
+       :: true -> hk_heap_merge_locked(h, slab - 1)
 #else
        :: owner[slab - 1] == h ->                 /*= if (hk_slab_owner(slab) == &heap->owner) */
-          merge_chain(h, slab - 1)              /*= merge_chain(heap, slab) */
+          hk_heap_merge_locked(h, slab - 1)              /*= hk_heap_merge_locked(heap, slab) */
 #endif
        :: else ->
           wake_next[slab - 1] = strays;           /*= slab->wake_next = strays */
@@ -210,7 +210,7 @@ inline hk_heap_collect_locked(h)
     next = 0
 }
 
-/*@ core/box/heap.c: hk_heap_forward */
+/*@ core/box/heap_idle.c: hk_heap_forward */
 inline hk_heap_forward()
 {
     do
@@ -226,7 +226,7 @@ inline hk_heap_forward()
 #else
           :: owner[strays - 1] == at ->           /*= done = hk_slab_owner(slab) == &heap->owner */
 #endif
-             merge_chain(at, strays - 1);       /*= merge_chain(heap, slab) */
+             hk_heap_merge_locked(at, strays - 1);       /*= hk_heap_merge_locked(heap, slab) */
              UNLOCK(at);                          /*= hk_unlock(&heap->lock) */
              break
           :: else -> UNLOCK(at)
@@ -358,7 +358,7 @@ inline hk_heap_release_unused_locked(h)
     fi
 }
 
-/*@ core/box/heap_life.c: hk_heap_sweep_one */
+/*@ core/box/heap_idle.c: hk_heap_sweep_one */
 inline hk_heap_sweep_one(h)
 {
     LOCK(h);                       /*= hk_lock(&heap->lock) */

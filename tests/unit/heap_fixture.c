@@ -35,13 +35,14 @@ void fixture_take(struct hk_heap *heap, unsigned cls, void **blocks, unsigned n)
     }
 }
 
-static size_t check_slabs(const struct hk_list *list, bool exhausted)
+static size_t check_slabs(const struct hk_list *list, bool exhausted, size_t *used)
 {
     size_t slabs = 0;
     for (struct hk_node *node = list->first; node != NULL; node = node->next) {
         struct hk_slab *slab = HK_CONTAINER(node, struct hk_slab, node);
         EXPECT(hk_slab_is_exhausted(slab) == exhausted);
         slabs += slab->slabs;
+        *used += (size_t)slab->used * slab->block_size;
     }
     return slabs;
 }
@@ -49,12 +50,15 @@ static size_t check_slabs(const struct hk_list *list, bool exhausted)
 void fixture_check(struct hk_heap *heap)
 {
     EXPECT(hk_heap_check(heap));
-    size_t slabs = check_slabs(&heap->full, true);
+    size_t used = 0, slabs = check_slabs(&heap->full, true, &used);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        slabs += check_slabs(&heap->cls[cls].partial, false);
-        slabs += heap->cls[cls].active != NULL ? heap->cls[cls].active->slabs : 0;
+        const struct hk_slab *active = heap->cls[cls].active;
+        slabs += check_slabs(&heap->cls[cls].partial, false, &used);
+        slabs += active != NULL ? active->slabs : 0;
+        used += active != NULL ? (size_t)active->used * active->block_size : 0;
     }
     EXPECT(slabs == heap->slabs);
+    EXPECT(used == heap->used || HK_FRONT_SLAB); /* not counted with private lists */
     EXPECT(hk_pool_check());
 }
 

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -371,9 +372,100 @@ static void large_heaps_ask_for_huge_pages(void **state)
         unit_passes(grow_large, &i);
 }
 
+/* Of the 16 KiB blocks, four to a slab, the first page stays: 12 KiB of each can go. */
+#define LONG 16384u
+#define INNER (LONG - 4096u)
+
+static void give_pages(void *arg)
+{
+    (void)arg;
+    char *blocks[12];
+    struct hk_heap *heap = fixture_heap();
+    unsigned cls = hk_class_of(LONG);
+    fixture_take(heap, cls, (void **)blocks, 12);
+    for (unsigned i = 0; i < 12; i++)
+        memset(blocks[i], 1, LONG);
+    size_t at = 0;
+    EXPECT(hk_heap_give_pages(&at, SIZE_MAX) == 0 && at == 0); /* all are in use */
+    hk_heap_give(heap, (void **)blocks, 1);                    /* of one slab the first, of another three */
+    hk_heap_give(heap, (void **)blocks + 5, 3);
+    fake_os_fail_nth(FAKE_PURGE, 1);
+    EXPECT(hk_heap_give_pages(&at, SIZE_MAX) == 3 * INNER); /* who was refused is asked again, */
+    EXPECT(hk_heap_give_pages(&at, SIZE_MAX) == INNER);
+    EXPECT(hk_heap_give_pages(&at, SIZE_MAX) == 0); /* and nobody twice */
+    EXPECT(fake_os_count(FAKE_PURGE) == 5 && fake_os_misaligned() == 0);
+    fixture_check(heap);
+    for (unsigned i = 1; i < 12; i += i == 4 ? 4 : 1)
+        EXPECT(blocks[i][0] == 1 && blocks[i][4096] == 1 && blocks[i][LONG - 1] == 1);
+    fixture_take(heap, cls, (void **)blocks + 5, 3); /* what is handed out and written has pages again */
+    for (unsigned i = 5; i < 8; i++)
+        memset(blocks[i], 1, LONG);
+    hk_heap_give(heap, (void **)blocks + 5, 3);
+    EXPECT(hk_heap_give_pages(&at, SIZE_MAX) >= 3 * INNER - INNER); /* the first one of all may be among them */
+    fixture_check(heap);
+    hk_heap_give(heap, (void **)blocks + 1, 4);
+    hk_heap_give(heap, (void **)blocks + 8, 4);
+    fixture_end(heap);
+    EXPECT(fixture_owned_slabs() == 0);
+}
+
+static void pages_of_free_blocks_go(void **state)
+{
+    (void)state;
+    unit_passes(give_pages, NULL);
+}
+
+static void give_pages_in_pieces(void *arg)
+{
+    (void)arg;
+    enum { UNITS = 4, BLOCKS = UNITS * HK_SLABS * 4 };
+    static void *blocks[BLOCKS];
+    struct hk_heap *heap = fixture_heap();
+    fixture_take(heap, hk_class_of(LONG), blocks, BLOCKS);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        if (i % 4 != 0)
+            hk_heap_give(heap, &blocks[i], 1);
+    }
+    size_t at = 0, given = hk_heap_give_pages(&at, INNER), all = given;
+    EXPECT(at != 0 && given <= HK_SLABS * 3 * INNER);
+    for (unsigned i = 0; i < 2 * UNITS && at != 0; i++)
+        all += hk_heap_give_pages(&at, INNER);
+    EXPECT(at == 0 && all == BLOCKS / 4 * 3 * INNER);
+    fixture_check(heap);
+}
+
+static void pages_go_by_the_superslab(void **state)
+{
+    (void)state;
+    unit_passes(give_pages_in_pieces, NULL);
+}
+
+static void count_threads(void *arg)
+{
+    (void)arg;
+    static struct hk_heap *heaps[4 * HK_HEAP_FEW];
+    for (unsigned i = 0; i < HK_COUNT(heaps); i++) {
+        EXPECT(hk_remote_patience == (i <= HK_HEAP_FEW ? HK_REMOTE_QUEUED : HK_REMOTE_QUEUED * HK_HEAP_FEW / i));
+        EXPECT(hk_heap_many() == (i > HK_HEAP_FEW));
+        heaps[i] = fixture_heap();
+    }
+    for (unsigned i = 0; i < HK_COUNT(heaps); i++)
+        fixture_end(heaps[i]);
+    EXPECT(hk_remote_patience == HK_REMOTE_QUEUED && !hk_heap_many());
+}
+
+static void many_threads_let_little_wait(void **state)
+{
+    (void)state;
+    unit_passes(count_threads, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pages_of_free_blocks_go),
+        cmocka_unit_test(pages_go_by_the_superslab),
+        cmocka_unit_test(many_threads_let_little_wait),
         cmocka_unit_test(slabs_of_a_thread_that_ended_are_adopted),
         cmocka_unit_test(orphans_need_no_thread),
         cmocka_unit_test(records_are_used_again),

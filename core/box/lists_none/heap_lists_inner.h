@@ -7,7 +7,7 @@
 
 #include "box/heap.h"
 
-static inline void hk_heap_put_private(struct hk_slab *slab)
+static inline void hk_heap_put_private(struct hk_heap *heap, struct hk_slab *slab)
 {
 }
 

@@ -25,6 +25,7 @@ struct hk_slab *hk_heap_take_list(struct hk_heap *heap, unsigned cls, unsigned n
     *count = 0;
     hk_poke_add(&heap->refills, 1);
     if (slab != NULL) {
+        uint32_t before = slab->used;
         struct hk_private *list = hk_private_of(slab);
         *first = list->first;
         *count = hk_private_count(list);
@@ -41,6 +42,8 @@ struct hk_slab *hk_heap_take_list(struct hk_heap *heap, unsigned cls, unsigned n
         } else if (*count == 0) {
             *count = take_linked(slab, n, first);
         }
+        hk_heap_count_used(heap, slab, before);
+        hk_heap_tell(heap);
         HK_EXPENSIVE(hk_slab_check(slab));
     }
     hk_unlock(&heap->lock);
@@ -55,22 +58,25 @@ unsigned hk_heap_free_own(struct hk_heap *heap, struct hk_slab *slab, void *bloc
     hk_poke_add(&heap->flushes, 1);
     if (slab->used == count) {
         hk_poke(&slab->used, 0);
+        hk_heap_count_used(heap, slab, count);
         hk_private_close(list);
         hk_heap_settle(heap, slab);
     } else {
-        hk_heap_put_private(slab);
+        hk_heap_put_private(heap, slab);
         hk_slab_put(slab, block);
         hk_poke_sub(&slab->used, 1);
+        hk_heap_count_used(heap, slab, slab->used + 1);
         hk_private_open(list, thread, slab->used);
         HK_EXPENSIVE(hk_slab_check(slab));
         hk_heap_settle(heap, slab);
     }
+    hk_heap_tell(heap);
     hk_unlock(&heap->lock);
     return count;
 }
 
 /* The blocks are counted where they lie: in the child of a fork the thread may have been in the middle of a push. */
-unsigned hk_heap_put_private(struct hk_slab *slab)
+unsigned hk_heap_put_private(struct hk_heap *heap, struct hk_slab *slab)
 {
     struct hk_private *list = hk_private_of(slab);
     void **link = &list->first;
@@ -89,8 +95,10 @@ unsigned hk_heap_put_private(struct hk_slab *slab)
         link = block;
         n++;
     }
-    if (n != 0)
+    if (n != 0) {
         hk_slab_put_chain(slab, list->first, n);
+        hk_heap_count_used(heap, slab, slab->used + n);
+    }
     hk_private_close(list);
     return n;
 }
@@ -107,7 +115,7 @@ static void each_slab(struct hk_heap *heap, struct hk_list *list,
 
 static void close_list(struct hk_heap *heap, struct hk_slab *slab)
 {
-    if (hk_heap_put_private(slab) != 0)
+    if (hk_heap_put_private(heap, slab) != 0)
         hk_heap_settle(heap, slab);
 }
 

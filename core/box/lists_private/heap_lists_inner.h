@@ -10,7 +10,7 @@
 
 /* Puts a slab's private list back and closes it; returns its length. The blocks of a corrupted one count as used for
  * ever, which is noted (hk_corrupt_report), and the length is 0. Its thread, or the thread is gone. */
-unsigned hk_heap_put_private(struct hk_slab *slab);
+unsigned hk_heap_put_private(struct hk_heap *heap, struct hk_slab *slab);
 
 /* Releases slabs whose blocks outside are all on their private lists: what the last remote free and the last own free
  * each left to the other. */

@@ -14,8 +14,9 @@ static inline void hk_private_close(struct hk_private *list)
 {
 }
 
-static inline void hk_private_reclaim(struct hk_private *list, uint32_t *used)
+static inline uint32_t hk_private_reclaim(struct hk_private *list, uint32_t *used)
 {
+    return 0;
 }
 
 #endif

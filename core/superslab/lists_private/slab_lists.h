@@ -57,13 +57,15 @@ static HK_ALWAYS_INLINE void hk_private_push(struct hk_private *list, uint32_t l
 }
 
 /* `used` blocks are outside the slab. If no block of it is with the program, nor in chains, those of the list are all
- * of them, and from now on nothing is outside. Owner's lock. */
-static inline void hk_private_reclaim(struct hk_private *list, uint32_t *used)
+ * of them, and from now on nothing is outside: returns how many they were, else 0. Owner's lock. */
+static inline uint32_t hk_private_reclaim(struct hk_private *list, uint32_t *used)
 {
-    if (*used != 0 && *used == hk_private_count(list)) {
-        hk_poke(used, 0);
-        hk_private_close(list);
-    }
+    uint32_t count = *used;
+    if (count == 0 || count != hk_private_count(list))
+        return 0;
+    hk_poke(used, 0);
+    hk_private_close(list);
+    return count;
 }
 
 #endif
