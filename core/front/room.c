@@ -16,7 +16,9 @@
  * order lie together and pin next to nothing. A scattered flush counts two, or one where an array took it
  * all in which nobody has looked since the last; a refill takes REFILL_WEIGHT back, and a flush into an array in which
  * somebody has looked takes two. Of large blocks few flushes are much: so a thread is in a drain, too, when it has
- * given away so, since the last of these, as many bytes as its front may hold.
+ * given away so, since the last of these, as many bytes as its front may hold. Where there
+ * are many threads blocks freed in order count as well: each that frees what it had, and sleeps, would keep a slab of
+ * each class.
  */
 #define DRAIN_SCATTERED 64u
 #define REFILL_WEIGHT 8u
@@ -29,23 +31,29 @@
 /* The fronts of so many threads may hold HAKMEM_FRONT_BYTES each, and those of more no more together; but each has at
  * least one part in so many of these. */
 #define THREADS_FULL 4u
-#define THREADS_MOST 64u
+#define THREADS_MOST 512u
+
+/* As many share it where memory was refused. */
+#define THREADS_SCARCE 64u
 
 /* What a front may hold that has few slabs, and any where memory was refused before: what others hold is all that there
  * is for a thread that asks for more. */
 static size_t least_limit(bool scarce)
 {
-    unsigned threads = scarce ? THREADS_MOST : hk_load_relaxed(&hk_heap_threads);
+    unsigned threads = scarce ? THREADS_SCARCE : hk_load_relaxed(&hk_heap_threads);
     threads = (unsigned)hk_min(hk_max(threads, THREADS_FULL), THREADS_MOST);
     return (unsigned)hk_opt(HK_OPT_FRONT_BYTES) * THREADS_FULL / threads;
 }
 
 size_t hk_front_limit(const struct hk_thread *thread)
 {
-    /* In a drain slabs allow nothing: blocks that bins keep would pin the slabs that allow more of them. */
+    /* In a drain slabs allow nothing: blocks that bins keep would pin the slabs that allow more of them. Of
+     * many threads' slabs what is used counts: each may have a nearly empty one of each class. */
     bool scarce = hk_arena_is_scarce();
-    size_t slabs = thread->own.room.draining || scarce ? 0 : hk_peek(&thread->heap.slabs);
-    return hk_max(least_limit(scarce), slabs * (HK_SLAB_SIZE / 4));
+    size_t slabs = thread->own.room.draining || scarce ? 0 : hk_peek(&thread->heap.slabs) * (HK_SLAB_SIZE / 4);
+    if (HK_UNLIKELY(hk_heap_many()))
+        slabs = hk_min(slabs, hk_peek(&thread->heap.used) / 3);
+    return hk_max(least_limit(scarce), slabs);
 }
 
 static void set_cap(struct hk_thread *thread, unsigned cls, unsigned cap)
@@ -84,6 +92,7 @@ static void flush_oldest(struct hk_thread *thread, unsigned cls, unsigned n)
     hk_bin_drop(thread, cls, n);
     hk_front_count_flush(thread, cls, n);
     struct hk_room *room = &thread->own.room;
+    room->given += n * hk_class_size(cls);
     if (hk_max(slabs, changes) * 4 > n + 3) {
         room->scattered += slabs != 0 ? 2 : 1;
         room->freed += n * hk_class_size(cls);
@@ -91,6 +100,7 @@ static void flush_oldest(struct hk_thread *thread, unsigned cls, unsigned n)
         room->scattered = (unsigned)hk_min(room->scattered, DRAIN_SCATTERED);
         room->scattered -= (unsigned)hk_min(room->scattered, 2);
         room->freed = 0;
+        room->given = 0;
         room->draining = room->draining && room->scattered != 0;
     }
 }
@@ -200,6 +210,8 @@ static HK_SLOW_PATH void close_all_bins(struct hk_thread *thread)
     hk_back_flush(thread);
     if (HK_TRANSFER)
         hk_transfer_sweep_own(&thread->heap);
+    if (hk_heap_many())
+        hk_heap_release_unused(&thread->heap);
 }
 
 unsigned hk_front_count(struct hk_thread *thread, unsigned cls)
@@ -250,6 +262,7 @@ void *hk_front_refill(struct hk_thread *thread, unsigned cls)
     room->scattered = (unsigned)hk_min(room->scattered, DRAIN_SCATTERED);
     room->scattered -= (unsigned)hk_min(room->scattered, REFILL_WEIGHT);
     room->freed = 0;
+    room->given = 0;
     room->draining = false;
     ask_for_room(thread, cls);
     unsigned n = hk_bin_batch(room->cap[cls].now, cls), got;
@@ -270,6 +283,14 @@ bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
     return thread->own.room.cap[cls].now < 2;
 }
 
+/* Is the thread only freeing? */
+static bool is_phase_over(const struct hk_thread *thread)
+{
+    const struct hk_room *room = &thread->own.room;
+    size_t limit = hk_front_limit(thread);
+    return room->scattered >= DRAIN_SCATTERED || room->freed > limit || (room->given > limit && hk_heap_many());
+}
+
 /* Makes room in a bin that is full, or was never used; false: the class is bypassed. */
 static bool make_room(struct hk_thread *thread, unsigned cls)
 {
@@ -283,7 +304,7 @@ static bool make_room(struct hk_thread *thread, unsigned cls)
         return !hk_front_is_bypassed(thread, cls);
     if (count != 0)
         flush_oldest(thread, cls, (count + 1) / 2);
-    if (!room->draining && (room->scattered >= DRAIN_SCATTERED || room->freed > hk_front_limit(thread)))
+    if (!room->draining && is_phase_over(thread))
         close_all_bins(thread);
     bound_what_is_held(thread);
     return !hk_front_is_bypassed(thread, cls);
@@ -304,11 +325,14 @@ void hk_front_put(struct hk_thread *thread, struct hk_slab *slab, void *block)
     if (room->draining && room->cap[slab->cls].now == 0) {
         if (!ends_drain(thread, slab)) {
             hk_heap_give_one(&thread->heap, slab, block);
+            if (HK_UNLIKELY(hk_heap_many()) && hk_peek(&slab->used) == 0)
+                hk_heap_let_go(&thread->heap, slab);
             return;
         }
         room->draining = false;
         room->scattered = 0;
         room->freed = 0;
+        room->given = 0;
     }
     if (make_room(thread, slab->cls) && hk_bin_has_room(bin, thread, block, &spot))
         hk_bin_push(bin, spot, block);

@@ -25,6 +25,7 @@ struct hk_room {
     size_t bytes;       /* sum over classes of cap * size; at most twice hk_front_limit */
     unsigned scattered; /* flushes of blocks from many slabs, less refills: is the thread only freeing? */
     size_t freed;       /* bytes in such flushes since the last refill */
+    size_t given;       /* bytes in all flushes since then */
     bool draining;      /* it is: bins are closed */
     unsigned flushes;   /* counts to the next look at what the front really holds */
     unsigned hand;      /* next class whose cap the budget looks at */

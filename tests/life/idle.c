@@ -11,6 +11,7 @@
  *          random    the same, in random order
  *          other     freed by another thread, in random order, while the first sleeps in read()
  *          ended     freed by another thread, in random order, after the first has ended
+ *          many      by 200 threads, each of which makes and frees its share, oldest first, and stays
  *   AFTER  sleeps  the freeing thread makes no further call
  *          calls   it makes a few thousand calls for small blocks
  *          ends    it ends
@@ -123,9 +124,45 @@ static void *make_and_end(void *argument)
     return argument;
 }
 
+#define MANY 200
+
+static void *make_and_free_share(void *argument)
+{
+    size_t first = (size_t)argument, end = first + total / MANY / ((smallest + largest) / 2);
+    uint64_t random = first + 7;
+    for (size_t i = first; i < end; i++) {
+        size_t size = smallest + random_below(&random, largest - smallest + 1);
+        blocks[i] = malloc(size);
+        CHECK(blocks[i]);
+        memset(blocks[i], 1, size);
+    }
+    pthread_barrier_wait(&allocated);
+    for (size_t i = first; i < end; i++)
+        free(blocks[i]);
+    pthread_barrier_wait(&allocated);
+    sleep_in_read();
+    return argument;
+}
+
+static void burst_of_many(void)
+{
+    size_t share = total / MANY / ((smallest + largest) / 2);
+    CHECK(pthread_barrier_init(&allocated, NULL, MANY + 1) == 0);
+    for (size_t i = 0; i < MANY; i++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, make_and_free_share, (void *)(i * share)) == 0);
+    }
+    pthread_barrier_wait(&allocated);
+    pthread_barrier_wait(&allocated);
+}
+
 static void burst(void)
 {
     pthread_t thread;
+    if (!strcmp(order, "many")) {
+        burst_of_many();
+        return;
+    }
     if (!strcmp(order, "other")) {
         CHECK(pthread_barrier_init(&allocated, NULL, 2) == 0);
         CHECK(pthread_create(&thread, NULL, make_and_sleep, NULL) == 0);
@@ -183,7 +220,8 @@ static void choose(char **arguments)
     order = arguments[3];
     after = arguments[4];
     CHECK(total != 0 && largest != 0);
-    CHECK(!strcmp(order, "in-order") || !strcmp(order, "random") || !strcmp(order, "other") || !strcmp(order, "ended"));
+    CHECK(!strcmp(order, "in-order") || !strcmp(order, "random") || !strcmp(order, "other") ||
+          !strcmp(order, "ended") || !strcmp(order, "many"));
     CHECK(!strcmp(after, "sleeps") || !strcmp(after, "calls") || !strcmp(after, "ends"));
 }
 

@@ -180,6 +180,36 @@ static void free_for_another(void *arg)
     pthread_join(maker, NULL);
 }
 
+/* In order, and beside so many threads. Returns how many slabs stay. */
+static size_t free_beside(unsigned threads)
+{
+    hk_store_relaxed(&hk_heap_threads, threads);
+    uint64_t seed = 23;
+    for (unsigned i = 0; i < MOST / 8; i++)
+        blocks[i] = front_take(16 + unit_random(&seed, 1009));
+    for (unsigned i = 0; i < MOST / 8; i++)
+        front_free(blocks[i]);
+    front_check_budget();
+    hk_store_relaxed(&hk_heap_threads, 1);
+    return front_self()->heap.slabs;
+}
+
+static void free_beside_many(void *arg)
+{
+    (void)arg;
+    size_t few = free_beside(1);
+    hk_purge_now(0);
+    size_t many = free_beside(500);
+    EXPECT(few > 2 * many);
+    EXPECT(front_held_in_bins() <= 2 * ((size_t)hk_opt(HK_OPT_FRONT_BYTES) * 4 / 500));
+}
+
+static void each_of_many_threads_keeps_little(void **state)
+{
+    (void)state;
+    unit_passes(free_beside_many, NULL);
+}
+
 static void a_drain_ends_where_the_owner_wants_its_blocks(void **state)
 {
     (void)state;
@@ -193,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_that_frees_at_random_keeps_next_to_nothing),
         cmocka_unit_test(blocks_freed_in_order_are_no_drain),
+        cmocka_unit_test(each_of_many_threads_keeps_little),
         cmocka_unit_test(the_budget_shrinks_with_the_heap),
         cmocka_unit_test(large_blocks_are_a_drain_sooner),
         cmocka_unit_test(a_drain_ends_where_the_owner_wants_its_blocks),
