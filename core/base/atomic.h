@@ -28,6 +28,10 @@
 #define hk_peek(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define hk_poke(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
 
+/* The same in order. */
+#define hk_peek_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define hk_poke_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+
 /* Adds to such a word: a load and a store. */
 #define hk_poke_add(p, n) hk_poke(p, *(p) + (n))
 #define hk_poke_sub(p, n) hk_poke(p, *(p) - (n))

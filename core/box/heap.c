@@ -170,7 +170,7 @@ static bool next_active(struct hk_heap *heap, unsigned cls, bool may_grow, struc
     if (c->active != NULL)
         hk_heap_displace(heap, c->active); /* not always FULL: a collect may just have given it blocks */
     HK_EXPENSIVE(hk_slab_check(slab));
-    hk_poke(&slab->state, HK_SLAB_ACTIVE);
+    hk_poke_release(&slab->state, HK_SLAB_ACTIVE); /* pairs with give_slab: the owner was set before */
     c->active = slab;
     return true;
 }

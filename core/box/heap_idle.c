@@ -27,7 +27,7 @@ void hk_heap_forward(struct hk_slab *strays)
 void hk_heap_let_go(struct hk_heap *heap, struct hk_slab *slab)
 {
     hk_lock(&heap->lock);
-    if (hk_slab_owner(slab) == &heap->owner && heap->cls[slab->cls].active == slab && slab->used == 0) {
+    if (hk_slab_owner(slab) == &heap->owner && heap->cls[hk_peek(&slab->cls)].active == slab && slab->used == 0) {
         heap->cls[slab->cls].active = NULL;
         hk_heap_release_locked(heap, slab);
     }
@@ -99,7 +99,10 @@ static size_t give_slab(struct hk_slab *slab)
     struct hk_heap *heap = hk_heap_of(hk_slab_owner(slab));
     size_t given = 0;
     hk_lock(&heap->lock);
-    if (hk_slab_owner(slab) == &heap->owner && slab->state != HK_SLAB_FREE && slab->block_size >= SMALLEST)
+    /* In this order, since a slab keeps its owner while it lies in the pool: one that is in use, and belongs to a heap
+     * whose lock is held, stays so. Pairs with next_active. */
+    if (hk_peek_acquire(&slab->state) != HK_SLAB_FREE && hk_slab_owner(slab) == &heap->owner &&
+        slab->block_size >= SMALLEST)
         given = give_list(slab, slab->free) + give_list(slab, slab->spare);
     hk_unlock(&heap->lock);
     return given;
@@ -109,7 +112,8 @@ static size_t give_superslab(struct hk_superslab *ss)
 {
     size_t given = 0;
     for (unsigned i = 0; i < HK_SLABS; i++) {
-        if (ss->slab[i].cls > HK_TINY_LAST && ss->slab[i].head == 0 && hk_load_relaxed(&ss->owner[i]) != NULL)
+        if (hk_peek(&ss->slab[i].cls) > HK_TINY_LAST && hk_peek(&ss->slab[i].head) == 0 &&
+            hk_load_relaxed(&ss->owner[i]) != NULL)
             given += give_slab(&ss->slab[i]);
     }
     return given;
@@ -117,12 +121,12 @@ static size_t give_superslab(struct hk_superslab *ss)
 
 size_t hk_heap_give_pages(size_t *at, size_t most)
 {
-    size_t given = 0, unit = *at, units = hk_peek(&hk_space_units);
+    size_t given = 0, unit = *at, units = hk_peek_acquire(&hk_space_units); /* pairs with begin_at */
     if (hk_opt(HK_OPT_THP) != 0)
         units = 0; /* the system would make them whole again */
     for (; unit < units && given < most; unit++) {
         struct hk_superslab *ss = hk_registry_superslab(hk_space_address(unit));
-        if (ss != NULL && !ss->huge)
+        if (ss != NULL && !hk_peek(&ss->huge))
             given += give_superslab(ss);
     }
     *at = unit < units ? unit : 0;

@@ -164,7 +164,7 @@ void hk_pool_release(struct hk_slab *slab)
     hk_poke(&slab->state, HK_SLAB_FREE);
     for (unsigned i = 0; i < slab->slabs; i++) {
         ss->since[slab->index + i] = now;
-        slab[i].cls = slab->cls;
+        hk_poke(&slab[i].cls, slab->cls);
     }
     hk_sub_relaxed(&hk_pool_owned, slab->slabs);
     hk_pool_enter_empty(ss, hk_mask32(slab->index, slab->slabs));

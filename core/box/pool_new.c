@@ -47,7 +47,7 @@ HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, 
     hk_pool_node(ss->node)->gone -= hk_pool_node(ss->node)->gone != 0;
     ss->unused_mask = clean;
     bool many = hk_load_relaxed(&hk_pool_owned) >= HUGE_MOST * HK_SLABS; /* we hold the lock */
-    ss->huge = fills && clean == UINT32_MAX && !many;
+    hk_poke(&ss->huge, fills && clean == UINT32_MAX && !many);
     if (ss->huge) {
         hk_add_relaxed(&hk_pool_huge_unused, HK_SLABS);
         hk_large_calls_begin(); /* it has no page yet: nobody waits long */

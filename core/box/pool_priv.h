@@ -125,7 +125,7 @@ static inline uint32_t hk_pool_unused(const struct hk_superslab *ss)
 /* It is no SuperSlab of huge pages any more; its masks are the caller's. */
 static inline void hk_pool_end_huge(struct hk_superslab *ss)
 {
-    ss->huge = false;
+    hk_poke(&ss->huge, false);
     hk_sub_relaxed(&hk_pool_huge_unused, hk_count64(ss->unused_mask));
 }
 

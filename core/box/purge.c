@@ -51,6 +51,11 @@ static struct hk_heap *_Atomic swept; /* last, in a sweep that is under way, or 
 _Atomic size_t hk_purge_allowed;
 _Atomic bool hk_purge_watches;
 
+void hk_purge_count(size_t given)
+{
+    hk_add_relaxed(&total, given);
+}
+
 uint64_t hk_purge_total(void)
 {
     return hk_load_relaxed(&total);
@@ -254,10 +259,12 @@ void hk_purge_tick_slow(void)
     int saved = errno;
     hk_peak_look(0);
     uint32_t now = hk_os_now_ms();
+    hk_purge_note_used(now);
     bool same = now == hk_load_relaxed(&ticked) &&
                 hk_purge_free_bytes() <= hk_load_relaxed(&hk_purge_allowed); /* as a moment ago */
     if ((!same || has_to_sweep()) && !leave_to_thread(hk_purge_idle_bytes())) {
         sweep_some();
+        hk_purge_pages(now);
         give_some(now);
     }
     errno = saved;
@@ -301,7 +308,7 @@ size_t hk_purge_now(size_t keep)
     hk_purge_sweep_heaps();
     if (HK_RUN_CACHE)
         hk_run_cache_sweep_all();
-    size_t given = hk_pool_trim();
+    size_t given = hk_pool_trim() + hk_purge_pages_now(keep);
     hk_add_relaxed(&total, given);
     given += hk_purge_give_all(hk_os_now_ms(), 0, keep);
     hk_arena_unmap_clean();

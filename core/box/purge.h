@@ -42,9 +42,14 @@ static inline size_t hk_purge_idle_bytes(void)
     return hk_purge_free_bytes() + hk_run_cache_bytes();
 }
 
+/* Half of what was in use in slabs is not any more, and pages of free blocks there were not given back yet. Relaxed: a
+ * hint. */
+extern HK_HIDDEN _Atomic bool hk_purge_sparse;
+
 static inline bool hk_purge_has_work(void)
 {
-    return hk_purge_idle_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP) || hk_hot_span_at_once();
+    return hk_purge_idle_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP) || hk_hot_span_at_once() ||
+           hk_load_relaxed(&hk_purge_sparse);
 }
 
 /* For the end of slow paths that freed a run: one piece. */

@@ -30,6 +30,16 @@ static inline size_t hk_purge_min_keep(void)
  * asked for again: they are all judged by one moment. */
 size_t hk_purge_give_all(uint32_t now, uint32_t delay_ms, size_t keep);
 
+/* Bytes went back. */
+void hk_purge_count(size_t given);
+
+/* Pages of free blocks in slabs where others are in use (purge_pages.c): how much is in use now; a piece of them, when
+ * it is time (true: there may be more). Or at once all of them, unless no more than about `keep` bytes are free so;
+ * returns the bytes. */
+void hk_purge_note_used(uint32_t now);
+bool hk_purge_pages(uint32_t now);
+size_t hk_purge_pages_now(size_t keep);
+
 /* On behalf of every heap. */
 void hk_purge_sweep_heaps(void);
 

@@ -39,6 +39,9 @@ static bool round_of_work(void)
     hk_purge_sweep_heaps();
     bool any = HK_RUN_CACHE && hk_run_cache_sweep(UINT_MAX, now, hk_purge_delay_ms());
     any |= hk_purge_give_all(now, hk_purge_delay_ms(), hk_purge_min_keep()) != 0;
+    hk_purge_note_used(now);
+    while (hk_purge_pages(now))
+        any = true;
     hk_gate_leave(&pass);
     hk_corrupt_report();
     return any;
@@ -48,7 +51,8 @@ static void *run_thread(void *arg)
 {
     unsigned idle = 0;
     while (hk_load_relaxed(&hk_purge_thread_state) != HK_PURGER_ENDS) {
-        if (idle >= IDLE_ROUNDS || hk_purge_idle_bytes() <= hk_purge_min_keep()) {
+        bool little = hk_purge_idle_bytes() <= hk_purge_min_keep() && !hk_load_relaxed(&hk_purge_sparse);
+        if (idle >= IDLE_ROUNDS || little) {
             rest_until_woken(idle >= IDLE_ROUNDS);
             idle = 0;
         }

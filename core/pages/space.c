@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pages/space.h"
 
+#include "base/atomic.h"
 #include "os/os.h"
 
 uintptr_t hk_space_base;
@@ -63,11 +64,12 @@ static bool begin_at(uintptr_t base, size_t units)
     if (base < HK_TABLES || !map_units(base, units, &taken))
         return false;
     hk_space_base = base;
-    hk_space_units = units;
+    hk_poke_release(&hk_space_units, units); /* pairs with hk_heap_give_pages */
     if (map_first_pages())
         return true;
     hk_os_unmap((void *)base, units * HK_UNIT_SIZE);
-    hk_space_base = hk_space_units = 0;
+    hk_poke(&hk_space_units, 0);
+    hk_space_base = 0;
     return false;
 }
 
@@ -102,7 +104,7 @@ static bool map_behind(size_t units)
     bool taken = false;
     for (size_t step = 1, at = hk_space_units; at + units <= HK_SPACE_UNITS; at += step, step *= 2) {
         if (map_units((uintptr_t)hk_space_address(at), units, &taken)) {
-            hk_space_units = at + units;
+            hk_poke(&hk_space_units, at + units);
             return true;
         }
         if (!taken)
@@ -126,7 +128,7 @@ size_t hk_space_extend(size_t least, size_t wish, size_t *first)
 void hk_space_drop(size_t units)
 {
     if (hk_os_unmap(hk_space_address(hk_space_units - units), units * HK_UNIT_SIZE))
-        hk_space_units -= units;
+        hk_poke_sub(&hk_space_units, units);
 }
 
 bool hk_space_return(size_t first, size_t units, bool *taken)

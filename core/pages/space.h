@@ -25,7 +25,7 @@
 /* Of unit 0; 0 until there is one. Written once. */
 extern HK_HIDDEN uintptr_t hk_space_base;
 
-/* Units that are ours or were passed over: none lies behind them. */
+/* Units that are ours or were passed over: none lies behind them. Read without the arenas' lock as a hint. */
 extern HK_HIDDEN size_t hk_space_units;
 
 /* Zero memory for `wish` units in a row, or where that is refused for `least`, behind all that there are. Returns how

@@ -18,12 +18,12 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
     ss->unused_mask = UINT32_MAX;
     ss->purged_mask = 0;
     ss->refused_mask = 0;
-    ss->huge = false;
+    hk_poke(&ss->huge, false);
     hk_slab_forget_pages(ss, UINT32_MAX, true);
     for (unsigned i = 0; i < HK_SLABS; i++) {
         ss->slab[i].index = (uint8_t)i;
         ss->slab[i].base = base + i * HK_SLAB_SIZE;
-        ss->slab[i].cls = 0;
+        hk_poke(&ss->slab[i].cls, 0);
         ss->slab[i].block_size = 0;
         hk_private_close(&ss->lists[i]);
     }
@@ -59,11 +59,11 @@ struct hk_slab *hk_slab_open(struct hk_superslab *ss, unsigned index, unsigned c
     hk_poke(&slab->carved, 0);
     slab->capacity = hk_class_capacity(cls);
     slab->block_size = (uint32_t)hk_class_size(cls);
-    slab->cls = (uint8_t)cls;
+    hk_poke(&slab->cls, (uint8_t)cls);
     slab->slabs = (uint8_t)hk_class_slabs(cls);
     slab->zero = zero;
     for (unsigned i = 0; i < slab->slabs; i++)
-        ss->slab[index + i].head = (uint8_t)i;
+        hk_poke(&ss->slab[index + i].head, (uint8_t)i);
     return slab;
 }
 

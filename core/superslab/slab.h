@@ -35,9 +35,11 @@ struct hk_slab {
                             without the lock by whoever frees, and statistics */
     uint32_t capacity;   /* blocks in the span */
     uint32_t block_size; /* bytes */
-    uint8_t cls;         /* of an EMPTY slab: the class it held last, in each record of the span; 0: none yet */
+    uint8_t cls;         /* of an EMPTY slab: the class it held last, in each record of the span; 0: none yet. Read
+                            without the owner's lock, as is `head`, by whoever looks for sparse slabs */
     uint8_t slabs;       /* length of the span */
-    uint8_t state;       /* enum hk_slab_state; read by statistics without the owner's lock */
+    uint8_t state;       /* enum hk_slab_state; read without the owner's lock by statistics, and where sparse slabs are
+                            looked for */
     uint8_t index;       /* of this slab in its SuperSlab; constant */
     uint8_t head;        /* how many slabs before this one the span starts */
     bool zero;           /* the blocks above `carved` are known to be zero */
@@ -58,7 +60,8 @@ struct hk_superslab {
     uint32_t purged_mask;     /* those of unused_mask that were in use once. Pool's lock; only pictures read it */
     uint32_t refused_mask;    /* EMPTY slabs that the system refused to take back at `since`. Pool's lock */
     uint32_t node;            /* whose memory it is (os/numa.h). Constant while registered */
-    bool huge;                /* huge pages were asked for, and nothing of it went back since. Pool's lock */
+    bool huge;                /* huge pages were asked for, and nothing of it went back since. Pool's lock; who looks
+                                 for sparse slabs reads it without */
     struct hk_node list;      /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
     uint32_t since[HK_SLABS]; /* ms of the clock when a slab became EMPTY. Pool's lock */
     struct hk_owner *_Atomic owner[HK_SLABS]; /* read by every flush; written when a slab changes hands */

@@ -454,6 +454,55 @@ static void what_is_in_use_is_not_purged(void **state)
 
 /* ---- a system that refuses ---- */
 
+/* Slabs of which a quarter is in use, and something EMPTY, without which nobody looks. */
+static void be_sparse(void)
+{
+    static void *held[1024];
+    make_empty(1);
+    for (unsigned i = 0; i < 1024; i++) {
+        EXPECT(hk_heap_take(heap, hk_class_of(16384), &held[i], 1) == 1);
+        memset(held[i], 1, 16384);
+    }
+    make_empty_between(20);
+    hk_purge_tick(); /* sees how much it was */
+    fake_os_travel(1);
+    for (unsigned i = 0; i < 1024; i++) {
+        if (i % 4 != 0)
+            hk_heap_give(heap, &held[i], 1);
+    }
+}
+
+static size_t ticks(unsigned n)
+{
+    uint64_t before = hk_purge_total();
+    for (unsigned i = 0; i < n; i++) {
+        hk_purge_tick();
+        fake_os_travel(1);
+    }
+    return (size_t)(hk_purge_total() - before);
+}
+
+static void tick_while_sparse(void *arg)
+{
+    (void)arg;
+    size_t inner = 1024 / 4 * 3 * (size_t)(16384 - 4096);
+    options(500, 0);
+    be_sparse();
+    EXPECT(ticks(100) < inner / 2 && hk_purge_sparse); /* EMPTY slabs alone */
+    fake_os_travel(400);
+    EXPECT(ticks(100) >= inner && !hk_purge_sparse);
+    EXPECT(ticks(100) == 0);
+    be_sparse();
+    EXPECT(hk_purge_now(0) >= inner);
+    EXPECT(hk_arena_check() && hk_pool_check());
+}
+
+static void sparse_slabs_give_their_pages(void **state)
+{
+    (void)state;
+    unit_passes(tick_while_sparse, NULL);
+}
+
 static void tick_refused(void *arg)
 {
     (void)arg;
@@ -874,6 +923,7 @@ int main(void)
         cmocka_unit_test(old_memory_goes_back_beyond_what_is_kept),
         cmocka_unit_test(what_is_kept_is_never_purged),
         cmocka_unit_test(what_is_in_use_is_not_purged),
+        cmocka_unit_test(sparse_slabs_give_their_pages),
         cmocka_unit_test(a_system_that_refuses_harms_nothing),
         cmocka_unit_test(a_refusal_is_not_asked_for_in_every_call),
         cmocka_unit_test(a_clock_that_begins_again_changes_nothing),
