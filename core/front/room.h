@@ -12,7 +12,7 @@
 
 #include "box/heap.h"
 
-#define HK_MID_ROOM 16u /* the most blocks of a Mid class in one bin, with every front */
+#define HK_MID_ROOM 16u /* blocks of a Mid class in one bin; of small ones more (front/slots.h) */
 
 /* Room of one bin. */
 struct hk_cap {

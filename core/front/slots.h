@@ -10,12 +10,14 @@
 #define HK_FRONT_SLOTS_H
 
 /* The most blocks of that size in an array. One that is half full misses after (cap / 2)^2 operations of its class on
- * the average, so room pays quadratically. */
-#define HK_BIN_MAX(size)                                 \
-    ((size) <= 128           ? 256u                      \
-     : (size) <= 256         ? 128u                      \
-     : (size) <= 512         ? 64u                       \
-     : (size) <= HK_TINY_MAX ? 65536u / (unsigned)(size) \
+ * the average, so room pays quadratically. Of Mid blocks 128 KiB, but never fewer than HK_MID_ROOM. */
+#define HK_BIN_MAX(size)                                  \
+    ((size) <= 128           ? 256u                       \
+     : (size) <= 256         ? 128u                       \
+     : (size) <= 512         ? 64u                        \
+     : (size) <= HK_TINY_MAX ? 65536u / (unsigned)(size)  \
+     : (size) <= 2048        ? 64u                        \
+     : (size) <= 8192        ? 131072u / (unsigned)(size) \
                              : HK_MID_ROOM)
 
 /* Pointers for all arrays, one in each never used. */
