@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `hakmem-trace record`: becomes COMMAND with the recorder preloaded, and leaves a process that writes the trace (write.c).
+ * That process was there before COMMAND and has a session of its own; COMMAND is no parent of it and gets no child, file
+ * or signal that it does not know.
+ */
+#define _GNU_SOURCE
+
+#include "trace.h"
+#include "write.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Address space may be limited: then there are fewer chunks. 0 where there is room for none. */
+static int make_ring(struct ring **place, const char *only)
+{
+    int file = (int)syscall(SYS_memfd_create, "hakmem-record", 1 /* MFD_CLOEXEC */);
+    if (file < 0)
+        trace_die("the shared memory cannot be made: %s", strerror(errno));
+    for (uint32_t chunks = RING_CHUNKS_MOST; chunks >= RING_CHUNKS_LEAST; chunks /= 2) {
+        size_t size = sizeof(struct ring) + (size_t)chunks * sizeof(struct ring_chunk);
+        struct ring *ring = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (ring == MAP_FAILED)
+            continue;
+        if (ftruncate(file, (off_t)size) != 0)
+            trace_die("the shared memory cannot be made: %s", strerror(errno));
+        ring->magic = RING_MAGIC;
+        ring->chunks = chunks;
+        if (strlen(only) >= sizeof(ring->only))
+            trace_die("record: the name %s is too long", only);
+        strcpy(ring->only, only);
+        *place = ring;
+        return file;
+    }
+    trace_die("the shared memory cannot be mapped: %s", strerror(ENOMEM));
+}
+
+static int make_trace(const char *path, char **command)
+{
+    struct trace_header header = {.magic = TRACE_MAGIC, .pid = (uint32_t)getpid(), .seconds = (uint64_t)time(NULL)};
+    size_t length = 0;
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0)
+        trace_die("%s cannot be written: %s", path, strerror(errno));
+    if (flock(file, LOCK_EX | LOCK_NB) != 0)
+        trace_die("%s is being written by another recording, or read", path);
+    for (char **word = command; *word != NULL && length < TRACE_COMMAND; word++) {
+        length += (size_t)snprintf(header.command + length, TRACE_COMMAND - length, "%s%s", length != 0 ? " " : "", *word);
+    }
+    if (ftruncate(file, 0) != 0 || write(file, &header, sizeof(header)) != (ssize_t)sizeof(header))
+        trace_die("%s cannot be written: %s", path, strerror(errno));
+    return file;
+}
+
+/* Runs in the child: makes the writer and ends, so that it is nobody's child. */
+static void make_writer(struct write_task *task, int told)
+{
+    setsid();
+    pid_t writer = fork();
+    if (writer != 0) {
+        if (writer < 0)
+            writer = -errno;
+        _exit(write(told, &writer, sizeof(writer)) == (ssize_t)sizeof(writer) ? 0 : 1);
+    }
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    write_trace(task);
+    _exit(0);
+}
+
+/* The process id of the writer. */
+static pid_t start_writer(struct write_task *task)
+{
+    int pipes[2];
+    pid_t writer = 0;
+    if (pipe2(pipes, O_CLOEXEC) != 0)
+        trace_die("record: no pipe: %s", strerror(errno));
+    pid_t child = fork();
+    if (child == 0)
+        make_writer(task, pipes[1]);
+    close(pipes[1]);
+    if (child < 0 || read(pipes[0], &writer, sizeof(writer)) != (ssize_t)sizeof(writer) || writer < 0)
+        trace_die("record: the process that writes the trace cannot be started: %s",
+                  strerror(writer < 0 ? -writer : errno));
+    close(pipes[0]);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return writer;
+}
+
+/* FILE NAME PRELOAD COMMAND [ARG...]; NAME may be empty. The standard descriptors are open. */
+int trace_record(char **words)
+{
+    char text[64];
+    struct write_task task = {.path = words[0], .parent = getpid(), .only = words[1]};
+    char **command = words + 3;
+    task.ring_file = make_ring(&task.ring, words[1]);
+    task.file = make_trace(words[0], command);
+    pid_t writer = start_writer(&task);
+    snprintf(text, sizeof(text), "/proc/%d/fd/%d", (int)writer, task.ring_file);
+    if (setenv(RING_VARIABLE, text, 1) != 0 || setenv("LD_PRELOAD", words[2], 1) != 0)
+        trace_die("record: no memory");
+    execvp(command[0], command);
+    int saved = errno;
+    fprintf(stderr, "hakmem: %s: %s\n", command[0], strerror(saved));
+    return saved == ENOENT ? 127 : 126;
+}

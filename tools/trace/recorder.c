@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libhakmem-record.so: preloaded before an allocator, it passes each call on to the next malloc in line and notes what
+ * was asked for in memory that it shares with the process that writes the trace (ring.h). It knows nothing of hakmem.
+ *
+ * What it costs the program: a number from a counter of all threads and some bytes for each call; no system call but
+ * where the writer falls behind. It allocates nothing. Where nothing can be recorded it says so once and passes on.
+ *
+ * In the child of a fork it stops: the page `gate` is empty there, whoever made the child and how. A vfork's child is the
+ * parent as far as memory goes, and is recorded. A call inside a call (a signal handler's) is passed on and counted as
+ * lost.
+ */
+#define _GNU_SOURCE
+
+#include "recorder.h"
+#include "ring.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAP_NS 1000000
+#define NAPS_MOST 5000 /* without a beat of the writer's: it is gone */
+#define ROUNDS 3       /* of destructors after which a thread has ended for us; glibc has four */
+
+enum { IDLE, CALLING, TURNING };
+
+/* One thread's events, in the chunk that it holds. Only its thread writes here. */
+struct stream {
+    struct ring_chunk *chunk; /* NULL: none yet, or no more */
+    unsigned char *at;
+    struct trace_coder coder;
+    uint32_t number; /* + 1; 0: none yet */
+    uint8_t busy;    /* IDLE, or why a call is passed on */
+    uint8_t rounds;
+    bool ended;
+};
+
+struct gate {
+    bool on;
+};
+
+static struct gate closed;
+static struct gate *gate = &closed;
+static struct ring *ring;
+static _Alignas(128) _Atomic uint64_t numbers;
+static pthread_key_t ends;
+static __thread struct stream mine __attribute__((tls_model("initial-exec")));
+
+/* Threads that have ended still free (glibc does, behind all destructors): these share one stream. */
+static struct stream late;
+static atomic_flag late_lock = ATOMIC_FLAG_INIT;
+
+static void say(const char *what, const char *more)
+{
+    dprintf(2, "hakmem: record: %s%s\n", what, more);
+}
+
+static void count_lost(void)
+{
+    atomic_fetch_add_explicit(&ring->lost, 1, memory_order_relaxed);
+}
+
+/* ---- Chunks ---- */
+
+/* Waits while the writer is behind; false where it is gone. */
+static bool wait_for_writer(unsigned *naps, uint32_t *beats)
+{
+    struct timespec nap = {.tv_nsec = NAP_NS};
+    uint32_t now = atomic_load_explicit(&ring->beats, memory_order_relaxed);
+    if (now != *beats)
+        *naps = 0;
+    *beats = now;
+    if (++*naps > NAPS_MOST || atomic_load_explicit(&ring->over, memory_order_relaxed) != 0) {
+        gate->on = false;
+        say("nobody writes the trace any more: it ends here", "");
+        return false;
+    }
+    nanosleep(&nap, NULL);
+    return true;
+}
+
+static struct ring_chunk *take_chunk(void)
+{
+    unsigned naps = 0;
+    uint32_t beats = atomic_load_explicit(&ring->beats, memory_order_relaxed);
+    while (gate->on) {
+        bool behind = atomic_load_explicit(&ring->waiting, memory_order_relaxed) >= RING_BACKLOG;
+        int64_t index = behind ? -1 : ring_pop_free(ring);
+        if (index >= 0)
+            return &ring->chunk[index];
+        /* With more threads than chunks none comes back soon. */
+        if (!behind && atomic_load_explicit(&ring->waiting, memory_order_relaxed) == 0 && naps > 100)
+            return NULL;
+        if (!wait_for_writer(&naps, &beats))
+            return NULL;
+    }
+    return NULL;
+}
+
+static void give_chunk(struct stream *stream)
+{
+    if (stream->chunk != NULL)
+        ring_push_ready(ring, (uint32_t)(stream->chunk - ring->chunk));
+    stream->chunk = NULL;
+}
+
+/* Goes on in a new chunk, of which `event` will be the first. A thread gets its number with its first. */
+static bool turn(struct stream *stream, const struct trace_event *event)
+{
+    int saved = errno;
+    uint8_t busy = stream->busy;
+    stream->busy = TURNING;
+    give_chunk(stream);
+    if (stream->number == 0) {
+        stream->number = atomic_fetch_add_explicit(&ring->threads, 1, memory_order_relaxed) + 1;
+        if (stream != &late)
+            pthread_setspecific(ends, stream);
+    }
+    struct ring_chunk *chunk = take_chunk();
+    if (chunk != NULL) {
+        atomic_store_explicit(&chunk->used, 0, memory_order_relaxed);
+        chunk->events = 0;
+        chunk->number = event->number;
+        chunk->time = event->time;
+        atomic_store_explicit(&chunk->held, stream->number, memory_order_release);
+        stream->coder = (struct trace_coder){.number = event->number - 1, .time = event->time};
+        stream->at = chunk->bytes;
+        stream->chunk = chunk;
+    }
+    stream->busy = busy;
+    errno = saved;
+    return chunk != NULL;
+}
+
+static inline void append(struct stream *stream, struct trace_event *event)
+{
+    /* Relaxed: one counter, and whoever hands a block on orders the two calls itself. */
+    event->number = atomic_fetch_add_explicit(&numbers, 1, memory_order_relaxed) + 1;
+    event->time = (trace_ticks() - ring->start) >> TRACE_TIME_SHIFT;
+    if (stream->chunk == NULL || stream->chunk->bytes + sizeof(stream->chunk->bytes) - stream->at < TRACE_EVENT_MAX) {
+        if (!turn(stream, event)) {
+            count_lost();
+            return;
+        }
+    }
+    stream->at = trace_encode(stream->at, &stream->coder, event);
+    stream->chunk->events++;
+    atomic_store_explicit(&stream->chunk->used, (uint32_t)(stream->at - stream->chunk->bytes), memory_order_release);
+}
+
+static void append_late(struct trace_event *event)
+{
+    while (atomic_flag_test_and_set_explicit(&late_lock, memory_order_acquire))
+        sched_yield();
+    append(&late, event);
+    atomic_flag_clear_explicit(&late_lock, memory_order_release);
+}
+
+static inline void note(struct stream *stream, enum trace_kind kind, const void *block, size_t size)
+{
+    struct trace_event event = {.kind = kind, .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT, .size = size};
+    if (__builtin_expect(stream->ended, 0))
+        append_late(&event);
+    else
+        append(stream, &event);
+}
+
+static void note_aligned(struct stream *stream, const void *block, size_t align, size_t size)
+{
+    struct trace_event event = {.kind = TRACE_ALIGNED, .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT, .size = size,
+                                .align_log2 = align > 1 ? 64 - (uint32_t)__builtin_clzll(align - 1) : 0};
+    if (stream->ended)
+        append_late(&event);
+    else
+        append(stream, &event);
+}
+
+/* The destructor of `ends`: again and again, so that other destructors come before. */
+static void stream_ends(void *argument)
+{
+    struct stream *stream = argument;
+    if (!gate->on || stream->busy != IDLE)
+        return;
+    stream->busy = TURNING;
+    if (++stream->rounds < ROUNDS) {
+        pthread_setspecific(ends, stream);
+    } else {
+        note(stream, TRACE_END, NULL, 0);
+        give_chunk(stream);
+        stream->ended = true;
+    }
+    stream->busy = IDLE;
+}
+
+/* ---- What the wrappers call (recorder.h) ---- */
+
+struct stream *record_enter(void)
+{
+    struct stream *stream = &mine;
+    if (!gate->on)
+        return NULL;
+    if (__builtin_expect(stream->busy != IDLE, 0)) {
+        if (stream->busy == CALLING)
+            count_lost();
+        return NULL;
+    }
+    stream->busy = CALLING;
+    return stream;
+}
+
+void record_leave(struct stream *stream)
+{
+    stream->busy = IDLE;
+}
+
+void record_block(struct stream *stream, bool zeroed, const void *block, size_t size)
+{
+    if (block != NULL)
+        note(stream, zeroed ? TRACE_CALLOC : TRACE_MALLOC, block, size);
+    else
+        atomic_fetch_add_explicit(&ring->refused, 1, memory_order_relaxed);
+}
+
+void record_aligned(struct stream *stream, const void *block, size_t align, size_t size)
+{
+    if (block != NULL)
+        note_aligned(stream, block, align, size);
+    else
+        atomic_fetch_add_explicit(&ring->refused, 1, memory_order_relaxed);
+}
+
+void record_gone(struct stream *stream, bool resizing, const void *block)
+{
+    if (block != NULL)
+        note(stream, resizing ? TRACE_LEAVE : TRACE_FREE, block, 0);
+}
+
+void record_resized(struct stream *stream, const void *block, size_t size)
+{
+    if (block == NULL && size != 0)
+        atomic_fetch_add_explicit(&ring->refused, 1, memory_order_relaxed);
+    note(stream, block != NULL ? TRACE_RESIZED : TRACE_KEPT, block, size);
+}
+
+/* ---- The beginning ---- */
+
+static void in_child(void)
+{
+    gate = &closed;
+}
+
+/* Is this the process that is meant? It may be one that became another program: then what was before is dropped. */
+static bool claim(struct ring *seen)
+{
+    uint32_t none = 0, me = (uint32_t)getpid();
+    if (seen->only[0] != '\0' && strncmp(seen->only, program_invocation_short_name, sizeof(seen->only)) != 0)
+        return false;
+    if (atomic_compare_exchange_strong(&seen->pid, &none, me))
+        return true;
+    if (none != me)
+        return false;
+    struct timespec nap = {.tv_nsec = NAP_NS};
+    atomic_store(&seen->again, 1);
+    for (unsigned naps = 0; atomic_load(&seen->again) != 0; naps++) {
+        if (naps == NAPS_MOST)
+            return false;
+        nanosleep(&nap, NULL);
+    }
+    return true;
+}
+
+static struct ring *map_ring(const char *path)
+{
+    struct stat status;
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0)
+        return NULL; /* the trace is written already */
+    void *seen = fstat(file, &status) == 0 && status.st_size > (off_t)sizeof(struct ring)
+                     ? mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
+                     : MAP_FAILED;
+    int saved = errno;
+    close(file);
+    if (seen == MAP_FAILED) {
+        say("the memory shared with the writer cannot be mapped: ", strerror(saved));
+        return NULL;
+    }
+    struct ring *found = seen;
+    if (found->magic == RING_MAGIC && claim(found))
+        return found;
+    munmap(seen, (size_t)status.st_size);
+    return NULL;
+}
+
+__attribute__((constructor)) static void record_begin(void)
+{
+    const char *path = secure_getenv(RING_VARIABLE);
+    record_find_next();
+    if (path == NULL || (ring = map_ring(path)) == NULL)
+        return;
+    struct gate *open = mmap(NULL, sizeof(*open), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (open == MAP_FAILED || pthread_key_create(&ends, stream_ends) != 0 ||
+        pthread_atfork(NULL, NULL, in_child) != 0) {
+        say("no memory to record with", "");
+        return;
+    }
+    madvise(open, sizeof(*open), MADV_WIPEONFORK); /* refused by an old kernel: then there is in_child alone */
+    ring->start = trace_ticks();
+    gate = open;
+    gate->on = true;
+    struct stream *stream = record_enter(); /* this thread is the first, whoever allocates first */
+    stream->number = atomic_fetch_add_explicit(&ring->threads, 1, memory_order_relaxed) + 1;
+    stream->busy = TURNING;
+    pthread_setspecific(ends, stream);
+    record_leave(stream);
+}
