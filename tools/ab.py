@@ -6,10 +6,12 @@
     ./hakmem ab HAKMEM_FRONT_V2_CAP=16 -- HAKMEM_FRONT_V2_CAP=64 --bench 'mixed-*'
     ./hakmem ab -- -Dss_arena=disabled -- python3 -c 'print(sum(range(10**7)))'
     ./hakmem ab @../other-checkout -- @.
+    ./hakmem ab trace.hkt -Dclasses=dense -- -Dclasses=fine
 
 A side is any of: -DNAME=VALUE, an option of the build; NAME=VALUE, the environment of what runs; @FOLDER, another
 checkout; @FILE.so, a library. No word is the default. Builds are kept in build-ab/. What stands after a second `--` is
-run as it is, with its input and output closed off, and measured as a whole.
+run as it is, with its input and output closed off, and measured as a whole. A file of `hakmem record` is replayed:
+its time is that of its calls alone, its memory that of the heap alone.
 """
 
 import argparse
@@ -66,6 +68,15 @@ def bench_lines(patterns, divide, elapsed):
                             line.command(small), True, line.program != "floor",
                             line.program not in THREADED and not elapsed))
     return lines
+
+
+def trace_line(path, tool):
+    """A trace is one line: its calls run again, by threads of their own."""
+    if not bench_run.is_trace(path):
+        raise BenchError(f"{path}: no trace of `hakmem record`")
+    name = os.path.splitext(os.path.basename(path))[0][:20]
+    command = [tool, "play", os.path.abspath(path)]
+    return AbLine(name, command, command, None, True, True, False)
 
 
 def program_line(argv):
@@ -149,6 +160,7 @@ def arguments(argv):
     parser.add_argument("-o", "--csv", dest="csv", metavar="FILE",
                         help="raw rows (default: a new file in build-ab/results)")
     parser.add_argument("--svg", metavar="FILE", help="the picture (default: beside the rows)")
+    parser.add_argument("trace", nargs="?", metavar="TRACE", help="a file of `hakmem record` that is replayed")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # the arguments, before building
     parser.add_argument("--build", default=os.path.join(bench_run.ROOT, "build-bench"), help=argparse.SUPPRESS)
     sides, rest, program = split_words(argv)
@@ -158,9 +170,12 @@ def arguments(argv):
         parser.error("two sides are needed: SIDE -- SIDE, see --help")
     if program == [] or (program and args.bench):
         parser.error("a program stands after the second --, and --bench without one")
+    if args.trace and (program or args.bench or args.instructions):
+        parser.error("a TRACE stands alone: without a program, --bench and --instructions")
+    args.calls = args.calls and not args.trace  # the reader's would be counted with them
     if args.rounds is not None and args.rounds < 1:
         parser.error("--rounds must be at least 1")
-    args.rounds = args.rounds or (QUICK_ROUNDS if args.quick else PROGRAM_ROUNDS if program else ROUNDS)
+    args.rounds = args.rounds or (QUICK_ROUNDS if args.quick else PROGRAM_ROUNDS if program or args.trace else ROUNDS)
     args.build = os.path.abspath(args.build)
     return args
 
@@ -186,6 +201,7 @@ def output_paths(args, sides):
 
 def run(args, progress):
     lines = [program_line(args.program)] if args.program else \
+        [trace_line(args.trace, bench_run.trace_tool(args.build, args.check))] if args.trace else \
         bench_lines(args.bench, QUICK_DIVIDE if args.quick else 1, args.elapsed)
     sides = [ab_sides.read_side(words) for words in args.sides]
     ab_sides.name_sides(*sides)

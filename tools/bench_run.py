@@ -159,6 +159,31 @@ def program_path(build, program):
     return path
 
 
+TRACE_MAGIC = b"hktrace1"  # as in tools/trace/format.h
+
+
+def is_trace(path):
+    """Whether it is a file of `hakmem record`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(TRACE_MAGIC)) == TRACE_MAGIC
+    except IsADirectoryError:
+        return False
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def trace_tool(build, may_be_absent=False):
+    """What replays traces; ./hakmem builds it in build/."""
+    for folder in (build, os.path.join(ROOT, "build")):
+        path = os.path.join(folder, "tools", "trace", "hakmem-trace")
+        if os.access(path, os.X_OK):
+            return path
+    if may_be_absent:
+        return "hakmem-trace"
+    raise BenchError("there is no hakmem-trace, which replays traces: building it needs libzstd (Debian: libzstd-dev)")
+
+
 def check_preload(build, allocators):
     """The loader goes on without a library that it cannot load; such a run would measure glibc under another name."""
     for name, path in allocators.items():
@@ -209,8 +234,9 @@ def run_once(build, preload, command, env=None, measured=True):
             wall_ns = 1000 * usage["wall_us"]
             result = parse_fields(output) if measured else {"elapsed_ns": wall_ns, "ops_per_sec": 1e9 / wall_ns}
             return Run("ok", result["ops_per_sec"], result["elapsed_ns"] / 1e9, usage["wall_us"] / 1e6,
-                       usage["user_us"] / 1e6, usage["sys_us"] / 1e6, usage["max_rss_kib"], usage["minor_faults"],
-                       usage["major_faults"], {key: result[key] for key in MORE_FIELDS if key in result})
+                       usage["user_us"] / 1e6, usage["sys_us"] / 1e6, result.get("heap_peak_kib", usage["max_rss_kib"]),
+                       result.get("minor_faults", usage["minor_faults"]) if "heap_peak_kib" in result else
+                       usage["minor_faults"], usage["major_faults"], {key: result[key] for key in MORE_FIELDS if key in result})
         except (ValueError, KeyError):
             return Run("no result line")
 

@@ -312,6 +312,83 @@ hk_exec_watched()
     exec python3 -I -S "$hk_share/live/live.py" run "$hk_watch" "$hk_watch_file" "$1" "$hk_ignored" "${hk_command[@]}"
 }
 
+# Reads the arguments of `record`: sets hk_trace_file, hk_trace_only and the array hk_command.
+hk_parse_record()
+{
+    hk_trace_file=$PWD/trace-%p.hkt
+    hk_trace_only=
+    hk_command=()
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+        -o | --of)
+            [[ -n ${2:-} ]] || hk_usage "record: $1 needs a $([[ $1 == -o ]] && echo FILE || echo NAME)"
+            if [[ $1 == --of ]]; then
+                hk_trace_only=$2
+            else
+                [[ $2 == /* ]] && hk_trace_file=$2 || hk_trace_file=$PWD/$2
+            fi
+            shift
+            ;;
+        --help | -h) hk_help_of record && exit 0 ;;
+        --) shift && break ;;
+        -*) hk_usage "record: unknown option '$1'" ;;
+        *) break ;;
+        esac
+        shift
+    done
+    [[ $# -gt 0 ]] || hk_usage "record: no COMMAND given"
+    hk_trace_file=${hk_trace_file//%p/$$}
+    hk_command=("$@")
+}
+
+# Stops where the folder $1 has no hakmem-trace: what was built without libzstd.
+hk_need_trace()
+{
+    [[ -x $1/hakmem-trace && -f $1/libhakmem-record.so ]] ||
+        hk_die "this hakmem was built without record and replay: that needs libzstd (Debian: libzstd-dev)"
+}
+
+# Becomes COMMAND with the library $2 preloaded, and recorded by what is in the folder $1. Never returns.
+hk_exec_recorded()
+{
+    local hk_path hk_recorder hk_library
+    hk_need_trace "$1"
+    hk_path=$(hk_find "${hk_command[0]}") || exit
+    hk_inspect "$hk_path"
+    hk_recorder=$(hk_plain_path "$1/libhakmem-record.so") || exit
+    hk_library=$(hk_plain_path "$2") || exit
+    hk_say "the trace, a moment after the end: ${hk_trace_file#"$PWD/"}"
+    exec "$1/hakmem-trace" record "$hk_trace_file" "$hk_trace_only" \
+        "$hk_recorder:$hk_library${LD_PRELOAD:+:$LD_PRELOAD}" "${hk_command[@]}"
+}
+
+# Replays a trace by what is in the folder $1, on the library $2 and the C library's malloc where the other arguments
+# name no --lib. Never returns.
+hk_replay()
+{
+    local hk_folder=$1 hk_library=$2 hk_word
+    local -a hk_libraries=(--lib "hakmem=$2" --lib libc)
+    shift 2
+    for hk_word in "$@"; do
+        case $hk_word in
+        --lib) hk_libraries=() ;;
+        --info) [[ $# -eq 2 ]] || hk_usage "replay: --info goes with a TRACE alone" ;;
+        esac
+    done
+    hk_need_trace "$hk_folder"
+    unset LD_PRELOAD
+    [[ $1 != --info ]] || exec "$hk_folder/hakmem-trace" info "$2"
+    [[ ${2:-} != --info ]] || exec "$hk_folder/hakmem-trace" info "$1"
+    exec "$hk_folder/hakmem-trace" replay "${hk_libraries[@]}" "$@"
+}
+
+# Looks at the arguments of `replay` before anything is built for them.
+hk_check_replay()
+{
+    [[ ${1:-} != --help && ${1:-} != -h ]] || { hk_help_of replay && exit 0; }
+    [[ $# -gt 0 ]] || hk_usage "replay: no TRACE given"
+}
+
 # Prints the file that exec would run for the command $1; stops with the status a shell would give when there is none.
 hk_find()
 {
