@@ -48,7 +48,7 @@ struct lane {
 struct cutter {
     struct feed *feed;
     struct model model;
-    struct lane *lanes; /* by thread */
+    struct lane *lanes;  /* by thread */
     struct feed_op *ops; /* of this turn, in the order of the trace */
     uint32_t *queues;    /* the queue of each */
     uint32_t count, turn;

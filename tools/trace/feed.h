@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The memory that the process which replays a trace shares with the one that reads it. The trace is cut into turns: one is
- * written by the reader, then the player runs it, then the next is written; never both at once. So the process that is
- * measured reads, unpacks and looks up nothing, and all its own memory is shared memory, which is told apart from its heap.
+ * The memory that the process which replays a trace shares with the one that reads it. The trace is cut into turns: one
+ * is written by the reader, then the player runs it, then the next is written; never both at once. So the process that
+ * is measured reads, unpacks and looks up nothing, and all its own memory is shared memory, which is told apart from
+ * its heap.
  *
  * In a turn each thread has a queue. Of queues beside each other the order is free, but for a block that another thread
  * frees: it must be there. Turns are cut so that in whatever order they run no more is live than at the trace's peak

@@ -3,10 +3,10 @@
  * A trace: what a program asked of malloc and free, in what order, from which thread and when. This header is what the
  * recorder (which encodes) and the reader (which decodes) have in common; it calls nothing.
  *
- * A file is a header, then packed chunks, then a summary. A chunk holds events of one thread in their order; each is one
- * frame of zstd's. Events of all threads are numbered from one counter: a block's number is taken after malloc returned
- * it and before free is called with it, so that whoever gets the same address next, or frees what another made, has a
- * higher one. A file that ends early is a trace up to there.
+ * A file is a header, then packed chunks, then a summary. A chunk holds events of one thread in their order; each is
+ * one frame of zstd's. Events of all threads are numbered from one counter: a block's number is taken after malloc
+ * returned it and before free is called with it, so that whoever gets the same address next, or frees what another
+ * made, has a higher one. A file that ends early is a trace up to there.
  *
  * Numbers are as the machine has them, little endian: a trace is for machines like the one that made it.
  */
@@ -74,9 +74,9 @@ struct trace_summary {
     uint64_t peak_bytes, peak_number; /* the most that was asked for and not freed, and the event after which */
     uint64_t peak_blocks;             /* live then */
     uint64_t peak_time;
-    uint64_t duration; /* units; of the last event */
-    uint64_t unknown;  /* frees of blocks from before the recording */
-    uint64_t reused;   /* addresses handed out again without a free that was seen */
+    uint64_t duration;                /* units; of the last event */
+    uint64_t unknown;                 /* frees of blocks from before the recording */
+    uint64_t reused;                  /* addresses handed out again without a free that was seen */
     uint64_t left_blocks, left_bytes; /* live at the end */
     uint64_t allocations, frees, resizes;
     uint64_t most_blocks; /* live at once; the peak of bytes may be another moment */

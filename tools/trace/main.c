@@ -26,7 +26,7 @@ int main(int argc, char **argv)
         int words; /* at least */
         int (*run)(char **words);
     } commands[] = {
-        {"record", 4, trace_record}, {"replay", 1, trace_replay}, {"play", 1, trace_play}, {"feed", 2, trace_feed},
+        {"record", 4, trace_record}, {"replay", 1, trace_replay}, {"play", 1, trace_play},   {"feed", 2, trace_feed},
         {"info", 1, trace_info},     {"dump", 1, trace_dump},     {"loads", 1, trace_loads},
     };
     for (size_t at = 0; argc > 1 && at < sizeof(commands) / sizeof(commands[0]); at++) {

@@ -37,8 +37,8 @@ struct model {
     uint64_t *addresses; /* a table with open addressing; 0: free */
     uint32_t *slots;     /* of each of these */
     size_t mask, count;
-    uint64_t *sizes;     /* by slot */
-    uint32_t *idle;      /* slots that may be given */
+    uint64_t *sizes; /* by slot */
+    uint32_t *idle;  /* slots that may be given */
     size_t idle_count, slot_room;
     uint32_t slot_count; /* slots are below it */
     uint32_t *held;      /* slots freed since model_release */

@@ -203,14 +203,14 @@ static void print_result(void)
     getrusage(RUSAGE_SELF, &usage);
     int length = snprintf(
         text, sizeof(text),
-        "ops_per_sec=%llu ops=%llu elapsed_ns=%llu peak_rss_kib=%ld minor_faults=%ld major_faults=%ld heap_peak_kib=%llu "
+        "ops_per_sec=%llu ops=%llu elapsed_ns=%llu peak_rss_kib=%ld minor_faults=%ld major_faults=%ld "
+        "heap_peak_kib=%llu "
         "peak_live_bytes=%llu recorded_peak_bytes=%llu events=%llu turns=%llu threads=%u refused=%llu\n",
         (unsigned long long)((double)sum.blocks * 1e9 / (double)time), (unsigned long long)sum.blocks,
         (unsigned long long)time, usage.ru_maxrss, usage.ru_minflt, usage.ru_majflt,
-        (unsigned long long)heap * (unsigned long long)sysconf(_SC_PAGESIZE) / 1024,
-        (unsigned long long)player.peak, (unsigned long long)player.feed->peak_bytes,
-        (unsigned long long)player.feed->events, (unsigned long long)player.turns, player.threads + 1,
-        (unsigned long long)sum.refused);
+        (unsigned long long)heap * (unsigned long long)sysconf(_SC_PAGESIZE) / 1024, (unsigned long long)player.peak,
+        (unsigned long long)player.feed->peak_bytes, (unsigned long long)player.feed->events,
+        (unsigned long long)player.turns, player.threads + 1, (unsigned long long)sum.refused);
     if (write(1, text, (size_t)length) != length)
         trace_die("replay: the result cannot be written");
 }

@@ -7,8 +7,8 @@
 
 #include "feed.h"
 
-/* The blocks, by slot: NULL until there is one. Within a turn a slot is given once; so whoever frees a block of it waits
- * until it is there. Release by the thread that allocates, acquire by the one that frees. */
+/* The blocks, by slot: NULL until there is one. Within a turn a slot is given once; so whoever frees a block of it
+ * waits until it is there. Release by the thread that allocates, acquire by the one that frees. */
 extern _Atomic(void *) *play_slots;
 
 /* What one thread has done so far. */

@@ -178,8 +178,8 @@ static void open_next(struct reader *reader)
     struct reader_cursor *cursor = must(malloc(sizeof(*cursor) + place->chunk.bytes));
     if (!read_at(reader, reader->packed, place->chunk.packed, place->offset))
         damaged(reader, place->offset);
-    size_t bytes = ZSTD_decompressDCtx(reader->unpacker, cursor->bytes, place->chunk.bytes, reader->packed,
-                                       place->chunk.packed);
+    size_t bytes =
+        ZSTD_decompressDCtx(reader->unpacker, cursor->bytes, place->chunk.bytes, reader->packed, place->chunk.packed);
     if (ZSTD_isError(bytes) || bytes != place->chunk.bytes)
         damaged(reader, place->offset);
     cursor->thread = place->chunk.thread;

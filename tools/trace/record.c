@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * `hakmem-trace record`: becomes COMMAND with the recorder preloaded, and leaves a process that writes the trace (write.c).
- * That process was there before COMMAND and has a session of its own; COMMAND is no parent of it and gets no child, file
- * or signal that it does not know.
+ * `hakmem-trace record`: becomes COMMAND with the recorder preloaded, and leaves a process that writes the trace
+ * (write.c). That process was there before COMMAND and has a session of its own; COMMAND is no parent of it and gets no
+ * child, file or signal that it does not know.
  */
 #define _GNU_SOURCE
 
@@ -23,28 +23,31 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Address space may be limited: then there are fewer chunks. 0 where there is room for none. */
+/* Address space and the size of files may be limited: then there are fewer chunks. */
 static int make_ring(struct ring **place, const char *only)
 {
+    struct sigaction ignored = {.sa_handler = SIG_IGN}, before;
     int file = (int)syscall(SYS_memfd_create, "hakmem-record", 1 /* MFD_CLOEXEC */);
     if (file < 0)
         trace_die("the shared memory cannot be made: %s", strerror(errno));
+    if (strlen(only) >= sizeof((*place)->only))
+        trace_die("record: the name %s is too long", only);
+    sigaction(SIGXFSZ, &ignored, &before);
     for (uint32_t chunks = RING_CHUNKS_MOST; chunks >= RING_CHUNKS_LEAST; chunks /= 2) {
         size_t size = sizeof(struct ring) + (size_t)chunks * sizeof(struct ring_chunk);
-        struct ring *ring = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        struct ring *ring = ftruncate(file, (off_t)size) == 0
+                                ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
+                                : MAP_FAILED;
         if (ring == MAP_FAILED)
             continue;
-        if (ftruncate(file, (off_t)size) != 0)
-            trace_die("the shared memory cannot be made: %s", strerror(errno));
         ring->magic = RING_MAGIC;
         ring->chunks = chunks;
-        if (strlen(only) >= sizeof(ring->only))
-            trace_die("record: the name %s is too long", only);
         strcpy(ring->only, only);
+        sigaction(SIGXFSZ, &before, NULL);
         *place = ring;
         return file;
     }
-    trace_die("the shared memory cannot be mapped: %s", strerror(ENOMEM));
+    trace_die("record: there is no room for the memory that is shared with the writer: %s", strerror(errno));
 }
 
 static int make_trace(const char *path, char **command)
@@ -57,7 +60,8 @@ static int make_trace(const char *path, char **command)
     if (flock(file, LOCK_EX | LOCK_NB) != 0)
         trace_die("%s is being written by another recording, or read", path);
     for (char **word = command; *word != NULL && length < TRACE_COMMAND; word++) {
-        length += (size_t)snprintf(header.command + length, TRACE_COMMAND - length, "%s%s", length != 0 ? " " : "", *word);
+        length +=
+            (size_t)snprintf(header.command + length, TRACE_COMMAND - length, "%s%s", length != 0 ? " " : "", *word);
     }
     if (ftruncate(file, 0) != 0 || write(file, &header, sizeof(header)) != (ssize_t)sizeof(header))
         trace_die("%s cannot be written: %s", path, strerror(errno));

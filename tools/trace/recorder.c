@@ -6,9 +6,9 @@
  * What it costs the program: a number from a counter of all threads and some bytes for each call; no system call but
  * where the writer falls behind. It allocates nothing. Where nothing can be recorded it says so once and passes on.
  *
- * In the child of a fork it stops: the page `gate` is empty there, whoever made the child and how. A vfork's child is the
- * parent as far as memory goes, and is recorded. A call inside a call (a signal handler's) is passed on and counted as
- * lost.
+ * In the child of a fork it stops: the page `gate` is empty there, whoever made the child and how. A vfork's child is
+ * the parent as far as memory goes, and is recorded. A call inside a call (a signal handler's) is passed on and counted
+ * as lost.
  */
 #define _GNU_SOURCE
 
@@ -176,7 +176,9 @@ static inline void note(struct stream *stream, enum trace_kind kind, const void 
 
 static void note_aligned(struct stream *stream, const void *block, size_t align, size_t size)
 {
-    struct trace_event event = {.kind = TRACE_ALIGNED, .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT, .size = size,
+    struct trace_event event = {.kind = TRACE_ALIGNED,
+                                .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT,
+                                .size = size,
                                 .align_log2 = align > 1 ? 64 - (uint32_t)__builtin_clzll(align - 1) : 0};
     if (stream->ended)
         append_late(&event);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The functions that libhakmem-record.so has in the place of malloc's: each passes its call on to the next library in
- * line that has it, and has it noted. C++'s operators are calls of malloc and free, as they are of most allocators; what
- * malloc refuses is left to the next operator, which asks the program's handler and throws.
+ * line that has it, and has it noted. C++'s operators are calls of malloc and free, as they are of most allocators;
+ * what malloc refuses is left to the next operator, which asks the program's handler and throws.
  */
 #define _GNU_SOURCE
 
@@ -241,47 +241,47 @@ EXPORT void free_aligned_sized(void *block, size_t align, size_t size)
 
 /* ---- C++ ---- */
 
-#define NEW(name)                                                                                                      \
-    EXPORT void *name(size_t size)                                                                                     \
-    {                                                                                                                  \
-        void *block = malloc(size);                                                                                    \
-        void *(*after)(size_t) = NULL;                                                                                 \
-        if (block == NULL)                                                                                             \
-            look(#name, &after);                                                                                       \
-        return after != NULL ? after(size) : block;                                                                    \
+#define NEW(name)                                   \
+    EXPORT void *name(size_t size)                  \
+    {                                               \
+        void *block = malloc(size);                 \
+        void *(*after)(size_t) = NULL;              \
+        if (block == NULL)                          \
+            look(#name, &after);                    \
+        return after != NULL ? after(size) : block; \
     }
-#define NEW_NOTHROW(name)                                                                                              \
-    EXPORT void *name(size_t size, const void *tag)                                                                    \
-    {                                                                                                                  \
-        void *block = malloc(size);                                                                                    \
-        void *(*after)(size_t, const void *) = NULL;                                                                   \
-        if (block == NULL)                                                                                             \
-            look(#name, &after);                                                                                       \
-        return after != NULL ? after(size, tag) : block;                                                               \
+#define NEW_NOTHROW(name)                                \
+    EXPORT void *name(size_t size, const void *tag)      \
+    {                                                    \
+        void *block = malloc(size);                      \
+        void *(*after)(size_t, const void *) = NULL;     \
+        if (block == NULL)                               \
+            look(#name, &after);                         \
+        return after != NULL ? after(size, tag) : block; \
     }
-#define NEW_ALIGNED(name)                                                                                              \
-    EXPORT void *name(size_t size, size_t align)                                                                       \
-    {                                                                                                                  \
-        void *block = memalign(align, size);                                                                           \
-        void *(*after)(size_t, size_t) = NULL;                                                                         \
-        if (block == NULL)                                                                                             \
-            look(#name, &after);                                                                                       \
-        return after != NULL ? after(size, align) : block;                                                             \
+#define NEW_ALIGNED(name)                                  \
+    EXPORT void *name(size_t size, size_t align)           \
+    {                                                      \
+        void *block = memalign(align, size);               \
+        void *(*after)(size_t, size_t) = NULL;             \
+        if (block == NULL)                                 \
+            look(#name, &after);                           \
+        return after != NULL ? after(size, align) : block; \
     }
-#define NEW_ALIGNED_NOTHROW(name)                                                                                      \
-    EXPORT void *name(size_t size, size_t align, const void *tag)                                                      \
-    {                                                                                                                  \
-        void *block = memalign(align, size);                                                                           \
-        void *(*after)(size_t, size_t, const void *) = NULL;                                                           \
-        if (block == NULL)                                                                                             \
-            look(#name, &after);                                                                                       \
-        return after != NULL ? after(size, align, tag) : block;                                                        \
+#define NEW_ALIGNED_NOTHROW(name)                                 \
+    EXPORT void *name(size_t size, size_t align, const void *tag) \
+    {                                                             \
+        void *block = memalign(align, size);                      \
+        void *(*after)(size_t, size_t, const void *) = NULL;      \
+        if (block == NULL)                                        \
+            look(#name, &after);                                  \
+        return after != NULL ? after(size, align, tag) : block;   \
     }
 /* What else a delete is told, a size, an alignment or a tag, changes nothing. */
-#define DELETE(name)                                                                                                   \
-    EXPORT void name(void *block)                                                                                      \
-    {                                                                                                                  \
-        free(block);                                                                                                   \
+#define DELETE(name)              \
+    EXPORT void name(void *block) \
+    {                             \
+        free(block);              \
     }
 
 NEW(_Znwm)

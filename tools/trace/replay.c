@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * `hakmem-trace replay`: replays a trace on one allocator after the other, some rounds, each time in a process of its own
- * (play.c), and prints what these tell: as a table, or as JSON.
+ * `hakmem-trace replay`: replays a trace on one allocator after the other, some rounds, each time in a process of its
+ * own (play.c), and prints what these tell: as a table, or as JSON.
  */
 #define _GNU_SOURCE
 
@@ -219,8 +219,8 @@ static void print_table(FILE *file)
 {
     const struct library *first = &asked.libraries[0];
     double live = (double)figure(first, LIVE, 1);
-    fprintf(file, "%s: %" PRIu64 " events, peak %.1f MiB live (%" PRIu64 " bytes; recorded: %" PRIu64 ")\n", asked.trace,
-            figure(first, EVENTS, 1), live / 0x1p20, figure(first, LIVE, 1), figure(first, RECORDED, 1));
+    fprintf(file, "%s: %" PRIu64 " events, peak %.1f MiB live (%" PRIu64 " bytes; recorded: %" PRIu64 ")\n",
+            asked.trace, figure(first, EVENTS, 1), live / 0x1p20, figure(first, LIVE, 1), figure(first, RECORDED, 1));
     fprintf(file, "%-12s %8s %17s %8s %9s %10s %9s\n", "", "seconds", "least-most", "Mop/s", "heap MiB", "heap/live",
             "faults");
     for (unsigned at = 0; at < asked.count; at++) {
@@ -230,8 +230,8 @@ static void print_table(FILE *file)
                  (double)figure(library, SECONDS, 2) / 1e9);
         fprintf(file, "%-12s %8.3f %17s %8.2f %9.1f %10.2f %9" PRIu64 "\n", library->name,
                 (double)figure(library, SECONDS, 1) / 1e9, range, (double)figure(library, RATE, 1) / 1e6,
-                (double)figure(library, HEAP, 1) / 1024, (double)figure(library, HEAP, 1) * 1024 / (live > 0 ? live : 1),
-                figure(library, FAULTS, 1));
+                (double)figure(library, HEAP, 1) / 1024,
+                (double)figure(library, HEAP, 1) * 1024 / (live > 0 ? live : 1), figure(library, FAULTS, 1));
         if (figure(library, REFUSED, 2) != 0)
             fprintf(file, "  %s refused up to %" PRIu64 " allocations\n", library->name, figure(library, REFUSED, 2));
     }

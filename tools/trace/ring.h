@@ -18,14 +18,14 @@
 #define RING_MAGIC UINT64_C(0x31676e69726b6168)
 #define RING_BACKLOG 512 /* chunks that wait to be written; with more, threads wait */
 #define RING_CHUNKS_MOST 16384
-#define RING_CHUNKS_LEAST 64
+#define RING_CHUNKS_LEAST 16
 
 struct ring_chunk {
-    _Atomic uint32_t held;      /* its thread's number + 1 from being taken until it was written, else 0 */
-    uint32_t next;              /* in a list: index + 1, or 0 */
-    _Atomic uint32_t used;      /* bytes; release by its thread after each event, acquire by the writer */
-    uint32_t events;            /* in them */
-    uint64_t number, time;      /* of the first event */
+    _Atomic uint32_t held; /* its thread's number + 1 from being taken until it was written, else 0 */
+    uint32_t next;         /* in a list: index + 1, or 0 */
+    _Atomic uint32_t used; /* bytes; release by its thread after each event, acquire by the writer */
+    uint32_t events;       /* in them */
+    uint64_t number, time; /* of the first event */
     unsigned char unused[32];
     unsigned char bytes[TRACE_CHUNK - 64];
 };
@@ -41,7 +41,7 @@ struct ring {
     _Atomic uint32_t fresh;   /* chunks from here on were never used */
     _Atomic uint32_t ready;   /* index + 1 of the newest; pushed with release, all taken by the writer with acquire */
     _Atomic uint32_t waiting; /* that many are ready */
-    _Atomic uint64_t free;    /* index + 1 of the first, below a count of changes so that none is mistaken for another */
+    _Atomic uint64_t free; /* index + 1 of the first, below a count of changes so that none is mistaken for another */
     _Atomic uint64_t lost, refused;
     uint64_t start; /* ticks, when the program began */
     char only[256]; /* the name of the program that is meant; empty: the first */

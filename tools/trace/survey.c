@@ -89,8 +89,7 @@ int trace_info(char **words)
     for (size_t at = 0; at < sizeof(figures) / sizeof(figures[0]); at++)
         printf(", \"%s\": %" PRIu64, figures[at].name, figures[at].value);
     if (reader.whole)
-        printf(", \"seconds\": %.6f, \"peak_seconds\": %.6f",
-               (double)sums->duration / (double)sums->units_per_second,
+        printf(", \"seconds\": %.6f, \"peak_seconds\": %.6f", (double)sums->duration / (double)sums->units_per_second,
                (double)sums->peak_time / (double)sums->units_per_second);
     printf("}\n");
     reader_close(&reader);

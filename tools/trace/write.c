@@ -76,8 +76,8 @@ static void write_chunk(struct writer *writer, struct ring_chunk *chunk)
         fail(writer, ZSTD_getErrorName(packed));
         return;
     }
-    struct trace_chunk header = {.packed = (uint32_t)packed, .bytes = used, .thread = held - 1,
-                                 .number = chunk->number, .time = chunk->time};
+    struct trace_chunk header = {
+        .packed = (uint32_t)packed, .bytes = used, .thread = held - 1, .number = chunk->number, .time = chunk->time};
     put(writer, &header, sizeof(header));
     put(writer, writer->packed, packed);
     writer->events += chunk->events;
@@ -113,8 +113,7 @@ static bool write_ready(struct writer *writer)
 static void begin_again(struct writer *writer)
 {
     struct ring *ring = writer->task->ring;
-    if (ftruncate(writer->task->file, sizeof(struct trace_header)) != 0 ||
-        lseek(writer->task->file, 0, SEEK_END) < 0)
+    if (ftruncate(writer->task->file, sizeof(struct trace_header)) != 0 || lseek(writer->task->file, 0, SEEK_END) < 0)
         fail(writer, strerror(errno));
     for (uint32_t at = 0; at < ring->chunks && at < atomic_load(&ring->fresh); at++)
         atomic_store(&ring->chunk[at].held, 0);
@@ -178,7 +177,8 @@ static void report(struct writer *writer, const struct trace_summary *summary)
     double seconds = (double)summary->duration / (double)summary->units_per_second;
     double size = (double)lseek(writer->task->file, 0, SEEK_END);
     fprintf(stderr,
-            "hakmem: record: %s: %llu events of %llu threads in %.1f s, %.1f bytes each; peak %.1f MiB live in %llu blocks\n",
+            "hakmem: record: %s: %llu events of %llu threads in %.1f s, %.1f bytes each; peak %.1f MiB live in %llu "
+            "blocks\n",
             path, (unsigned long long)summary->events, (unsigned long long)summary->threads, seconds,
             size / (double)(summary->events != 0 ? summary->events : 1), (double)summary->peak_bytes / 0x1p20,
             (unsigned long long)summary->peak_blocks);
@@ -191,8 +191,8 @@ static void report(struct writer *writer, const struct trace_summary *summary)
 static void summarise(struct writer *writer)
 {
     struct ring *ring = writer->task->ring;
-    struct trace_chunk last = {.packed = sizeof(struct trace_summary), .bytes = sizeof(struct trace_summary),
-                               .thread = TRACE_SUMMARY};
+    struct trace_chunk last = {
+        .packed = sizeof(struct trace_summary), .bytes = sizeof(struct trace_summary), .thread = TRACE_SUMMARY};
     struct trace_summary summary;
     uint64_t passed = nanoseconds() - writer->nanoseconds;
     double rate = (double)(trace_ticks() - writer->ticks) / ((double)(passed != 0 ? passed : 1) / 1e9);
