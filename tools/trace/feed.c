@@ -52,6 +52,7 @@ struct cutter {
     struct feed_op *ops; /* of this turn, in the order of the trace */
     uint32_t *queues;    /* the queue of each */
     uint32_t count, turn;
+    size_t touch;                    /* in the reader's list: the first whose block is still to come */
     uint64_t begin_bytes, now_bytes; /* live at the beginning of the turn, and after its last step */
     uint64_t most_more;              /* the sum of `most` */
 };
@@ -69,6 +70,20 @@ static int64_t change_of(const struct step *step)
 {
     int64_t size = (int64_t)step->size;
     return step->kind == STEP_FREE || step->kind == STEP_LEAVE ? -size : size;
+}
+
+/* How much of a large block the program touched. */
+static void set_touched(struct cutter *cutter, const struct reader *reader, uint64_t number, struct step *step)
+{
+    while (cutter->touch < reader->touch_count && reader->touches[cutter->touch].number < number)
+        cutter->touch++;
+    bool found = cutter->touch < reader->touch_count && reader->touches[cutter->touch].number == number;
+    uint64_t pages = found ? reader->touches[cutter->touch].pages : UINT32_MAX;
+    if (step->kind == STEP_RESIZE)
+        step->align_log2 =
+            (uint8_t)(found && step->size != 0 ? (pages * 4096 * 255 + step->size - 1) / step->size : 255);
+    else if (step->kind <= STEP_ALIGNED)
+        step->from = pages < UINT32_MAX ? (uint32_t)pages : UINT32_MAX;
 }
 
 /* Does the turn have room for these steps, and keep below the peak with them? */
@@ -152,8 +167,10 @@ static void cut(struct cutter *cutter, struct reader *reader)
             end_turn(cutter);
             model_release(&cutter->model, before); /* what this event frees is used in the turn that begins */
         }
-        for (unsigned at = 0; at < count; at++)
+        for (unsigned at = 0; at < count; at++) {
+            set_touched(cutter, reader, event.number, &steps[at]);
             add(cutter, thread, &steps[at]);
+        }
         if (event.number == reader->summary.peak_number) {
             end_turn(cutter);
             model_release(&cutter->model, cutter->model.held_count);

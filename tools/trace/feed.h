@@ -25,8 +25,10 @@ enum feed_turn {
 
 /* Of what a step (model.h) says. */
 struct feed_op {
-    uint64_t size_kind; /* the size, 48 bits; the log2 of the alignment, 8 bits; the kind */
-    uint32_t slot, from;
+    uint64_t size_kind; /* the size, 48 bits; the log2 of the alignment, 8 bits; the kind. Of a resize these 8 bits are
+                           the share of the block that is touched, of 255 */
+    uint32_t slot;
+    uint32_t from; /* of a resize: the slot before; of an allocation: pages that are touched, UINT32_MAX for all */
 };
 
 struct feed_queue {

@@ -19,12 +19,14 @@
 #include <time.h>
 
 #define TRACE_MAGIC "hktrace1"
-#define TRACE_COMMAND 480        /* bytes of the command line that are kept */
-#define TRACE_SUMMARY UINT32_MAX /* the "thread" of the summary */
-#define TRACE_CHUNK 65536        /* bytes of events, not packed, are fewer */
-#define TRACE_EVENT_MAX 44       /* bytes of one event, at most */
-#define TRACE_ADDRESS_SHIFT 3    /* no two blocks begin within 8 bytes */
-#define TRACE_TIME_SHIFT 11      /* ticks of the processor's counter in a unit of time: less than a microsecond */
+#define TRACE_COMMAND 480              /* bytes of the command line that are kept */
+#define TRACE_SUMMARY UINT32_MAX       /* the "thread" of the summary */
+#define TRACE_CHUNK 65536              /* bytes of events, not packed, are fewer */
+#define TRACE_TOUCHED (UINT32_MAX - 1) /* the "thread" of a list of struct trace_touch */
+#define TRACE_LARGE 32768              /* of blocks from here on it is told how much of them was ever resident */
+#define TRACE_EVENT_MAX 54             /* bytes of one event, at most */
+#define TRACE_ADDRESS_SHIFT 3          /* no two blocks begin within 8 bytes */
+#define TRACE_TIME_SHIFT 11            /* ticks of the processor's counter in a unit of time: less than a microsecond */
 
 enum trace_kind {
     TRACE_MALLOC,
@@ -34,7 +36,7 @@ enum trace_kind {
     TRACE_LEAVE,   /* a realloc begins: from here on the address may be anybody's */
     TRACE_RESIZED, /* it has returned a block; without a TRACE_LEAVE before it was given NULL */
     TRACE_KEPT,    /* it has returned none: with a size it failed and the block stays, with 0 it was a free */
-    TRACE_END,     /* the thread ends */
+    TRACE_END,     /* the thread ends; or with an address, what is known of a block when the program ends */
 };
 
 struct trace_event {
@@ -42,6 +44,8 @@ struct trace_event {
     uint64_t time;    /* units of TRACE_TIME_SHIFT, from the start of the recording */
     uint64_t address; /* in units of TRACE_ADDRESS_SHIFT */
     uint64_t size;    /* that was asked for; 0 of TRACE_FREE, TRACE_LEAVE, TRACE_END */
+    uint64_t
+        touched; /* of TRACE_FREE, TRACE_LEAVE and TRACE_END (of a block that stays): resident pages + 1; 0: unknown */
     uint32_t kind;
     uint32_t align_log2; /* of TRACE_ALIGNED */
 };
@@ -82,10 +86,17 @@ struct trace_summary {
     uint64_t most_blocks; /* live at once; the peak of bytes may be another moment */
 };
 
+/* A large block of which not all was resident when it was freed. */
+struct trace_touch {
+    uint64_t number; /* of the event that made it */
+    uint64_t pages;
+};
+
 enum {
     TRACE_KIND_BITS = 7,
     TRACE_HAS_NUMBER = 8, /* another one than the next */
     TRACE_HAS_TIME = 16,  /* another one than before */
+    TRACE_HAS_TOUCHED = 64,
     TRACE_SAME_SIZE = 32, /* as of the event before that had one */
 };
 
@@ -141,6 +152,10 @@ static inline unsigned char *trace_encode(unsigned char *at, struct trace_coder 
     }
     if (event->kind == TRACE_ALIGNED)
         *at++ = (unsigned char)event->align_log2;
+    if (event->touched != 0) {
+        *first |= TRACE_HAS_TOUCHED;
+        at = trace_put(at, event->touched);
+    }
     coder->number = event->number;
     coder->address = event->address;
     return at;
@@ -174,6 +189,8 @@ static inline const unsigned char *trace_decode(const unsigned char *at, const u
             return NULL;
         event->align_log2 = *at++;
     }
+    if ((first & TRACE_HAS_TOUCHED) != 0)
+        at = trace_get(at, end, &event->touched);
     event->number = coder->number;
     event->time = coder->time;
     event->address = coder->address;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define TABLE_LEAST 1024
+#define MODEL_PAGE 4096
 
 static void *grown(void *memory, size_t count, size_t each)
 {
@@ -35,6 +36,8 @@ void model_end(struct model *model)
     free(model->addresses);
     free(model->slots);
     free(model->sizes);
+    free(model->numbers);
+    free(model->touches);
     free(model->idle);
     free(model->held);
     free(model->resizes);
@@ -107,17 +110,19 @@ static uint32_t extract(struct model *model, uint64_t address)
 
 /* ---- Slots ---- */
 
-static uint32_t give_slot(struct model *model, uint64_t size)
+static uint32_t give_slot(struct model *model, const struct trace_event *event)
 {
     if (model->idle_count == 0 && model->slot_count == model->slot_room) {
         model->slot_room = model->slot_room != 0 ? 2 * model->slot_room : TABLE_LEAST;
         if (model->slot_room >= MODEL_NONE)
             trace_die("more than 4 billion blocks live at once");
         model->sizes = grown(model->sizes, model->slot_room, sizeof(*model->sizes));
+        model->numbers = grown(model->numbers, model->slot_room, sizeof(*model->numbers));
         model->idle = grown(model->idle, model->slot_room, sizeof(*model->idle));
     }
     uint32_t slot = model->idle_count != 0 ? model->idle[--model->idle_count] : model->slot_count++;
-    model->sizes[slot] = size;
+    model->sizes[slot] = event->size;
+    model->numbers[slot] = event->number;
     return slot;
 }
 
@@ -140,6 +145,23 @@ void model_release(struct model *model, size_t count)
 }
 
 /* ---- Events ---- */
+
+/* The event tells how much of a block was resident. */
+static void take_touched(struct model *model, const struct trace_event *event)
+{
+    size_t at = find(model, event->address);
+    if (event->address == 0 || model->addresses[at] == 0)
+        return;
+    uint32_t slot = model->slots[at];
+    if ((event->touched - 1) * MODEL_PAGE >= model->sizes[slot])
+        return;
+    if (model->touch_count == model->touch_room) {
+        model->touch_room = model->touch_room != 0 ? 2 * model->touch_room : TABLE_LEAST;
+        model->touches = grown(model->touches, model->touch_room, sizeof(*model->touches));
+    }
+    model->touches[model->touch_count++] =
+        (struct trace_touch){.number = model->numbers[slot], .pages = event->touched - 1};
+}
 
 static void count_live(struct model *model, const struct trace_event *event, uint64_t size)
 {
@@ -172,7 +194,7 @@ static unsigned take_block(struct model *model, const struct trace_event *event,
     static const uint8_t kinds[] = {STEP_MALLOC, STEP_CALLOC, STEP_ALIGNED};
     unsigned count = take_free(model, event->address, steps);
     model->sums.reused += count;
-    uint32_t slot = give_slot(model, event->size);
+    uint32_t slot = give_slot(model, event);
     insert(model, event->address, slot);
     steps[count] = (struct step){.kind = event->kind == TRACE_RESIZED ? STEP_RESIZE : kinds[event->kind],
                                  .slot = slot,
@@ -224,6 +246,8 @@ unsigned model_take(struct model *model, uint32_t thread, const struct trace_eve
     unsigned count;
     sums->events++;
     sums->duration = event->time > sums->duration ? event->time : sums->duration;
+    if (event->touched != 0)
+        take_touched(model, event);
     switch (event->kind) {
     case TRACE_FREE:
         count = take_free(model, event->address, steps);
@@ -240,6 +264,8 @@ unsigned model_take(struct model *model, uint32_t thread, const struct trace_eve
         resize->slot = MODEL_NONE;
         return take_kept(model, event, going, steps);
     case TRACE_END:
+        if (event->address != 0)
+            return 0;
         *steps = (struct step){.kind = STEP_END, .slot = MODEL_NONE, .from = MODEL_NONE};
         return 1;
     default:

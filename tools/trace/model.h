@@ -2,7 +2,7 @@
  *
  * The heap of a trace, without its bytes: which blocks are live, and how much that is. It turns events, which have
  * addresses, into steps, which have slots: small numbers that are given again when their block is freed. Its memory is
- * that of the most blocks that were live at once, about 40 bytes each.
+ * that of the most blocks that were live at once, about 50 bytes each.
  */
 #ifndef HAKMEM_TRACE_MODEL_H
 #define HAKMEM_TRACE_MODEL_H
@@ -37,14 +37,18 @@ struct model {
     uint64_t *addresses; /* a table with open addressing; 0: free */
     uint32_t *slots;     /* of each of these */
     size_t mask, count;
-    uint64_t *sizes; /* by slot */
-    uint32_t *idle;  /* slots that may be given */
+    uint64_t *sizes;   /* by slot */
+    uint64_t *numbers; /* of the events that made them */
+    uint32_t *idle;    /* slots that may be given */
     size_t idle_count, slot_room;
     uint32_t slot_count; /* slots are below it */
     uint32_t *held;      /* slots freed since model_release */
     size_t held_count, held_room;
     struct model_resize *resizes; /* by thread */
     uint32_t threads;
+
+    struct trace_touch *touches; /* large blocks that were not all resident, as they go */
+    size_t touch_count, touch_room;
 
     uint64_t live_bytes;
     struct trace_summary sums; /* all but what the recorder counts */

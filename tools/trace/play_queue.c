@@ -48,10 +48,16 @@ static inline void *take(uint32_t slot)
     return block;
 }
 
-/* The bytes from `had` on. */
-static inline void touch(void *block, size_t had, size_t size)
+/* The bytes from `had` on, of what the program touched. */
+static inline void touch(const struct feed_op *op, void *block, size_t had, size_t size)
 {
     volatile char *bytes = block;
+    if ((op->size_kind & 255) == STEP_RESIZE) {
+        if ((op->size_kind >> 8 & 255) != 255)
+            size = size / 255 * (op->size_kind >> 8 & 255);
+    } else if (op->from != MODEL_NONE && (size_t)op->from * PAGE < size) {
+        size = (size_t)op->from * PAGE;
+    }
     if (size <= had)
         return;
     for (size_t at = had; at < size; at += PAGE)
@@ -65,7 +71,7 @@ static inline void give(struct play_lane *lane, const struct feed_op *op, void *
     lane->live += (int64_t)size;
     lane->blocks++;
     if (__builtin_expect(block != NULL, 1))
-        touch(block, had, size);
+        touch(op, block, had, size);
     else if (size != 0)
         lane->refused++;
     atomic_store_explicit(&play_slots[op->slot], block != NULL ? block : &refused, memory_order_release);

@@ -64,6 +64,15 @@ static int by_number(const void *a, const void *b)
     return left->offset < right->offset ? -1 : 1;
 }
 
+static void read_touches(struct reader *reader, const struct trace_chunk *chunk, uint64_t body)
+{
+    size_t count = chunk->bytes / sizeof(*reader->touches);
+    if (chunk->packed != chunk->bytes || reader->touches != NULL)
+        damaged(reader, body);
+    reader->touches = must(malloc(chunk->bytes + 1));
+    reader->touch_count = read_at(reader, reader->touches, count * sizeof(*reader->touches), body) ? count : 0;
+}
+
 /* Goes from chunk to chunk; what is cut off at the end is left out. */
 static void find_places(struct reader *reader)
 {
@@ -78,6 +87,11 @@ static void find_places(struct reader *reader)
             reader->whole = chunk.packed == sizeof(reader->summary) &&
                             read_at(reader, &reader->summary, sizeof(reader->summary), body);
             break;
+        }
+        if (chunk.thread == TRACE_TOUCHED) {
+            read_touches(reader, &chunk, body);
+            offset = body + chunk.packed;
+            continue;
         }
         if (chunk.bytes == 0 || chunk.bytes > TRACE_CHUNK || chunk.packed > 2 * TRACE_CHUNK ||
             chunk.thread >= UINT32_MAX / 2)
@@ -126,6 +140,7 @@ void reader_close(struct reader *reader)
     free(reader->heap);
     free(reader->places);
     free(reader->packed);
+    free(reader->touches);
     ZSTD_freeDCtx(reader->unpacker);
     close(reader->file);
 }

@@ -31,6 +31,8 @@ struct reader {
     uint64_t limit;
     struct reader_cursor **heap; /* the other cursors, the one with the lowest number first */
     size_t heap_count, heap_room;
+    struct trace_touch *touches; /* by number */
+    size_t touch_count;
     void *unpacker; /* zstd's */
     void *packed;   /* room for the largest chunk */
 };

@@ -9,8 +9,15 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-void survey(const char *path, struct trace_summary *summary)
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = ((const struct trace_touch *)a)->number, right = ((const struct trace_touch *)b)->number;
+    return left < right ? -1 : left > right;
+}
+
+void survey(const char *path, struct trace_summary *summary, struct trace_touch **touches, size_t *count)
 {
     struct reader reader;
     struct model model;
@@ -28,6 +35,11 @@ void survey(const char *path, struct trace_summary *summary)
     summary->left_blocks = model.count;
     summary->left_bytes = model.live_bytes;
     summary->units_per_second = 1;
+    *touches = model.touches;
+    *count = model.touch_count;
+    model.touches = NULL;
+    if (*count != 0)
+        qsort(*touches, *count, sizeof(**touches), by_number);
     model_end(&model);
     reader_close(&reader);
 }
@@ -37,7 +49,7 @@ void survey_opened(struct reader *reader)
     if (!reader->whole) {
         fprintf(stderr, "hakmem: %s has no end: its writer was killed, or there was no room; it is read up to there\n",
                 reader->path);
-        survey(reader->path, &reader->summary);
+        survey(reader->path, &reader->summary, &reader->touches, &reader->touch_count);
     }
 }
 
@@ -85,6 +97,7 @@ int trace_info(char **words)
         {"refused", sums->refused},
         {"unknown_frees", sums->unknown},
         {"reused_addresses", sums->reused},
+        {"blocks_partly_resident", reader.touch_count},
     };
     for (size_t at = 0; at < sizeof(figures) / sizeof(figures[0]); at++)
         printf(", \"%s\": %" PRIu64, figures[at].name, figures[at].value);

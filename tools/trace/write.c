@@ -23,6 +23,7 @@
 #define LEVEL 3
 #define BUSY_MS 2
 #define IDLE_MS 20
+#define TOUCHES_MOST (1 << 24) /* large blocks of which is told how much was resident */
 
 struct writer {
     struct write_task *task;
@@ -193,7 +194,10 @@ static void summarise(struct writer *writer)
     struct ring *ring = writer->task->ring;
     struct trace_chunk last = {
         .packed = sizeof(struct trace_summary), .bytes = sizeof(struct trace_summary), .thread = TRACE_SUMMARY};
+    struct trace_chunk list = {.thread = TRACE_TOUCHED};
     struct trace_summary summary;
+    struct trace_touch *touches;
+    size_t count;
     uint64_t passed = nanoseconds() - writer->nanoseconds;
     double rate = (double)(trace_ticks() - writer->ticks) / ((double)(passed != 0 ? passed : 1) / 1e9);
     if (atomic_load(&ring->pid) == 0) {
@@ -201,7 +205,12 @@ static void summarise(struct writer *writer)
                 writer->task->only[0] != '\0' ? "no program with the name " : "nothing was recorded",
                 writer->task->only, writer->task->only[0] != '\0' ? " was started" : ": COMMAND loads no preload");
     }
-    survey(writer->task->path, &summary);
+    survey(writer->task->path, &summary, &touches, &count);
+    count = count < TOUCHES_MOST ? count : TOUCHES_MOST;
+    list.packed = list.bytes = (uint32_t)(count * sizeof(*touches));
+    put(writer, &list, sizeof(list));
+    put(writer, touches, list.bytes);
+    free(touches);
     summary.lost = atomic_load(&ring->lost);
     summary.refused = atomic_load(&ring->refused);
     summary.units_per_second = (uint64_t)(rate / (1 << TRACE_TIME_SHIFT));
