@@ -3,6 +3,7 @@
 """Records programs whose calls are known, and replays what was recorded.
 
 usage: trace.py TEST HAKMEM_TRACE RECORDER LIBRARY SUBJECT [OPERATORS]
+       trace.py program HAKMEM_TRACE RECORDER LIBRARY NAME COMMAND [ARG...]   (tests/named/replay.py)
 """
 import collections
 import json
@@ -289,6 +290,35 @@ def test_table(folder):
         done = subprocess.run([*argv[:2], trace.path, *wrong], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               timeout=60, check=False)
         expect(done.returncode == 125 and done.stderr, f"{wrong}: {done}")
+
+
+def resident(folder, pid):
+    with open(os.path.join(folder, f"stats-{pid}.json"), encoding="utf-8") as file:
+        return json.load(file)["resident_bytes"]
+
+
+def test_program(folder):
+    """Any program, NAME or COMMAND itself where that is empty: order, sizes, peak, and the memory that hakmem has at the
+    end, where nothing went back before."""
+    env = {"HAKMEM_STATS": f"json:{folder}/stats-%p.json", "HAKMEM_PURGE_DELAY_MS": "3600000", "HAKMEM_MIN_KEEP": "1G"}
+    os.chdir(folder)
+    trace = Trace(folder, "program.hkt", *OPERATORS, only=SUBJECT, env=env)
+    trace.exact()
+    one = resident(folder, trace.info["pid"])
+    for name in os.listdir(folder):
+        if name.startswith("stats-"):
+            os.unlink(name)
+    check_replay(folder, trace)
+    for name in os.listdir(folder):
+        if name.startswith("stats-"):
+            os.unlink(name)
+    os.environ.update(env)
+    replayed(trace.path)
+    two = resident(folder, next(name for name in os.listdir(folder) if name.startswith("stats-"))[6:-5])
+    info = trace.info
+    print(f"{info['events']} events, {info['threads']} threads, {info['file_bytes'] / info['events']:.2f} bytes each, peak "
+          f"{info['peak_live_bytes']} bytes live; resident {one >> 10} KiB, replayed {two >> 10} KiB: {two / one:.3f}")
+    expect(abs(two - one) <= 0.1 * one + (256 << 10), f"resident: {one}, replayed {two}")
 
 
 if __name__ == "__main__":

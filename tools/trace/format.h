@@ -23,7 +23,7 @@
 #define TRACE_SUMMARY UINT32_MAX       /* the "thread" of the summary */
 #define TRACE_CHUNK 65536              /* bytes of events, not packed, are fewer */
 #define TRACE_TOUCHED (UINT32_MAX - 1) /* the "thread" of a list of struct trace_touch */
-#define TRACE_LARGE 32768              /* of blocks from here on it is told how much of them was ever resident */
+#define TRACE_LARGE 8192               /* of blocks from here on it is told how much of them was ever resident */
 #define TRACE_EVENT_MAX 54             /* bytes of one event, at most */
 #define TRACE_ADDRESS_SHIFT 3          /* no two blocks begin within 8 bytes */
 #define TRACE_TIME_SHIFT 11            /* ticks of the processor's counter in a unit of time: less than a microsecond */
@@ -84,6 +84,7 @@ struct trace_summary {
     uint64_t left_blocks, left_bytes; /* live at the end */
     uint64_t allocations, frees, resizes;
     uint64_t most_blocks; /* live at once; the peak of bytes may be another moment */
+    uint64_t pid;         /* that was recorded */
 };
 
 /* A large block of which not all was resident when it was freed. */

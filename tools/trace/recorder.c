@@ -27,7 +27,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LARGE_PLACES 16384
+#define LARGE_PLACES 65536
+#define LARGE_COUNTS 8192
+#define LARGE_PROBES 16
 #define PAGE 4096
 #define NAP_NS 1000000
 #define NAPS_MOST 5000 /* without a beat of the writer's: it is gone */
@@ -61,13 +63,14 @@ static __thread struct stream mine __attribute__((tls_model("initial-exec")));
 static struct stream late;
 static atomic_flag late_lock = ATOMIC_FLAG_INIT;
 
-/* Large blocks, so that it can be told how much of one was ever resident, before it goes. A block without a place is
- * not told of. Blocks of 32 KiB and more begin a page, or 16 bytes behind it, with most allocators: no others are
- * looked for. */
+/* Large blocks, so that it can be told how much of one was ever resident, before it goes. One that finds no place is
+ * not told of. `begin` counts those that begin in a page, by a hash of its number, so that a free of a small block
+ * looks no further than there; 255 stays. */
 static struct {
-    uintptr_t address;
+    uintptr_t address; /* 0: free */
     size_t size;
 } large[LARGE_PLACES];
+static _Atomic uint8_t begin[LARGE_COUNTS];
 static atomic_flag large_lock = ATOMIC_FLAG_INIT;
 
 static void say(const char *what, const char *more)
@@ -82,14 +85,27 @@ static void count_lost(void)
 
 /* ---- Large blocks ---- */
 
-static bool may_be_large(const void *block)
+static _Atomic uint8_t *count_of(const void *block)
 {
-    return ((uintptr_t)block & (PAGE - 1) & ~(uintptr_t)16) == 0;
+    return &begin[(uintptr_t)block / PAGE * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (LARGE_COUNTS - 1)];
 }
 
-static size_t large_place(uintptr_t address)
+static inline bool may_be_large(const void *block)
 {
-    return (size_t)(address / PAGE * UINT64_C(0x9e3779b97f4a7c15) >> 40) % LARGE_PLACES;
+    return atomic_load_explicit(count_of(block), memory_order_relaxed) != 0;
+}
+
+/* The place of the address, or with 0 a free one where it may be; NULL where there is none. Under the lock. */
+static uintptr_t *large_place(const void *block, uintptr_t wanted, size_t **size)
+{
+    size_t first = (size_t)((uintptr_t)block * UINT64_C(0x9e3779b97f4a7c15) >> 40);
+    for (size_t probe = 0; probe < LARGE_PROBES; probe++) {
+        size_t at = (first + probe) % LARGE_PLACES;
+        *size = &large[at].size;
+        if (large[at].address == wanted)
+            return &large[at].address;
+    }
+    return NULL;
 }
 
 static void lock_large(void)
@@ -105,11 +121,16 @@ static void unlock_large(void)
 
 static void remember_large(const void *block, size_t size)
 {
-    size_t place = large_place((uintptr_t)block);
+    size_t *kept;
     lock_large();
-    if (large[place].address == 0) {
-        large[place].address = (uintptr_t)block;
-        large[place].size = size;
+    uintptr_t *place = large_place(block, 0, &kept);
+    if (place != NULL) {
+        _Atomic uint8_t *count = count_of(block);
+        uint8_t now = atomic_load_explicit(count, memory_order_relaxed);
+        *place = (uintptr_t)block;
+        *kept = size;
+        if (now != UINT8_MAX)
+            atomic_store_explicit(count, now + 1, memory_order_relaxed);
     }
     unlock_large();
 }
@@ -133,13 +154,18 @@ static uint64_t resident(uintptr_t address, size_t size)
 
 static uint64_t forget_large(const void *block)
 {
-    size_t place = large_place((uintptr_t)block);
     uint64_t touched = 0;
+    size_t *size;
     lock_large();
-    if (large[place].address == (uintptr_t)block) {
+    uintptr_t *place = large_place(block, (uintptr_t)block, &size);
+    if (place != NULL) {
         int saved = errno;
-        touched = resident(large[place].address, large[place].size);
-        large[place].address = 0;
+        _Atomic uint8_t *count = count_of(block);
+        uint8_t now = atomic_load_explicit(count, memory_order_relaxed);
+        touched = resident(*place, *size);
+        *place = 0;
+        if (now != UINT8_MAX)
+            atomic_store_explicit(count, now - 1, memory_order_relaxed);
         errno = saved;
     }
     unlock_large();
@@ -245,7 +271,7 @@ static void append_late(struct trace_event *event)
 static inline void note(struct stream *stream, enum trace_kind kind, const void *block, size_t size)
 {
     struct trace_event event = {.kind = kind, .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT, .size = size};
-    if (__builtin_expect(size >= TRACE_LARGE, 0) && may_be_large(block))
+    if (__builtin_expect(size >= TRACE_LARGE, 0) && block != NULL)
         remember_large(block, size);
     if (__builtin_expect(stream->ended, 0))
         append_late(&event);

@@ -76,7 +76,7 @@ int trace_info(char **words)
     const struct trace_summary *sums = &reader.summary;
     printf("{\"version\": 1, \"command\": ");
     print_text(reader.header.command);
-    printf(", \"pid\": %" PRIu32 ", \"recorded\": %" PRIu64 ", \"whole\": %s", reader.header.pid, reader.header.seconds,
+    printf(", \"pid\": %" PRIu64 ", \"recorded\": %" PRIu64 ", \"whole\": %s", sums->pid, reader.header.seconds,
            reader.whole ? "true" : "false");
     const struct {
         const char *name;

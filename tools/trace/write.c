@@ -212,6 +212,7 @@ static void summarise(struct writer *writer)
     put(writer, touches, list.bytes);
     free(touches);
     summary.lost = atomic_load(&ring->lost);
+    summary.pid = atomic_load(&ring->pid);
     summary.refused = atomic_load(&ring->refused);
     summary.units_per_second = (uint64_t)(rate / (1 << TRACE_TIME_SHIFT));
     put(writer, &last, sizeof(last));
