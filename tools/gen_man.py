@@ -99,6 +99,8 @@ def command_page():
                           ('hakmem heap -o heap.html -- make', 'A picture of the heap at its peak, for a browser.'),
                           ('hakmem run --timeline -- make', 'A page of its memory by time.'),
                           ('hakmem top', 'A screen of what runs on hakmem.'),
+                          ('hakmem record -o t.hkt -- make; hakmem replay t.hkt', 'Its calls of malloc again, on hakmem '
+                           'and on libc.'),
                           ('HAKMEM_MEMORY_LIMIT=1G hakmem run -- server', 'Allocations beyond one GiB fail.')):
         lines.append(tagged(bold(example), escape(what)))
     return ''.join(lines + [section('SEE ALSO'), man_text.see_also('hakmem(3)', 'hakmem_options(7)', 'ld.so(8)')])

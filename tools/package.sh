@@ -40,7 +40,7 @@ hk_package_deb()
     local hk_folder=$hk_top/build-packages/deb
     local -a hk_missing
     type -P dpkg-query >/dev/null || hk_die "package deb: this is no Debian"
-    mapfile -t hk_missing < <(hk_missing_packages build-essential debhelper meson)
+    mapfile -t hk_missing < <(hk_missing_packages build-essential debhelper libzstd-dev meson pkg-config)
     hk_package_begin deb "builds the Debian packages${hk_missing[*]:+, after installing ${hk_missing[*]}}: a minute or two"
     [[ ${#hk_missing[@]} -eq 0 ]] || hk_install "${hk_missing[@]}" || hk_failed "installing ${hk_missing[*]} failed"
     rm -rf "$hk_folder"

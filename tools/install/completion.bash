@@ -22,7 +22,7 @@ _hakmem_command_at()
     for ((hakmem_at = 2; hakmem_at < COMP_CWORD; hakmem_at++)); do
         case ${COMP_WORDS[hakmem_at]} in
         --) hakmem_at=$((hakmem_at + 1)) && return ;;
-        -o | --signal | --at | --interval | --port | --seconds) hakmem_at=$((hakmem_at + 1)) ;; # these take a word
+        -o | --of | --lib | --rounds | --signal | --at | --interval | --port | --seconds) hakmem_at=$((hakmem_at + 1)) ;; # these take a word
         -*) ;;
         *) return ;;
         esac

@@ -23,7 +23,7 @@ local -i at
 for (( at = 3; at < CURRENT; at++ )); do
     case $words[at] in
         --) (( at++ )); break ;;
-        -o | --signal | --at | --interval | --port | --seconds) (( at++ )) ;; # these take a word
+        -o | --of | --lib | --rounds | --signal | --at | --interval | --port | --seconds) (( at++ )) ;; # these take a word
         -*) ;;
         *) break ;;
     esac

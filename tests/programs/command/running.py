@@ -112,6 +112,30 @@ class Running:
     def figure(self, text, name):
         return int(re.search(f'id="{name}" data-bytes="(\\d+)"', text).group(1))
 
+    def test_record_and_replay(self):
+        path = os.path.join(self.dir, "a trace.hkt")
+        status, out, err = self.call(self.hakmem, "record", "-o", path, "--", "sh", "-c", "cat; exit 7", stdin="one\n")
+        if "built without" in err:
+            self.assertEqual((status, err.count("\n")), (125, 1))
+            self.skipTest("libzstd was not there")
+        self.assertEqual((status, out), (7, "one\n"))
+        status, out, _ = self.call(self.hakmem, "replay", "--info", path)
+        self.assertEqual(status, 0)
+        told = json.loads(out)
+        self.assertTrue(told["whole"] and told["events"] > 0, told)
+        self.assertEqual(told["command"], "sh -c cat; exit 7")
+        status, out, err = self.call(self.hakmem, "replay", "--rounds", "1", path)
+        self.assertEqual((status, err), (0, ""))
+        self.assertRegex(out, f"(?s){told['peak_live_bytes']} bytes; recorded: {told['peak_live_bytes']}.*\nhakmem .*\nlibc ")
+
+    def test_record_and_replay_refuse(self):
+        for words in (["record"], ["record", "-o"], ["record", "--what", "--", "ls"], ["record", "--of"], ["replay"],
+                      ["replay", "/no/such"], ["replay", "--info", self.hakmem], ["record", "--", "/no/such"]):
+            status, out, err = self.call(self.hakmem, *words)
+            self.assertEqual((status in (125, 127), out), (True, ""), f"{words}: {status} {err}")
+            self.assertTrue(err.startswith("hakmem: "), err)
+        self.assertEqual(self.call(self.hakmem, "choose", "/no/such")[0] != 0, True)
+
     GROWS = ("import time\nx = [bytearray(3000) for _ in range(10000)]\ntime.sleep(0.8)\n"
              "del x\nprint('done', flush=True)\ntime.sleep(0.4)\n")
 
