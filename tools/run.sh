@@ -366,8 +366,10 @@ hk_exec_recorded()
 # name no --lib. Never returns.
 hk_replay()
 {
-    local hk_folder=$1 hk_library=$2 hk_word
-    local -a hk_libraries=(--lib "hakmem=$2" --lib libc)
+    local hk_folder=$1 hk_library hk_word
+    local -a hk_libraries
+    hk_library=$(hk_plain_path "$2") || exit
+    hk_libraries=(--lib "hakmem=$hk_library" --lib libc)
     shift 2
     for hk_word in "$@"; do
         case $hk_word in

@@ -388,5 +388,5 @@ class Running:
             self.assertIn("hakmem", err)
         status, out, err = self.call(self.hakmem, "--help")
         self.assertEqual((status, err), (0, ""))
-        self.assertLessEqual(len(out.splitlines()), 24)
+        self.assertLessEqual(len(out.splitlines()), 32)
         self.assertLessEqual(max(map(len, out.splitlines())), 80)
