@@ -200,8 +200,11 @@ def report(args, tried, results):
         if not words:
             lines.append(f"Best for {WORDS[goal]}: the default. No choice is surely better.")
             continue
-        sure = is_better(figures[goal], goal)
-        lines.append(f"Best for {WORDS[goal]}: {' '.join(words)}" + ("" if sure else " - but in the last runs not surely"))
+        if not is_better(figures[goal], goal):
+            lines.append(f"Best for {WORDS[goal]}: the default. {' '.join(words)} looked better, but in the last runs is not surely:")
+            lines += [f"  {figure_text(figures[each], each)}" for each in GOALS]
+            continue
+        lines.append(f"Best for {WORDS[goal]}: {' '.join(words)}")
         lines += [f"  {figure_text(figures[each], each)}" for each in GOALS]
         lines.append(f"  {build_line(words)}")
         lines.append(f"  on the program itself: ./hakmem ab -- {shlex.join(words)} -- COMMAND")
@@ -215,7 +218,8 @@ def as_plain(args, tried, results):
     return {"version": 1, "trace": args.trace, "rounds": args.rounds, "facts": bench_run.facts(args.build),
             "tried": [{"choice": each.word, **plain(each.figures), **({"refused": each.refused} if each.refused else {})}
                       for each in tried],
-            "best": {WORDS[goal]: {"words": list(words), "build": build_line(words), **plain(figures or {})}
+            "best": {WORDS[goal]: {"words": list(words), "sure": bool(words) and is_better(figures[goal], goal),
+                                   "build": build_line(words), **plain(figures or {})}
                      for goal, (words, figures) in results.items()}}
 
 
