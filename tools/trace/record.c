@@ -17,13 +17,30 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Address space and the size of files may be limited: then there are fewer chunks. */
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+/* As many chunks as a sixteenth of the program's address space has room for, where that is limited. */
+static uint32_t chunks_at_most(void)
+{
+    struct rlimit limit;
+    uint32_t chunks = RING_CHUNKS_MOST;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return chunks;
+    while (chunks > RING_CHUNKS_LEAST && (uint64_t)chunks * sizeof(struct ring_chunk) > limit.rlim_cur / 16)
+        chunks /= 2;
+    return chunks;
+}
+
+/* The size of files may be limited too: then there are fewer chunks. */
 static int make_ring(struct ring **place, const char *only)
 {
     struct sigaction ignored = {.sa_handler = SIG_IGN}, before;
@@ -33,7 +50,7 @@ static int make_ring(struct ring **place, const char *only)
     if (strlen(only) >= sizeof((*place)->only))
         trace_die("record: the name %s is too long", only);
     sigaction(SIGXFSZ, &ignored, &before);
-    for (uint32_t chunks = RING_CHUNKS_MOST; chunks >= RING_CHUNKS_LEAST; chunks /= 2) {
+    for (uint32_t chunks = chunks_at_most(); chunks >= RING_CHUNKS_LEAST; chunks /= 2) {
         size_t size = sizeof(struct ring) + (size_t)chunks * sizeof(struct ring_chunk);
         struct ring *ring = ftruncate(file, (off_t)size) == 0
                                 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
@@ -68,6 +85,23 @@ static int make_trace(const char *path, char **command)
     return file;
 }
 
+/* Of COMMAND's files the writer has stderr alone: a pipe ends when COMMAND does. */
+static void leave_files(const struct write_task *task)
+{
+    unsigned low = (unsigned)(task->file < task->ring_file ? task->file : task->ring_file);
+    unsigned high = (unsigned)(task->file < task->ring_file ? task->ring_file : task->file);
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nothing >= 0) {
+        dup2(nothing, 0);
+        dup2(nothing, 1);
+    }
+    if (low > 3)
+        syscall(SYS_close_range, 3U, low - 1, 0U); /* since Linux 5.9 */
+    if (high > low + 1)
+        syscall(SYS_close_range, low + 1, high - 1, 0U);
+    syscall(SYS_close_range, high + 1, ~0U, 0U);
+}
+
 /* Runs in the child: makes the writer and ends, so that it is nobody's child. */
 static void make_writer(struct write_task *task, int told)
 {
@@ -82,6 +116,7 @@ static void make_writer(struct write_task *task, int told)
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    leave_files(task);
     write_trace(task);
     _exit(0);
 }

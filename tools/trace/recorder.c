@@ -25,6 +25,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LARGE_PLACES 65536
@@ -187,7 +189,7 @@ static bool wait_for_writer(unsigned *naps, uint32_t *beats)
         say("nobody writes the trace any more: it ends here", "");
         return false;
     }
-    nanosleep(&nap, NULL);
+    syscall(SYS_nanosleep, &nap, NULL); /* the function would be a point of cancellation, which malloc is not */
     return true;
 }
 
@@ -381,7 +383,7 @@ static bool claim(struct ring *seen)
         return false;
     if (atomic_compare_exchange_strong(&seen->pid, &none, me))
         return true;
-    if (none != me)
+    if (none != me || atomic_load(&seen->over) != 0)
         return false;
     struct timespec nap = {.tv_nsec = NAP_NS};
     atomic_store(&seen->again, 1);

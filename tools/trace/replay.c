@@ -85,7 +85,7 @@ static void add_library(const char *text)
     if (asked.count == LIBRARIES)
         usage("so many --lib are too many", "");
     if ((equals == NULL && strcmp(text, "glibc") != 0 && strcmp(text, "libc") != 0) || length == 0 ||
-        length >= sizeof(library->name))
+        length >= sizeof(library->name) || strcspn(text, "\"\\ ") < length)
         usage("--lib needs NAME=PATH, or libc for the C library's own malloc, not ", text);
     memcpy(library->name, text, length);
     library->name[length] = '\0';

@@ -25,6 +25,10 @@
 #define IDLE_MS 20
 #define TOUCHES_MOST (1 << 24) /* large blocks of which is told how much was resident */
 
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
 struct writer {
     struct write_task *task;
     ZSTD_CCtx *packer;
