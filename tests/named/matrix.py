@@ -33,7 +33,7 @@ import run_tests  # noqa: E402
 from progress import Progress  # noqa: E402
 
 FOLDER = os.path.join(ROOT, "build-matrix")
-OURS = ("tests", "benchmarks")
+OURS = ("tests", "benchmarks", "record")
 
 # What makes no sense together, and a word of the sentence that `meson setup` must say.
 REFUSED = [

@@ -14,8 +14,10 @@ import tempfile
 import time
 
 MARK = 54321
-TEST, TOOL, RECORDER, LIBRARY, SUBJECT = sys.argv[1:6]
-OPERATORS = sys.argv[6:]
+TEST, SUBJECT, *OPERATORS = sys.argv[1], *sys.argv[5:]
+TOOL, RECORDER, LIBRARY = map(os.path.abspath, sys.argv[2:5])
+if TEST != "program":
+    SUBJECT, *OPERATORS = map(os.path.abspath, sys.argv[5:])
 Step = collections.namedtuple("Step", "number thread kind slot origin size align")
 
 
