@@ -10,6 +10,7 @@ bench_smoke.py scale BUILD
 """
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -200,6 +201,36 @@ def check_ab(build):
         expect(run(*argv).returncode == 2, "one side was taken for two")
 
 
+def check_traces(build):
+    """ab and choose with a trace in the place of a program."""
+    tool, recorder = (os.path.join(build, "tools", "trace", name) for name in ("hakmem-trace", "libhakmem-record.so"))
+    library = os.path.join(build, "libhakmem.so.0")
+    tools = os.path.join(bench_run.ROOT, "tools")
+    if not os.path.exists(tool):
+        print("hakmem-trace is not built: libzstd was not there")
+        sys.exit(77)
+    with tempfile.TemporaryDirectory() as folder:
+        path, rows = os.path.join(folder, "mixed.hkt"), os.path.join(folder, "rows.csv")
+        run(tool, "record", path, "", f"{recorder}:{library}", os.path.join(build, "bench", "hot_pair"), "64", "20000")
+        run(tool, "info", path)
+        argv = [sys.executable, os.path.join(tools, "ab.py"), path, "@" + library, "--build", build, "--csv", rows]
+        done = run(*argv, "--rounds", "1", "--", "@" + library, "HAKMEM_FRONT_BYTES=65536")
+        expect(done.returncode == 0 and "mixed" in done.stdout and "Mop/s" in done.stdout, f"{done.stdout}{done.stderr}")
+        for wrong in (["--bench", "floor"], ["--instructions"], [rows]):
+            expect(run(*argv, *wrong, "--", "@" + library).returncode == 2, f"{wrong} was taken beside a trace")
+        expect(run(argv[0], argv[1], rows, *argv[3:], "--", "@" + library).returncode == 2, "rows were taken for a trace")
+        argv = [sys.executable, os.path.join(tools, "choose.py"), "--build", build, "--base", "@" + library, "--rounds", "1",
+                "--only", "HAKMEM_MIN_KEEP,HAKMEM_FRONT_V2_CAP,remote", path]
+        done = run(*argv)
+        expect(done.returncode == 0, f"{done.stdout}{done.stderr}")
+        for word in ("-Dremote=cas", "not tried", "HAKMEM_MIN_KEEP=0", "Best for time: ", "Best for memory: "):
+            expect(word in done.stdout, f"no {word!r} in:\n{done.stdout}")
+        told = json.loads(run(*argv, "--json").stdout)
+        expect(len(told["tried"]) == 4 and set(told["best"]) == {"time", "memory"}, str(told))
+        for wrong in (["--only", "stats", path], [rows], ["/no/such"], ["--rounds", "0", path]):
+            expect(run(*argv[:4], *wrong).returncode == 2, f"choose took {wrong}")
+
+
 def check_law():
     """The law's coefficients come out of what follows it; of what does not, never less than 0."""
     counts = (1, 2, 4, 8, 16, 32)
@@ -243,4 +274,4 @@ def check_scale(build):
 
 if __name__ == "__main__":
     {"program": check_program, "launch": check_launch, "runner": check_runner, "ab": check_ab,
-     "scale": check_scale}[sys.argv[1]](*sys.argv[2:])
+     "scale": check_scale, "traces": check_traces}[sys.argv[1]](*sys.argv[2:])

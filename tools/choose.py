@@ -98,7 +98,7 @@ class Bench:
     def side(self, words):
         """Built; raises BenchError where these do not go together."""
         if words not in self.sides:
-            side = ab_sides.read_side(list(words))
+            side = ab_sides.read_side([*self.args.base, *words])
             ab_sides.build_side(side, self.progress)
             ab_sides.check_settings(side)
             bench_run.check_preload(self.args.build, {"side": side.library})
@@ -233,6 +233,7 @@ def arguments(argv):
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("-o", dest="output", metavar="FILE", help="write there")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)  # the arguments, before building
+    parser.add_argument("--base", action="append", default=[], help=argparse.SUPPRESS)  # words of all sides
     parser.add_argument("--build", default=os.path.join(bench_run.ROOT, "build-bench"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.rounds < 1:

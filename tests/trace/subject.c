@@ -12,6 +12,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +199,27 @@ static void signals(void)
     }
 }
 
+/* Nothing is allowed any more but memory and the end. */
+static void sandbox(void)
+{
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_munmap, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof(steps) / sizeof(steps[0]), steps};
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+    for (int i = 0; i < 100000; i++) {
+        kept = malloc(i % 100 == 0 ? 100000 : 48);
+        free(kept);
+    }
+}
+
 static void some(int count)
 {
     for (int i = 0; i < count; i++)
@@ -226,6 +252,8 @@ int main(int argc, char **argv)
     } else if (strcmp(mode, "exec") == 0) {
         some(500);
         execl("/proc/self/exe", "subject", "calls", (char *)NULL);
+    } else if (strcmp(mode, "sandbox") == 0) {
+        sandbox();
     } else if (strcmp(mode, "closed") == 0) {
         for (int i = 0; i < 65536; i++)
             close(i);

@@ -210,6 +210,9 @@ def test_ends(folder):
     trace = Trace(folder, "closed.hkt", SUBJECT, "closed")
     trace.exact()
     expect(len(trace.marked()) == 100000, "with all files closed")
+    trace = Trace(folder, "sandbox.hkt", SUBJECT, "sandbox")
+    trace.exact()
+    expect(len(trace.marked()) == 200000, "in a sandbox")
 
 
 def test_forks(folder):
