@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 
 #include "recorder.h"
+#include "recorder_large.h"
 #include "ring.h"
 
 #include <dlfcn.h>
@@ -29,10 +30,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LARGE_PLACES 65536
-#define LARGE_COUNTS 8192
-#define LARGE_PROBES 16
-#define PAGE 4096
 #define NAP_NS 1000000
 #define NAPS_MOST 5000 /* without a beat of the writer's: it is gone */
 #define ROUNDS 3       /* of destructors after which a thread has ended for us; glibc has four */
@@ -65,16 +62,6 @@ static __thread struct stream mine __attribute__((tls_model("initial-exec")));
 static struct stream late;
 static atomic_flag late_lock = ATOMIC_FLAG_INIT;
 
-/* Large blocks, so that it can be told how much of one was ever resident, before it goes. One that finds no place is
- * not told of. `begin` counts those that begin in a page, by a hash of its number, so that a free of a small block
- * looks no further than there; 255 stays. */
-static struct {
-    uintptr_t address; /* 0: free */
-    size_t size;
-} large[LARGE_PLACES];
-static _Atomic uint8_t begin[LARGE_COUNTS];
-static atomic_flag large_lock = ATOMIC_FLAG_INIT;
-
 static void say(const char *what, const char *more)
 {
     dprintf(2, "hakmem: record: %s%s\n", what, more);
@@ -83,95 +70,6 @@ static void say(const char *what, const char *more)
 static void count_lost(void)
 {
     atomic_fetch_add_explicit(&ring->lost, 1, memory_order_relaxed);
-}
-
-/* ---- Large blocks ---- */
-
-static _Atomic uint8_t *count_of(const void *block)
-{
-    return &begin[(uintptr_t)block / PAGE * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (LARGE_COUNTS - 1)];
-}
-
-static inline bool may_be_large(const void *block)
-{
-    return atomic_load_explicit(count_of(block), memory_order_relaxed) != 0;
-}
-
-/* The place of the address, or with 0 a free one where it may be; NULL where there is none. Under the lock. */
-static uintptr_t *large_place(const void *block, uintptr_t wanted, size_t **size)
-{
-    size_t first = (size_t)((uintptr_t)block * UINT64_C(0x9e3779b97f4a7c15) >> 40);
-    for (size_t probe = 0; probe < LARGE_PROBES; probe++) {
-        size_t at = (first + probe) % LARGE_PLACES;
-        *size = &large[at].size;
-        if (large[at].address == wanted)
-            return &large[at].address;
-    }
-    return NULL;
-}
-
-static void lock_large(void)
-{
-    while (atomic_flag_test_and_set_explicit(&large_lock, memory_order_acquire))
-        sched_yield();
-}
-
-static void unlock_large(void)
-{
-    atomic_flag_clear_explicit(&large_lock, memory_order_release);
-}
-
-static void remember_large(const void *block, size_t size)
-{
-    size_t *kept;
-    lock_large();
-    uintptr_t *place = large_place(block, 0, &kept);
-    if (place != NULL) {
-        _Atomic uint8_t *count = count_of(block);
-        uint8_t now = atomic_load_explicit(count, memory_order_relaxed);
-        *place = (uintptr_t)block;
-        *kept = size;
-        if (now != UINT8_MAX)
-            atomic_store_explicit(count, now + 1, memory_order_relaxed);
-    }
-    unlock_large();
-}
-
-/* Resident pages of the block + 1, or 0 where the kernel does not tell. Under the lock. */
-static uint64_t resident(uintptr_t address, size_t size)
-{
-    static unsigned char pages[4096];
-    uintptr_t at = address & ~(uintptr_t)(PAGE - 1), end = (address + size + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-    uint64_t count = 1;
-    while (at < end) {
-        size_t length = end - at < sizeof(pages) * PAGE ? end - at : sizeof(pages) * PAGE;
-        if (mincore((void *)at, length, pages) != 0)
-            return 0;
-        for (size_t page = 0; page < length / PAGE; page++)
-            count += pages[page] & 1;
-        at += length;
-    }
-    return count;
-}
-
-static uint64_t forget_large(const void *block)
-{
-    uint64_t touched = 0;
-    size_t *size;
-    lock_large();
-    uintptr_t *place = large_place(block, (uintptr_t)block, &size);
-    if (place != NULL) {
-        int saved = errno;
-        _Atomic uint8_t *count = count_of(block);
-        uint8_t now = atomic_load_explicit(count, memory_order_relaxed);
-        touched = resident(*place, *size);
-        *place = 0;
-        if (now != UINT8_MAX)
-            atomic_store_explicit(count, now - 1, memory_order_relaxed);
-        errno = saved;
-    }
-    unlock_large();
-    return touched;
 }
 
 /* ---- Chunks ---- */
@@ -274,7 +172,7 @@ static inline void note(struct stream *stream, enum trace_kind kind, const void 
 {
     struct trace_event event = {.kind = kind, .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT, .size = size};
     if (__builtin_expect(size >= TRACE_LARGE, 0) && block != NULL)
-        remember_large(block, size);
+        large_add(block, size);
     if (__builtin_expect(stream->ended, 0))
         append_late(&event);
     else
@@ -353,8 +251,7 @@ void record_gone(struct stream *stream, bool resizing, const void *block)
                                 .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT};
     if (block == NULL)
         return;
-    if (__builtin_expect(may_be_large(block), 0))
-        event.touched = forget_large(block);
+    event.touched = large_take(block);
     if (__builtin_expect(stream->ended, 0))
         append_late(&event);
     else
@@ -446,11 +343,11 @@ __attribute__((destructor)) static void record_end(void)
     struct stream *stream = record_enter();
     if (stream == NULL)
         return;
-    for (size_t place = 0; place < LARGE_PLACES; place++) {
-        uintptr_t address = large[place].address;
-        uint64_t touched = address != 0 ? forget_large((const void *)address) : 0;
-        struct trace_event event = {.kind = TRACE_END, .address = address >> TRACE_ADDRESS_SHIFT, .touched = touched};
-        if (touched != 0)
+    size_t place = 0;
+    for (const void *block = large_next(&place); block != NULL; block = large_next(&place)) {
+        struct trace_event event = {.kind = TRACE_END, .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT};
+        event.touched = large_take(block);
+        if (event.touched != 0)
             append(stream, &event);
     }
     record_leave(stream);
