@@ -22,7 +22,7 @@ def named(text):
     """(line, name) of what the tables name as tests: SUITE/NAME anywhere, and commands."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith('|'):
-            for name in re.findall(r'(?<![\w/.(])((?:unit|api|life|misuse|stress|fuzz|lint|programs)/[\w*-]+)', line):
+            for name in re.findall(r'(?<![\w/.(])((?:unit|api|life|misuse|stress|fuzz|lint|programs|trace)/[\w*-]+)', line):
                 yield number, name
         for name in re.findall(r'`\./hakmem test ([a-z][\w-]*)', line):
             yield number, 'named/' + name
@@ -34,6 +34,8 @@ def main():
     known |= {'named/' + os.path.splitext(name)[0] for name in os.listdir(os.path.join(checkout, 'tests', 'named'))}
     known |= {'unit/' + name[5:-2] for name in os.listdir(os.path.join(checkout, 'tests', 'unit'))
               if name.startswith('test_') and name.endswith('.c')}
+    with open(os.path.join(checkout, 'tests', 'trace', 'trace.py'), encoding='utf-8') as file: # where libzstd is
+        known |= {'trace/trace_' + name for name in re.findall(r'^def test_(\w+)', file.read(), re.M)}
     with open(os.path.join(checkout, 'docs', 'reliability.md'), encoding='utf-8') as file:
         found = list(named(file.read()))
     missing = ['docs/reliability.md:%d: there is no test %s' % (number, name)
