@@ -17,6 +17,7 @@
 #include "front/front.h"
 #include "front/slow.h"
 #include "hakmem/hakmem.h"
+#include "os/auxv.h"
 #include "os/file.h"
 #include "os/numa.h"
 #include "os/os.h"
@@ -96,6 +97,14 @@ static bool parent_has_said(const char *entry)
     return false; /* linked: whether the parent is, too, is not known */
 }
 
+static HK_ONCE void read_options(void)
+{
+    environment = hk_auxv_environment();
+    if (environment != NULL)
+        hk_options_init(environment, parent_has_said);
+    resolve_memory_limit();
+}
+
 static int stats_fd = -1; /* where statistics at exit go */
 
 static HK_ONCE bool wants_stats(void)
@@ -104,14 +113,12 @@ static HK_ONCE bool wants_stats(void)
            (hk_opt(HK_OPT_STATS) | hk_opt(HK_OPT_SHARED_POOL_STAGE_STATS) | hk_opt(HK_OPT_TINY_FRONT_METRICS));
 }
 
-__attribute__((constructor(101))) static void start(int argc, char **argv, char **envp)
+__attribute__((constructor(101))) static void start(void)
 {
     hk_thread_watch_fork(fork_prepare, fork_parent, fork_child);
     hk_os_start();
     if (!hk_os_is_secure()) {
-        environment = envp;
-        hk_options_init(envp, parent_has_said);
-        resolve_memory_limit();
+        read_options();
     }
     if (HK_NUMA && hk_numa_start())
         hk_arena_place();

@@ -4,6 +4,7 @@
  */
 #include "api/entry.h"
 #include "hakmem/hakmem.h"
+#include "libc_names.h"
 
 #include <stdlib.h>
 
@@ -81,11 +82,4 @@ void free_aligned_sized(void *ptr, size_t alignment, size_t size)
 
 /* Old names that programs linked long ago, and interposers, may still call. */
 HK_EXPORT void cfree(void *ptr) HK_ALIAS(free);
-HK_EXPORT void *__libc_malloc(size_t size) HK_ALIAS(malloc);
-HK_EXPORT void __libc_free(void *ptr) HK_ALIAS(free);
-HK_EXPORT void *__libc_calloc(size_t count, size_t size) HK_ALIAS(calloc);
-HK_EXPORT void *__libc_realloc(void *ptr, size_t size) HK_ALIAS(realloc);
-HK_EXPORT void *__libc_memalign(size_t alignment, size_t size) HK_ALIAS(memalign);
-HK_EXPORT void *__libc_valloc(size_t size) HK_ALIAS(valloc);
-HK_EXPORT void *__libc_pvalloc(size_t size) HK_ALIAS(pvalloc);
-HK_EXPORT void *__libc_reallocarray(void *ptr, size_t count, size_t size) HK_ALIAS(reallocarray);
+HK_LIBC_NAMES;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * glibc's questions and switches: mallinfo, mallopt, malloc_trim, malloc_stats, malloc_info, with true figures in
- * glibc's form. They make no system call but for what they write. Left out with -Doverride=false.
+ * glibc's questions and switches: mallinfo, mallopt, malloc_stats, malloc_info, with true figures in glibc's form. They
+ * make no system call but for what they write. Left out with -Doverride=false, and where the C library has none of
+ * them.
  */
 #include "api/entry.h"
 #include "api/usage.h"
@@ -11,11 +12,6 @@
 
 #include <limits.h>
 #include <malloc.h>
-
-HK_EXPORT int malloc_trim(size_t pad)
-{
-    return hak_trim(pad);
-}
 
 HK_EXPORT struct mallinfo2 mallinfo2(void)
 {

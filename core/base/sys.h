@@ -21,6 +21,16 @@
 #error "system calls are known for x86-64 and aarch64 only"
 #endif
 
+/* The kernel's numbers that have names in its own headers (<linux/...>) alone, which need not be there: C libraries do
+ * not bring them. */
+#define HK_FUTEX_WAIT_PRIVATE 128
+#define HK_FUTEX_WAKE_PRIVATE 129
+#define HK_MPOL_DEFAULT 0
+#define HK_MPOL_PREFERRED 1
+#define HK_MPOL_F_MEMS_ALLOWED 4
+#define HK_MEMBARRIER_PRIVATE_EXPEDITED_RSEQ 128
+#define HK_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ 256
+
 /* The kernel keeps the last page of numbers for errors. */
 static inline bool hk_sys_failed(long result)
 {

@@ -66,6 +66,18 @@ bool hk_auxv_from_environment(const uintptr_t *environment, struct hk_auxv *a)
     return at[1] != 0 && at[1] <= TYPE_MAX && read_pairs(at + 1, a);
 }
 
+/* glibc sets its variable in a constructor, which may come later. */
+char **hk_auxv_environment(void)
+{
+    if (&environ != NULL && environ != NULL)
+        return environ;
+    if (&__libc_stack_end == NULL || __libc_stack_end == NULL)
+        return NULL;
+    uintptr_t *stack = __libc_stack_end;
+    struct hk_auxv a;
+    return hk_auxv_from_stack(stack, &a) ? (char **)(stack + stack[0] + 2) : NULL;
+}
+
 bool hk_auxv_get(struct hk_auxv *a)
 {
     *a = (struct hk_auxv){0};

@@ -21,6 +21,10 @@ struct hk_auxv {
 /* False: not found, and *a is as good as unknown (0, NULL, HK_SECURE_UNKNOWN). */
 bool hk_auxv_get(struct hk_auxv *a);
 
+/* The environment, as a constructor finds it that runs before those of the C library; NULL: not found. Not every C
+ * library hands it to constructors. */
+char **hk_auxv_environment(void);
+
 /* The two ways to it, for hk_auxv_get and tests: from the first word of the initial stack (argc), and from its
  * environment. False, and *a is untouched, where what is found there cannot be it. */
 bool hk_auxv_from_stack(const uintptr_t *stack, struct hk_auxv *a);

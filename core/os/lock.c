@@ -6,8 +6,6 @@
 
 #include "base/sys.h"
 
-#include <linux/futex.h>
-
 static _Atomic uint64_t waits; /* relaxed: a statistic */
 hk_seen hk_lock_seen[1] = {&waits};
 
@@ -21,10 +19,10 @@ void hk_lock_slow(struct hk_lock *lock)
         hk_pause();
     }
     while (hk_swap_acquire(&lock->word, 2) != 0) /* pairs with hk_unlock */
-        hk_sys4(SYS_futex, (long)&lock->word, FUTEX_WAIT_PRIVATE, 2, 0);
+        hk_sys4(SYS_futex, (long)&lock->word, HK_FUTEX_WAIT_PRIVATE, 2, 0);
 }
 
 void hk_lock_wake(struct hk_lock *lock)
 {
-    hk_sys3(SYS_futex, (long)&lock->word, FUTEX_WAKE_PRIVATE, 1);
+    hk_sys3(SYS_futex, (long)&lock->word, HK_FUTEX_WAKE_PRIVATE, 1);
 }

@@ -8,12 +8,10 @@
 #include "os/os.h"
 #include "os/vdso.h"
 
-#include <linux/mempolicy.h>
-
 bool hk_numa_sys_has_policy(void)
 {
-    int mode = MPOL_DEFAULT;
-    return hk_sys5(SYS_get_mempolicy, (long)&mode, 0, 0, 0, 0) == 0 && mode != MPOL_DEFAULT;
+    int mode = HK_MPOL_DEFAULT;
+    return hk_sys5(SYS_get_mempolicy, (long)&mode, 0, 0, 0, 0) == 0 && mode != HK_MPOL_DEFAULT;
 }
 
 bool hk_numa_sys_current(unsigned *node)
@@ -25,5 +23,5 @@ bool hk_numa_sys_prefer(void *ptr, size_t size, unsigned node)
 {
     uint64_t mask = (uint64_t)1 << node;
     hk_os_count_call();
-    return hk_sys6(SYS_mbind, (long)ptr, (long)size, MPOL_PREFERRED, (long)&mask, HK_NUMA_SYS_NODES + 1, 0) == 0;
+    return hk_sys6(SYS_mbind, (long)ptr, (long)size, HK_MPOL_PREFERRED, (long)&mask, HK_NUMA_SYS_NODES + 1, 0) == 0;
 }

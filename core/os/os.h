@@ -20,6 +20,11 @@ void hk_os_start(void);
 /* The kernel's page size in bytes: 4, 16 or 64 KiB. */
 size_t hk_os_page_size(void);
 
+/* The same found by asking, for where what the kernel left on the stack is not found, and tests: three system calls at
+ * most.
+ */
+size_t hk_os_ask_page_size(void);
+
 /* Address space that may be read (as zeros), not written yet, and counts against no commit limit; NULL when refused. */
 void *hk_os_reserve_readable(size_t size);
 

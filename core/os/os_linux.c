@@ -49,13 +49,24 @@ static bool advise_system(void *ptr, size_t size, int advice)
     return hk_sys3(SYS_madvise, (long)ptr, (long)size, advice) == 0;
 }
 
+/* Advice on no bytes is taken where they begin at a page. What is 64 KiB apart is so everywhere, also where all is
+ * refused. */
+HK_SLOW_PATH size_t hk_os_ask_page_size(void)
+{
+    for (size_t size = 4096; size < 65536; size *= 4) {
+        if (hk_sys3(SYS_madvise, (long)size, 0, MADV_NORMAL) == 0)
+            return size;
+    }
+    return 65536;
+}
+
 size_t hk_os_page_size(void)
 {
     static _Atomic size_t page; /* relaxed: whoever writes it writes the same */
     size_t size = hk_load_relaxed(&page);
     if (HK_UNLIKELY(size == 0)) {
         struct hk_auxv a;
-        size = hk_auxv_get(&a) ? a.page_size : 4096;
+        size = hk_auxv_get(&a) ? a.page_size : hk_os_ask_page_size();
         hk_store_relaxed(&page, size);
     }
     return size;

@@ -3,8 +3,6 @@
 
 #include "base/sys.h"
 
-#include <linux/membarrier.h>
-
 /* The C library's; not there where it is older. */
 extern const ptrdiff_t __rseq_offset HK_WEAK;
 extern const unsigned int __rseq_size HK_WEAK;
@@ -47,6 +45,6 @@ static bool ask(int command)
 /* A process must say once that it will ask; most never do. */
 bool hk_rseq_restart(void)
 {
-    return ask(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) ||
-           (ask(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ) && ask(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ));
+    return ask(HK_MEMBARRIER_PRIVATE_EXPEDITED_RSEQ) ||
+           (ask(HK_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ) && ask(HK_MEMBARRIER_PRIVATE_EXPEDITED_RSEQ));
 }

@@ -6,7 +6,6 @@
 #include "base/sys.h"
 
 #include <limits.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
@@ -42,8 +41,11 @@ bool hk_thread_exit_is_seen(void)
     return hk_load_relaxed(&have_key);
 }
 
-/* pthread_atfork is not in libc.so: the linker puts a copy of it behind all our code, and its one call would make that
- * end of the library resident in every process. This is what it calls; the handlers go when their object is unloaded.
+#if HK_LIBC_REGISTERS_ATFORK
+
+/* glibc's pthread_atfork is not in libc.so: the linker puts a copy of it behind all our code, and its one call would
+ * make that end of the library resident in every process. This is what it calls; the handlers go when their object is
+ * unloaded.
  */
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object);
 extern HK_HIDDEN void *__dso_handle; /* of our object */
@@ -52,6 +54,15 @@ void hk_thread_watch_fork(void (*prepare)(void), void (*parent)(void), void (*ch
 {
     __register_atfork(prepare, parent, child, __dso_handle);
 }
+
+#else
+
+void hk_thread_watch_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    pthread_atfork(prepare, parent, child);
+}
+
+#endif
 
 /* stack: in bytes; 0 is what the process gives its threads. */
 static bool start_with_stack(void *(*run)(void *), size_t stack)
@@ -85,10 +96,10 @@ bool hk_thread_start(void *(*run)(void *))
 void hk_thread_sleep(_Atomic uint32_t *word, uint32_t value, unsigned ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    hk_sys4(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, ms != HK_FOREVER ? (long)&t : 0);
+    hk_sys4(SYS_futex, (long)word, HK_FUTEX_WAIT_PRIVATE, value, ms != HK_FOREVER ? (long)&t : 0);
 }
 
 void hk_thread_wake(_Atomic uint32_t *word)
 {
-    hk_sys3(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, INT_MAX);
+    hk_sys3(SYS_futex, (long)word, HK_FUTEX_WAKE_PRIVATE, INT_MAX);
 }

@@ -10,12 +10,19 @@
 
 #include "base/compiler.h"
 
+#if HK_LIBC_COUNTS_THREADS
 #include <sys/single_threaded.h>
+#endif
 
-/* No thread but this one exists, and none can appear before the caller returns to the program. */
+/* No thread but this one exists, and none can appear before the caller returns to the program. Where the C library does
+ * not tell, there may always be another one. */
 static inline bool hk_single_threaded(void)
 {
+#if HK_LIBC_COUNTS_THREADS
     return __libc_single_threaded;
+#else
+    return false;
+#endif
 }
 
 /* From now on `on_exit` runs in every thread that calls hk_thread_watch, when that thread ends. Called once. False when

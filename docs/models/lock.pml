@@ -85,7 +85,7 @@ inline hk_lock_slow()
        atomic { old = word; word = ASLEEP }  /*= while (hk_swap_acquire(&lock->word, 2) != 0) */
        if
        :: old == 0 -> got = true
-       :: else -> futex_wait(ASLEEP)         /*= hk_sys4(SYS_futex, (long)&lock->word, FUTEX_WAIT_PRIVATE, 2, 0) */
+       :: else -> futex_wait(ASLEEP)         /*= hk_sys4(SYS_futex, (long)&lock->word, HK_FUTEX_WAIT_PRIVATE, 2, 0) */
        fi
     od
 }

@@ -32,7 +32,7 @@ static void *open_library(void *argument)
 {
     (void)argument;
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    CHECKF(library, "%s", dlerror());
+    check_opened(library, dlerror());
     bind(library, "hak_malloc", &hak_malloc);
     bind(library, "hak_realloc", &hak_realloc);
     bind(library, "hak_free", &hak_free);

@@ -36,7 +36,7 @@ static void bind(void *library, const char *name, void *slot)
 static void *open_library(const char *path)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    CHECKF(library, "%s", dlerror());
+    check_opened(library, dlerror());
     return library;
 }
 

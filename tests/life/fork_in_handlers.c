@@ -5,6 +5,7 @@
  */
 #include "check.h"
 #include "forking.h"
+#include "timer_thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -49,8 +50,7 @@ static void on_timer(int signal_number)
 
 static void *work(void *argument)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
-    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    struct sigevent event = timer_of_thread(SIGUSR1);
     timer_t timer;
     CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
     const struct itimerspec every = {{0, 1000000}, {0, 1000000}};

@@ -72,8 +72,8 @@ static void load(pthread_key_t key)
     CHECK(pthread_setspecific(key, cargo) == 0);
 }
 
-/* What a compiler calls for a thread_local object with a destructor. */
-extern int __cxa_thread_atexit_impl(void (*destructor)(void *), void *object, void *dso);
+/* What a compiler calls for a thread_local object with a destructor; musl has none. */
+extern int __cxa_thread_atexit_impl(void (*destructor)(void *), void *object, void *dso) __attribute__((weak));
 extern void *__dso_handle;
 
 static void destroy_object(void *object)
@@ -90,7 +90,10 @@ static void *thread_body(void *argument)
     struct cargo *object = malloc(sizeof(*object));
     CHECK(object);
     fill(object);
-    CHECK(__cxa_thread_atexit_impl(destroy_object, object, &__dso_handle) == 0);
+    if (__cxa_thread_atexit_impl != NULL)
+        CHECK(__cxa_thread_atexit_impl(destroy_object, object, &__dso_handle) == 0);
+    else
+        destroy_object(object);
     load(early_key);
     load(late_key);
     return argument;

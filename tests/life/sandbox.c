@@ -38,7 +38,7 @@ static struct {
 static void load(const char *path)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    CHECKF(library != NULL, "%s", dlerror());
+    check_opened(library, dlerror());
     *(void **)&with.take = dlsym(library, "hak_malloc");
     *(void **)&with.zeroed = dlsym(library, "hak_calloc");
     *(void **)&with.resize = dlsym(library, "hak_realloc");

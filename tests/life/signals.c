@@ -7,6 +7,7 @@
  */
 #include "check.h"
 #include "pattern.h"
+#include "timer_thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -134,8 +135,7 @@ static void on_timer(int number)
 static timer_t start_timer(void)
 {
     timer_t timer;
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
-    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    struct sigevent event = timer_of_thread(SIGRTMIN);
     CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
     struct itimerspec period = {{0, PERIOD_NS}, {0, PERIOD_NS}};
     CHECK(timer_settime(timer, 0, &period, NULL) == 0);

@@ -36,6 +36,15 @@ void check_failed(const char *file, int line, const char *format, ...)
     _exit(1);
 }
 
+void check_opened(const void *library, const char *error)
+{
+    if (library != NULL)
+        return;
+    if (strstr(error, "initial-exec TLS") != NULL)
+        check_skip("%s", error);
+    check_failed(__FILE__, __LINE__, "%s", error);
+}
+
 void check_aborts(void)
 {
     aborts = true;

@@ -18,6 +18,10 @@ __attribute__((noreturn, format(printf, 3, 4))) void check_failed(const char *fi
 /* Prints why the test cannot run here and ends the process with status 77. */
 __attribute__((noreturn, format(printf, 1, 2))) void check_skip(const char *format, ...);
 
+/* Ends the process where the library could not be opened: with status 77 where the C library takes none with static
+ * thread-local memory after the start (musl). `error`: what dlerror said. */
+void check_opened(const void *library, const char *error);
+
 /* From now on check_failed aborts: libFuzzer keeps the input then. */
 void check_aborts(void);
 

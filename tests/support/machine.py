@@ -81,6 +81,11 @@ def initramfs(path, init, programs, plan):
     files = [('init', init)] + [('tests/' + name, program) for name, program in programs]
     files += sorted((library.lstrip('/'), library)
                     for library in set().union(*(libraries(program) for _, program in programs)))
+    pack(path, files, plan)
+
+
+def pack(path, files, plan):
+    """An initramfs of (name in it, file) and the plan."""
     folders = {'dev', 'proc', 'sys', 'tmp', 'tests'}
     for name, _ in files:
         while name := os.path.dirname(name):
@@ -95,11 +100,16 @@ def initramfs(path, init, programs, plan):
         file.write(cpio(entries))
 
 
-def attempt(kernel, initrd, accelerator, seconds, machine):
+# qemu's program and its machine, and where the kernel's console is.
+X86_64 = (['qemu-system-x86_64', '-machine', 'q35'], 'ttyS0')
+AARCH64 = (['qemu-system-aarch64', '-machine', 'virt', '-cpu', 'neoverse-n1'], 'ttyAMA0')
+
+
+def attempt(kernel, initrd, accelerator, seconds, machine, kind=X86_64):
     """(what the machine prints, why it did not end or None)."""
-    command = ['qemu-system-x86_64', '-machine', 'q35', '-smp', '2', '-nodefaults', '-no-reboot',
+    command = kind[0] + ['-smp', '2', '-nodefaults', '-no-reboot',
                '-display', 'none', '-serial', 'stdio', '-kernel', kernel, '-initrd', initrd, '-accel', accelerator,
-               '-append', 'console=ttyS0 quiet panic=-1 numa_balancing=disable'] + machine
+               '-append', 'console=%s quiet panic=-1 numa_balancing=disable' % kind[1]] + machine
     started = time.monotonic()
     fault = None
     try:

@@ -11,6 +11,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+extern void *__libc_stack_end __attribute__((weak)); /* glibc's */
+
 static void expect_this_process(void)
 {
     struct hk_auxv a;
@@ -24,6 +26,8 @@ static void without_environment(void *arg)
 {
     unsigned how = *(unsigned *)arg;
     expect_this_process();
+    if (&__libc_stack_end == NULL)
+        return;     /* the environment is the only way, and then another one can be no way */
     if (how == 0) { /* entries move down in the table that the kernel made */
         EXPECT(environ != NULL && environ[0] != NULL);
         char name[256] = "";

@@ -17,6 +17,8 @@ static void with_one_thread_nothing_is_written(void **state)
 {
     (void)state;
     struct hk_lock own = HK_LOCK_FREE(HK_RANK_ARENA);
+    if (!HK_LIBC_COUNTS_THREADS)
+        skip(); /* there may always be a second one */
     assert_true(hk_single_threaded());
     hk_lock(&own);
     assert_int_equal(own.word, 0);

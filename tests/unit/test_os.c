@@ -49,6 +49,7 @@ static void the_page_size_is_the_kernels(void **state)
 {
     (void)state;
     assert_int_equal(hk_os_page_size(), sysconf(_SC_PAGESIZE));
+    assert_int_equal(hk_os_ask_page_size(), sysconf(_SC_PAGESIZE));
     assert_true(hk_is_pow2(hk_os_page_size()));
 }
 

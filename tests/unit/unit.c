@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include "os/thread.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/single_threaded.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,7 +110,7 @@ static void *do_nothing(void *arg)
 void unit_second_thread(void)
 {
     unit_in_threads(1, do_nothing);
-    EXPECT(!__libc_single_threaded);
+    EXPECT(!hk_single_threaded());
 }
 
 bool unit_is_zero(const void *ptr, size_t size)
