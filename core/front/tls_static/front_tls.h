@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls HK_ALIGNED(HK_CACHE_LINE);
+extern HK_HIDDEN HK_TLS struct hk_front hk_front_tls HK_ALIGNED(HK_TLS_ALIGNMENT);
 
 /* A thread's record has no place for bins. */
 struct hk_front_place {
