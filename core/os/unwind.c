@@ -149,12 +149,39 @@ static bool step_by_pointer(struct hk_walk *w)
         return false;
     if (!hk_walk_read(w, fp, &next) || !hk_walk_read(w, fp + sizeof next, &pc))
         return false;
-    f->reg[HK_REG_SP] = fp + 2 * sizeof next;
+    f->reg[HK_REG_SP] = hk_stack_of_caller(fp, next);
     f->reg[HK_REG_FP] = next;
     f->reg[HK_REG_LINK] = pc;
     f->pc = hk_code_address(pc);
     f->exact = false;
     return f->pc >= hk_os_page_size();
+}
+
+/* Where nothing is said of the code that a handler of a signal returns to, it is told by what it is: the kernel's own
+ * on aarch64, and that of C libraries without call frame information. False: it is not that. */
+static bool step_from_signal(struct hk_walk *w)
+{
+    static const uint16_t saved[] = {HK_SIGNAL_REGISTERS};
+    static const char code[] = HK_SIGNAL_CODE;
+    struct hk_frame *f = &w->frame;
+    uintptr_t sp = f->reg[HK_REG_SP], word[HK_COUNT(saved)];
+    _Static_assert(HK_COUNT(saved) == HK_REGS + 1, "each register, and the pc");
+    if (f->pc < hk_os_page_size() || !is_readable(f->pc) || !is_readable(f->pc + sizeof code) ||
+        memcmp((const void *)f->pc, code, sizeof code - 1) != 0)
+        return false;
+    for (unsigned i = 0; i < HK_COUNT(saved); i++) {
+        if (!hk_walk_read(w, sp + saved[i], &word[i]))
+            return false;
+    }
+    memcpy(f->reg, word, sizeof f->reg);
+    f->pc = word[HK_REGS];
+    f->exact = true;
+    return f->pc != 0;
+}
+
+static bool step_without_rules(struct hk_walk *w)
+{
+    return step_from_signal(w) || step_by_pointer(w);
 }
 
 static bool step(struct hk_walk *w)
@@ -164,14 +191,14 @@ static bool step(struct hk_walk *w)
     uintptr_t pc = w->frame.exact ? w->frame.pc : w->frame.pc - 1, sp = w->frame.reg[HK_REG_SP];
     const uint8_t *header = hk_object_header(pc);
     if (header == NULL)
-        return step_by_pointer(w);
+        return step_without_rules(w);
     uintptr_t key = pc ^ (uintptr_t)header << 20; /* another library may come to the same place */
     bool up, signal;
     if (HK_LIKELY(recall(key, &known))) {
         up = apply_known(w, &known);
         signal = known.signal;
     } else if (!hk_cfi_find(header, pc, &rules)) {
-        return step_by_pointer(w);
+        return step_without_rules(w);
     } else if (is_simple(&rules, &known)) {
         keep(key, &known);
         up = apply_known(w, &known);

@@ -30,6 +30,18 @@ static inline uintptr_t hk_code_address(uintptr_t pc)
     return pc;
 }
 
+/* The stack pointer behind a frame pointer and a return address, whose caller's frame pointer is `next`: they are the
+ * first that a function puts onto the stack. */
+static inline uintptr_t hk_stack_of_caller(uintptr_t fp, uintptr_t next)
+{
+    return fp + 2 * sizeof next;
+}
+
+/* What a handler of a signal returns to, mov $15, %rax and syscall; and where the kernel left the registers, from the stack
+ * pointer on that is found there: rsp, rbp, rbx, rip, and where to go on. */
+#define HK_SIGNAL_CODE "\x48\xc7\xc0\x0f\0\0\0\x0f\x05"
+#define HK_SIGNAL_REGISTERS 160, 120, 128, 168, 168
+
 #elif defined(__aarch64__)
 
 #define HK_DWARF_SP 31u
@@ -55,6 +67,17 @@ static inline uintptr_t hk_code_address(uintptr_t pc)
     __asm__("hint #7" : "+r"(link));
     return link;
 }
+
+/* They lie below what else the function has there, so that nothing tells where that ends. But its caller's frame pointer
+ * is where its stack pointer is, or is what its frame is found by. */
+static inline uintptr_t hk_stack_of_caller(uintptr_t fp, uintptr_t next)
+{
+    return next > fp ? next : fp + 2 * sizeof next;
+}
+
+/* mov x8, #139 and svc #0: the kernel's own code, of which it tells nothing; then sp, x29, x19, x30 and pc. */
+#define HK_SIGNAL_CODE "\x68\x11\x80\xd2\x01\0\0\xd4"
+#define HK_SIGNAL_REGISTERS 560, 544, 464, 552, 568
 
 #endif
 #endif

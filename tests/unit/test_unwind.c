@@ -204,7 +204,7 @@ static const unsigned code[] = {
     0xb4000041,             /* cbz x1, over the next one */
     0xaa0103fd,             /* mov x29, x1 */
     0xd63f0000,             /* blr x0 */
-    0x910002ff | 0x13 << 5, /* mov sp, x19 */
+    0x9100027f,             /* mov sp, x19 */
     0xf9400bf3,             /* ldr x19, [sp, #16] */
     0xa8c27bfd,             /* ldp x29, x30, [sp], #32 */
     0xd65f03c0,             /* ret */
