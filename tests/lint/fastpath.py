@@ -4,7 +4,7 @@
 first return, which no conditional jump to a slow path leaves before; so for Mid blocks, of hk_malloc_slow. C++'s primitives have the same count, and what
 forwards to them is a jump by the table of global offsets, with at most one argument moved before.
 
-usage: fastpath.py LIBRARY OBJDUMP MALLOC FREE [operators]   (the budgets)
+usage: fastpath.py LIBRARY OBJDUMP MALLOC FREE [operators] [mid=N]   (the budgets; for a Mid block so many more)
 """
 import re
 import subprocess
@@ -28,17 +28,18 @@ def instructions(library, objdump, name):
     assert found, f"{name} is not in {library}"
     count = 0
     for line in found.group(1).splitlines():
-        words = line.split("\t")[1].split()
+        words = line.split("\t", 1)[1].split()
         count += 1
-        assert not words[0].startswith("call"), f"{name} calls: {line}"
-        if words[0].startswith("ret") or words[0].startswith("jmp") and words[1].startswith("*"):
+        assert not words[0].startswith("call") and words[0] not in ("bl", "blr"), f"{name} calls: {line}"
+        if words[0] in ("ret", "retq", "br") or words[0].startswith("jmp") and words[1].startswith("*"):
             return count
     raise AssertionError(f"{name} does not return")
 
 
 def main():
     library, objdump, malloc, free, *more = sys.argv[1:]
-    budgets = {"hak_malloc": int(malloc), "hak_free": int(free), "hk_malloc_slow": int(malloc) + MID + ("held" in more)}
+    mid = [int(word[4:]) for word in more if word.startswith("mid=")] or [MID]
+    budgets = {"hak_malloc": int(malloc), "hak_free": int(free), "hk_malloc_slow": int(malloc) + mid[0] + ("held" in more)}
     if "operators" in more:
         budgets.update(dict.fromkeys(NEW, int(malloc)), **dict.fromkeys(DELETE, int(free)), **FORWARDS)
     wrong = 0

@@ -276,7 +276,7 @@ static void note_places(void)
 unsigned step_through(const struct step_pair *pair)
 {
     begin_steps(pair);
-    alarm(LIMIT_S);
+    alarm(LIMIT_S * unit_slowness());
     if (!pair->in_handler)
         begin_other();
     if (pair->late != NULL)

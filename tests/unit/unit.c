@@ -22,6 +22,12 @@ void unit_failed(const char *what, const char *file, int line)
     _exit(1);
 }
 
+unsigned unit_slowness(void)
+{
+    const char *text = getenv("TEST_SLOWNESS");
+    return text != NULL && atoi(text) > 0 ? (unsigned)atoi(text) : 1;
+}
+
 static void collect(struct unit_child *child, int fd)
 {
     char rest[256];
@@ -51,7 +57,7 @@ void unit_run(struct unit_child *child, void (*body)(void *), void *arg)
         dup2(fds[1], 2);
         close(fds[0]);
         close(fds[1]);
-        alarm(CHILD_SECONDS);
+        alarm(CHILD_SECONDS * unit_slowness());
         body(arg);
         _exit(0);
     }
@@ -65,7 +71,7 @@ pid_t unit_fork(void)
 {
     pid_t pid = fork();
     if (pid == 0)
-        alarm(CHILD_SECONDS);
+        alarm(CHILD_SECONDS * unit_slowness());
     return pid;
 }
 

@@ -28,6 +28,9 @@ struct unit_child {
     char text[8192];
 };
 
+/* How many times as long as here things take: TEST_SLOWNESS of the environment, for emulated machines. Else 1. */
+unsigned unit_slowness(void);
+
 /* Runs body(arg) in a fork; a child that returns ends with status 0. Killed after 50 seconds. */
 void unit_run(struct unit_child *child, void (*body)(void *), void *arg);
 
