@@ -7,91 +7,27 @@
 
 #include "api/profile_elf.h"
 #include "api/profile_names.h"
-#include "os/file.h"
 #include "os/os.h"
 #include "os/unwind.h"
-#include "os/whole_file.h"
 
 #include <string.h>
 
 /* ---- mappings ---- */
 
-/* All of a file of /proc, whose size nobody knows before, in a mapping; NULL. */
-static char *read_proc(const char *path, size_t *room, size_t *size)
-{
-    int fd = hk_file_open(path);
-    *room = 256 * HK_KIB;
-    char *text = fd >= 0 ? hk_os_map(*room) : NULL;
-    *size = 0;
-    for (size_t n; text != NULL && (n = hk_file_read(fd, text + *size, *room - 1 - *size)) != 0;) {
-        *size += n;
-        if (*size + 1 < *room)
-            continue;
-        char *larger = hk_os_remap(text, *room, 2 * *room);
-        if (larger == NULL)
-            break; /* what there is will do */
-        text = larger;
-        *room *= 2;
-    }
-    if (fd >= 0)
-        hk_file_close(fd);
-    return text;
-}
-
-static uint64_t read_hex(char **at)
-{
-    uint64_t value = 0;
-    for (;; (*at)++) {
-        char c = **at;
-        if (c >= '0' && c <= '9')
-            value = value << 4 | (uint64_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            value = value << 4 | (uint64_t)(c - 'a' + 10);
-        else
-            return value;
-    }
-}
-
-/* from-to rwxp offset device inode    path */
-static bool read_line(char *line, struct hk_module *m)
-{
-    *m = (struct hk_module){.path = ""};
-    m->from = read_hex(&line);
-    line += *line == '-';
-    m->to = read_hex(&line);
-    if (strlen(line) < 7 || line[3] != 'x')
-        return false;
-    line += 6;
-    m->offset = read_hex(&line);
-    for (unsigned field = 0; field < 2; field++) {
-        line += strspn(line, " ");
-        line += strcspn(line, " ");
-    }
-    m->path = line + strspn(line, " ");
-    return true;
-}
-
-static unsigned count_lines(const char *text)
-{
-    unsigned n = 0;
-    for (; *text != 0; text++)
-        n += *text == '\n';
-    return n;
-}
-
+/* Those of code. */
 static bool read_modules(struct hk_report *r)
 {
-    size_t size;
-    r->maps = read_proc("/proc/self/maps", &r->maps_room, &size);
-    if (r->maps == NULL)
+    if (!hk_maps_read(&r->maps))
         return true; /* no /proc: addresses without names */
-    r->module_room = hk_align_up((count_lines(r->maps) + 1) * sizeof *r->module, hk_os_page_size());
+    r->module_room = hk_align_up((r->maps.count + 1) * sizeof *r->module, hk_os_page_size());
     r->module = hk_os_map(r->module_room);
     if (r->module == NULL)
         return false;
-    for (char *line = r->maps, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        *end = 0;
-        r->modules += read_line(line, &r->module[r->modules]);
+    for (size_t i = 0; i < r->maps.count; i++) {
+        const struct hk_mapping *m = &r->maps.mapping[i];
+        if (m->executable)
+            r->module[r->modules++] =
+                (struct hk_module){.from = m->from, .to = m->to, .offset = m->offset, .path = m->path};
     }
     return true;
 }
@@ -286,13 +222,18 @@ void hk_report_name(const struct hk_report *r, const struct hk_place *place, cha
 
 /* ---- whole ---- */
 
-bool hk_report_make(struct hk_report *r)
+bool hk_report_complete(struct hk_report *r)
 {
-    *r = (struct hk_report){.modules = 0};
-    if (hk_front_profile_read(&r->result) && read_modules(r) && make_places(r))
+    if (read_modules(r) && make_places(r))
         return true;
     hk_report_drop(r);
     return false;
+}
+
+bool hk_report_make(struct hk_report *r)
+{
+    *r = (struct hk_report){.modules = 0};
+    return hk_front_profile_read(&r->result) && hk_report_complete(r);
 }
 
 void hk_report_drop(struct hk_report *r)
@@ -301,8 +242,7 @@ void hk_report_drop(struct hk_report *r)
         hk_elf_drop(&r->module[i]);
     if (r->module != NULL)
         hk_os_unmap(r->module, r->module_room);
-    if (r->maps != NULL)
-        hk_os_unmap(r->maps, r->maps_room);
+    hk_maps_drop(&r->maps);
     if (r->place != NULL)
         hk_os_unmap(r->place, r->place_room);
     hk_profile_drop(&r->result);

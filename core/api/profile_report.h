@@ -9,6 +9,7 @@
 #define HK_API_PROFILE_REPORT_H
 
 #include "front/profiled.h"
+#include "os/maps.h"
 
 /* A mapping of the process, of code. */
 struct hk_module {
@@ -30,9 +31,9 @@ struct hk_symbol {
 /* A return address. */
 struct hk_place {
     uintptr_t pc;
-    unsigned module;   /* its number from 1 on; 0: none */
-    const char *name;  /* of the function; NULL: not known */
-    uint64_t into;     /* how far behind the function's start the call is; 0 where that is not known either */
+    unsigned module;  /* its number from 1 on; 0: none */
+    const char *name; /* of the function; NULL: not known */
+    uint64_t into;    /* how far behind the function's start the call is; 0 where that is not known either */
     unsigned function; /* the number, from 1 on, of the function; places of one function are neighbours */
 };
 
@@ -41,14 +42,16 @@ struct hk_report {
     struct hk_module *module; /* by address */
     unsigned modules;
     size_t module_room;
-    char *maps; /* the text that paths point into */
-    size_t maps_room;
+    struct hk_maps maps;    /* what paths point into */
     struct hk_place *place; /* by address */
     size_t places, place_room;
 };
 
 /* False: there is no memory for it, or no profile can be read now. */
 bool hk_report_make(struct hk_report *r);
+
+/* The same of rows that are there already, and nothing else of the report; false: they were dropped. */
+bool hk_report_complete(struct hk_report *r);
 void hk_report_drop(struct hk_report *r);
 
 /* The number of an address's place. */
