@@ -96,7 +96,7 @@ hk_need_short()
     [[ ${#2} -lt 256 ]] || hk_die "$1: $2 is longer than 255 bytes"
 }
 
-# Reads the arguments of `run`: sets hk_stats, hk_profile, hk_watch and hk_watch_file, and the array hk_command.
+# Reads the arguments of `run`: sets hk_stats, hk_profile, hk_leaks, hk_ignored, hk_watch and hk_watch_file, and the array hk_command.
 hk_parse_run()
 {
     local hk_json= hk_file=
@@ -104,6 +104,8 @@ hk_parse_run()
     hk_picture=
     hk_watch=
     hk_profile=
+    hk_leaks=
+    hk_ignored=
     hk_command=()
     while [[ $# -gt 0 ]]; do
         case $1 in
@@ -116,6 +118,9 @@ hk_parse_run()
             ;;
         --profile) hk_profile_file "profile-$$.html" ;;
         --profile=*) hk_profile_file "${1#--profile=}" ;;
+        --leaks) hk_leaks=1 ;;
+        --leaks=*) hk_leaks_file "${1#--leaks=}" ;;
+        --leaks-ignored=*) hk_ignored_file "${1#--leaks-ignored=}" ;;
         --json) hk_json=1 ;;
         -o)
             [[ -n ${2:-} ]] || hk_usage "run: -o needs a FILE"
@@ -130,6 +135,7 @@ hk_parse_run()
         shift
     done
     [[ $# -gt 0 ]] || hk_usage "run: no COMMAND given"
+    [[ -z $hk_ignored || -n $hk_leaks ]] || hk_usage "run: --leaks-ignored goes with --leaks"
     hk_command=("$@")
     hk_choose_output
 }
@@ -165,6 +171,7 @@ hk_parse_heap()
     hk_watch=
     hk_picture=
     hk_profile=
+    hk_leaks=
     hk_picture_signal=
     hk_command=()
     while [[ $# -gt 0 ]]; do
@@ -233,6 +240,33 @@ hk_profile_file()
     hk_need_short run "$hk_profile"
 }
 
+# Sets hk_leaks to the FILE of a report on leaks.
+hk_leaks_file()
+{
+    [[ -n $1 ]] || hk_usage "run: --leaks= needs a FILE"
+    hk_leaks=$1
+    [[ $hk_leaks == /* ]] || hk_leaks=$PWD/$hk_leaks
+    hk_need_short run "$hk_leaks"
+}
+
+# Sets hk_ignored to the FILE of the leaks that are not told.
+hk_ignored_file()
+{
+    [[ -r $1 ]] || hk_die "run: --leaks-ignored: $1 cannot be read"
+    hk_ignored=$1
+    [[ $hk_ignored == /* ]] || hk_ignored=$PWD/$hk_ignored
+    hk_need_short run "$hk_ignored"
+}
+
+# Tells the library, and on stderr the user, where the report on leaks goes.
+hk_export_leaks()
+{
+    export HAKMEM_LEAKS=$hk_leaks
+    [[ -z $hk_ignored ]] || export HAKMEM_LEAKS_IGNORED=$hk_ignored
+    local hk_file=${hk_leaks//%p/$$}
+    [[ $hk_leaks == 1 ]] || hk_say "the report on leaks at the end: ${hk_file#"$PWD/"}"
+}
+
 # Tells the library, and on stderr the user, where the profile goes.
 hk_export_profile()
 {
@@ -287,6 +321,7 @@ hk_exec()
     [[ -z $hk_stats ]] || hk_export_stats
     [[ -z $hk_picture ]] || hk_export_picture
     [[ -z $hk_profile ]] || hk_export_profile
+    [[ -z $hk_leaks ]] || hk_export_leaks
     hk_library=$hk_library${LD_PRELOAD:+:$LD_PRELOAD}
     [[ -z $hk_watch ]] || hk_exec_watched "$hk_library"
     # The assignment reaches COMMAND's environment only: this shell is not preloaded, and there is no process between.

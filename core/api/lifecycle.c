@@ -4,6 +4,7 @@
  */
 #include "api/board.h"
 #include "api/entry.h"
+#include "api/leaks.h"
 #include "api/picture.h"
 #include "api/profile.h"
 #include "api/report_file.h"
@@ -72,6 +73,7 @@ static void fork_child(void)
     hk_purge_fork_child(may_start);
     hk_picture_fork_child(may_start);
     hk_profile_fork_child();
+    hk_leaks_fork_child();
     errno = saved;
 }
 
@@ -129,6 +131,7 @@ __attribute__((constructor(101))) static void start(void)
         stats_fd = hk_file_copy(2, 100);
     hk_picture_start();
     hk_profile_start();
+    hk_leaks_start();
 }
 
 /* The page has the tables in it. */
@@ -158,6 +161,7 @@ static HK_ONCE void report_at_exit(void)
     if (wants_stats())
         print_stats(fd);
     hk_picture_finish();
+    hk_leaks_finish();
     hk_profile_finish();
     if (wants_json)
         hk_report_json(hk_stats_path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * profile_report: a profile made ready to be written: what was sampled, each return address once, with the file that it
- * lies in and the function's name. Included by api/profile_ANY.c and api/profile_ANY.h only.
+ * lies in and the function's name. Included by api/profile_ANY.c, api/profile_ANY.h and
+ * api/leaks_ANY.h only.
  *
  * A report is its caller's; all of it is in mappings of its own, and reads files. Nothing allocates. Never in malloc.
  */
@@ -34,6 +35,8 @@ struct hk_place {
     unsigned module;  /* its number from 1 on; 0: none */
     const char *name; /* of the function; NULL: not known */
     uint64_t into;    /* how far behind the function's start the call is; 0 where that is not known either */
+    const char *file; /* of the source, and the line in it; NULL: not known, or not asked for (api/leaks_lines.h) */
+    unsigned line;
     unsigned function; /* the number, from 1 on, of the function; places of one function are neighbours */
 };
 

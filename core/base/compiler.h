@@ -57,6 +57,13 @@
 #define HK_ADDRESS_BITS 48
 #endif
 
+/* Does a thread's own memory begin with its own address, twice? */
+#if defined(__x86_64__)
+#define HK_SELF_POINTERS 1
+#else
+#define HK_SELF_POINTERS 0
+#endif
+
 /* From a stack to where our memory is looked for first, in bytes. The thread sanitizer has shadow for 1.5 TiB below the
  * stacks alone; elsewhere it keeps memory of its own, or would end the program. */
 #if defined(__has_feature)

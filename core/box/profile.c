@@ -44,7 +44,6 @@ static uint64_t moment, samples, lost, began;
 static struct hk_profile_sums all;
 
 _Atomic bool hk_profile_used;
-_Atomic uint32_t hk_profile_sieve[HK_PROFILE_SIEVE];
 
 struct hk_lock *hk_profile_lock(void)
 {
@@ -175,6 +174,11 @@ static uintptr_t tag_of(const struct record *r)
     return (uintptr_t)r | (number & LOW_MASK) | (uintptr_t)(number >> LOW_BITS & 0xffff) << HIGH_SHIFT;
 }
 
+static struct record *record_of(uintptr_t tag)
+{
+    return (struct record *)(tag & (((uintptr_t)1 << HIGH_SHIFT) - 1) & ~LOW_MASK);
+}
+
 uintptr_t hk_profile_note(const struct hk_stack *stack, size_t bytes)
 {
     uintptr_t tag = 0;
@@ -209,7 +213,7 @@ void hk_profile_miss(void)
 
 void hk_profile_forget(uintptr_t tag, size_t bytes)
 {
-    struct record *r = (struct record *)(tag & (((uintptr_t)1 << HIGH_SHIFT) - 1) & ~LOW_MASK);
+    struct record *r = record_of(tag);
     if (r == NULL)
         return;
     hk_lock(&lock);
@@ -227,86 +231,22 @@ void hk_profile_forget(uintptr_t tag, size_t bytes)
     hk_unlock(&lock);
 }
 
-/* ---- large blocks ---- */
+/* ---- looking ---- */
 
-struct large {
-    const void *ptr; /* NULL: free */
-    uintptr_t tag;
-    size_t bytes;
-};
-
-#define LARGE_LEAST 4096u
-
-static struct large *larges; /* open addressing, at most half full */
-static size_t large_count, large_slots;
-
-static size_t place_of_large(const void *ptr)
+size_t hk_profile_recorded(void)
 {
-    size_t at = (uintptr_t)ptr * 0x9e3779b97f4a7c15u >> 20;
-    while (larges[at % large_slots].ptr != NULL && larges[at % large_slots].ptr != ptr)
-        at++;
-    return at % large_slots;
+    return hk_load_relaxed(&hk_profile_interval);
 }
 
-/* Twice as many places; the table before stays where it is, half as large. */
-static bool grow_larges(void)
+const struct hk_stack *hk_profile_stack_of(uintptr_t tag)
 {
-    struct large *old = larges;
-    size_t old_slots = large_slots, more = hk_max(2 * large_slots, LARGE_LEAST);
-    struct large *table = hk_os_map(hk_align_up(more * sizeof *table, hk_os_page_size()));
-    if (table == NULL)
-        return false;
-    larges = table;
-    large_slots = more;
-    for (size_t i = 0; i < old_slots; i++) {
-        if (old[i].ptr != NULL)
-            larges[place_of_large(old[i].ptr)] = old[i];
-    }
-    return true;
-}
-
-bool hk_profile_put(const void *ptr, uintptr_t tag, size_t bytes)
-{
+    const struct record *r = record_of(tag);
+    if (r == NULL)
+        return NULL;
     hk_lock(&lock);
-    bool fits = 2 * large_count < large_slots || grow_larges();
-    if (fits) {
-        struct large *l = &larges[place_of_large(ptr)];
-        large_count += l->ptr == NULL;
-        if (l->ptr == NULL)
-            hk_add_relaxed(&hk_profile_sieve[hk_profile_hash(ptr)], 1);
-        *l = (struct large){ptr, tag, bytes};
-    } else {
-        lost++;
-    }
+    bool current = tag == tag_of(r) && r->number == number;
     hk_unlock(&lock);
-    return fits;
-}
-
-/* Those behind it come forward, so that none is behind a gap. */
-static void close_gap(size_t gap)
-{
-    for (size_t at = (gap + 1) % large_slots; larges[at].ptr != NULL; at = (at + 1) % large_slots) {
-        struct large moved = larges[at];
-        larges[at].ptr = NULL;
-        larges[place_of_large(moved.ptr)] = moved;
-    }
-}
-
-uintptr_t hk_profile_take(const void *ptr, size_t *bytes)
-{
-    uintptr_t tag = 0;
-    hk_lock(&lock);
-    size_t at = large_slots != 0 ? place_of_large(ptr) : 0;
-    if (large_slots != 0 && larges[at].ptr == ptr) {
-        tag = larges[at].tag;
-        *bytes = larges[at].bytes;
-        larges[at].ptr = NULL;
-        large_count--;
-        hk_sub_relaxed(&hk_profile_sieve[hk_profile_hash(ptr)], 1);
-        close_gap(at);
-    }
-    hk_unlock(&lock);
-    return tag;
+    return current ? &r->stack : NULL;
 }
 
 /* ---- life ---- */

@@ -122,6 +122,20 @@ static inline bool hk_profile_may_have(const void *ptr)
 bool hk_profile_put(const void *ptr, uintptr_t tag, size_t bytes);
 uintptr_t hk_profile_take(const void *ptr, size_t *bytes);
 
+/* ---- looking ---- */
+
+/* The interval of the profile that is being made, or of the last one. */
+size_t hk_profile_recorded(void);
+
+/* Where a block with this tag was asked for; NULL: it is 0, or of an earlier profile. For ever. Inside the gate. */
+const struct hk_stack *hk_profile_stack_of(uintptr_t tag);
+
+/* The tag of a large block, or 0. Inside the gate. */
+uintptr_t hk_profile_look_up(const void *ptr);
+
+/* The mapping that the addresses of large blocks stand in; NULL: there is none. Inside the gate. */
+void *hk_profile_table(size_t *size);
+
 /* ---- a profile's life ---- */
 
 /* Forgets what was recorded, and samples from now on. False: no memory. Inside the gate. */

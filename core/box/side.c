@@ -304,3 +304,47 @@ void hk_side_visit(void (*visit)(void *ctx, void *start, size_t size, size_t use
     for (struct hk_side_chunk *chunk = first_chunk(); chunk != NULL; chunk = chunk->next)
         visit(ctx, chunk, chunk->size, hk_load_relaxed(&chunk->used)); /* a statistic */
 }
+
+/* ---- all blocks ---- */
+
+/* The live block in a piece, or NULL. Where it starts depends on how it was to be aligned. */
+static void *block_in(struct piece *piece)
+{
+    uintptr_t least = (uintptr_t)(piece + 1) + sizeof(struct head), end = (uintptr_t)piece + piece->bytes;
+    for (uintptr_t align = 16; align < piece->bytes; align *= 2) {
+        void *block = (void *)hk_align_up(least, align);
+        if ((uintptr_t)block + 16 > end)
+            return NULL;
+        if (hk_load_relaxed(&head_of(block)->mark) == mark_of(block) && head_of(block)->piece == piece)
+            return block;
+    }
+    return NULL;
+}
+
+static bool is_piece(const struct piece *piece, size_t room)
+{
+    size_t bytes = piece->bytes;
+    return bytes >= (size_t)1 << PIECE_BITS && bytes <= room && (bytes & (bytes - 1)) == 0;
+}
+
+static void visit_chunk(struct hk_side_chunk *chunk, const struct hk_side_visitor *visitor)
+{
+    size_t used = hk_load_relaxed(&chunk->used); /* nobody changes it meanwhile */
+    for (size_t at = 64; at < used;) {
+        struct piece *piece = (struct piece *)(void *)((char *)chunk + at);
+        if (!is_piece(piece, used - at)) {
+            visitor->unclear(visitor->ctx, piece, used - at);
+            return;
+        }
+        void *block = block_in(piece);
+        if (block != NULL)
+            visitor->block(visitor->ctx, block, head_of(block)->size, head_of(block)->tag);
+        at += piece->bytes;
+    }
+}
+
+void hk_side_visit_blocks(const struct hk_side_visitor *visitor)
+{
+    for (struct hk_side_chunk *chunk = first_chunk(); chunk != NULL; chunk = chunk->next)
+        visit_chunk(chunk, visitor);
+}

@@ -64,6 +64,15 @@ static inline bool hk_side_has_deferred(void)
 /* Takes all that were put down, linked through `next`; each note is a block of this box, the caller's to free. */
 struct hk_side_note *hk_side_take_deferred(void);
 
+/* Calls `visit` for each live block, with its tag; for what cannot be told, because somebody was stopped in the middle
+ * of making a block there, `unclear`. While nobody takes or gives blocks. */
+struct hk_side_visitor {
+    void (*block)(void *ctx, void *start, size_t size, uintptr_t tag);
+    void (*unclear)(void *ctx, void *start, size_t size);
+    void *ctx;
+};
+void hk_side_visit_blocks(const struct hk_side_visitor *visitor);
+
 /* Live blocks and their bytes; calls `visit` for each mapping, of which `used` bytes were handed out once. For
  * statistics.
  */

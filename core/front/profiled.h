@@ -13,6 +13,7 @@
 #ifndef HK_FRONT_PROFILED_H
 #define HK_FRONT_PROFILED_H
 
+#include "box/leaks.h"
 #include "front/front.h"
 #include "superslab/block.h"
 
@@ -77,5 +78,8 @@ void *hk_front_resize_profiled(const struct hk_block *block, size_t size, size_t
 bool hk_front_profile_begin(size_t interval);
 void hk_front_profile_end(void);
 bool hk_front_profile_read(struct hk_profile_result *result);
+
+/* Looks for what nobody can reach. False: leaks->refusal says why not; also in a handler that interrupted malloc. */
+bool hk_front_find_leaks(struct hk_leaks *leaks, const struct hk_leak_ignored *ignored);
 
 #endif

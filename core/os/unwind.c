@@ -18,7 +18,7 @@
 /* ---- what can be read ---- */
 
 /* The kernel copies the mask before it looks at `how`, which is none: EINVAL where it could. */
-static bool is_readable(uintptr_t address)
+bool hk_unwind_can_read(uintptr_t address)
 {
     return hk_sys4(SYS_rt_sigprocmask, -1, (long)address, 0, 8) == -EINVAL;
 }
@@ -29,7 +29,7 @@ bool hk_walk_read(struct hk_walk *w, uintptr_t address, uintptr_t *word)
     if (address % sizeof(uintptr_t) != 0)
         return false;
     if (HK_UNLIKELY(address < w->from || address >= w->to)) {
-        if (address < page || !is_readable(address))
+        if (address < page || !hk_unwind_can_read(address))
             return false;
         uintptr_t start = hk_align_down(address, page);
         if (start != w->to)
@@ -166,7 +166,7 @@ static bool step_from_signal(struct hk_walk *w)
     struct hk_frame *f = &w->frame;
     uintptr_t sp = f->reg[HK_REG_SP], word[HK_COUNT(saved)];
     _Static_assert(HK_COUNT(saved) == HK_REGS + 1, "each register, and the pc");
-    if (f->pc < hk_os_page_size() || !is_readable(f->pc) || !is_readable(f->pc + sizeof code) ||
+    if (f->pc < hk_os_page_size() || !hk_unwind_can_read(f->pc) || !hk_unwind_can_read(f->pc + sizeof code) ||
         memcmp((const void *)f->pc, code, sizeof code - 1) != 0)
         return false;
     for (unsigned i = 0; i < HK_COUNT(saved); i++) {
@@ -249,6 +249,11 @@ uintptr_t hk_unwind_function(uintptr_t pc)
 {
     const uint8_t *header = hk_object_header(pc);
     return header != NULL ? hk_cfi_function(header, pc) : 0;
+}
+
+bool hk_unwind_own(uintptr_t *from, uintptr_t *to)
+{
+    return hk_object_own(from, to);
 }
 
 bool hk_unwind_start(void)

@@ -22,12 +22,19 @@ bool hk_unwind_start(void);
  * the stack cannot be followed. */
 unsigned hk_unwind(uintptr_t *pc, unsigned most, const void *first);
 
+/* Can the word at an address, a multiple of eight, be read? The kernel is asked; it holds for the page, and while
+ * nobody changes the mapping. */
+bool hk_unwind_can_read(uintptr_t address);
+
 /* The calling thread's name, 15 letters at most, rest zeros; empty where the system does not tell. */
 #define HK_THREAD_NAME 16u
 void hk_unwind_thread(char name[HK_THREAD_NAME]);
 
 /* Where the function begins that an address lies in, by its call frame information; 0: it has none. */
 uintptr_t hk_unwind_function(uintptr_t pc);
+
+/* All that is mapped of libhakmem.so; false: hakmem is a part of the program, or it cannot be told. */
+bool hk_unwind_own(uintptr_t *from, uintptr_t *to);
 
 /* The code that an address lies in, [*from, *to), as the loader mapped its object; false: none that it knows. */
 bool hk_unwind_object(uintptr_t pc, uintptr_t *from, uintptr_t *to);

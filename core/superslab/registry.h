@@ -37,6 +37,8 @@ struct hk_superslab;
  *       numbers.
  *   struct hk_superslab *hk_registry_superslab_at(size_t unit)
  *       The SuperSlab of a unit that has a number, or NULL.
+ *   const void *hk_registry_base_at(void)
+ *       Where the first address of all stands as a word, or NULL. (For leaks: it looks like a pointer to a block.)
  */
 #include "registry_lookup.h"
 

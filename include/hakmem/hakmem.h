@@ -220,6 +220,15 @@ HAK_API int hak_profile_write(const char *path) HAK_NOEXCEPT;
 /* Samples no more. Blocks that were sampled are followed until they are freed, and what is recorded can be written. */
 HAK_API void hak_profile_stop(void) HAK_NOEXCEPT;
 
+/* Looks for blocks that nothing points to any more (docs/leaks.md), and writes which stacks asked for them to a file, in
+ * whose name %p is the process id and %n counts the files; NULL: to stderr. While a profile of interval 1 is made all
+ * are told, else those that were sampled, and without a profile they are only counted. All other threads stand still
+ * meanwhile: some ms, half a second for each GiB. One thread at a time, others wait; not in a handler that interrupts
+ * this. Returns how many blocks were found; -1 and EINVAL for a name that is empty or has more than 255 bytes, ENOMEM,
+ * EPERM where the system does not let threads be stopped or this is a handler that interrupted malloc, or why the file
+ * cannot be written. */
+HAK_API int64_t hak_leaks(const char *path) HAK_NOEXCEPT;
+
 /* ---- Options that are numbers: the names of docs/options.md without HAKMEM_, in capitals ---- */
 
 /* The value now, or -1 and EINVAL for an unknown name. */

@@ -36,4 +36,9 @@ static inline unsigned hk_registry_code(const void *ptr)
     return hk_flat_slots == 0 && hk_leaf_reaches(ptr) ? hk_leaf_code(ptr) : 0;
 }
 
+static inline const void *hk_registry_base_at(void)
+{
+    return NULL;
+}
+
 #endif

@@ -22,4 +22,9 @@ static inline unsigned hk_registry_code(const void *ptr)
     return hk_registry_lookup(ptr, &code) ? code : 0;
 }
 
+static inline const void *hk_registry_base_at(void)
+{
+    return NULL;
+}
+
 #endif

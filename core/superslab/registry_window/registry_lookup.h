@@ -54,4 +54,9 @@ static inline struct hk_superslab *hk_registry_superslab_at(size_t unit)
     return hk_load_relaxed(&hk_window_units[unit]); /* as above; or by the pool's lock */
 }
 
+static inline const void *hk_registry_base_at(void)
+{
+    return &hk_window_base;
+}
+
 #endif

@@ -288,6 +288,20 @@ class Running:
             self.one_line(err, f" {name}\n")
             os.unlink(os.path.join(folder, name))
 
+    def test_leaks(self):
+        """On stderr, or in a file; what is ignored; the status stays."""
+        status, _, err = self.run_on("false", options=["--leaks"])
+        self.assertEqual(status, 1)
+        self.one_line(err, "hakmem: leaks of process ")
+        status, out, err = self.run_on("bash", "-c", "echo $$", options=["--leaks=x-%p.txt"], cwd=self.dir)
+        self.assertEqual(status, 0)
+        self.one_line(err, f"the report on leaks at the end: x-{out.strip()}.txt")
+        with open(os.path.join(self.dir, f"x-{out.strip()}.txt"), encoding="utf-8") as file:
+            self.assertIn(f"hakmem: leaks of process {out.strip()}: ", file.read())
+        status, _, err = self.run_on("true", options=["--leaks", "--leaks-ignored=no/such"])
+        self.assertEqual(status, 125)
+        self.one_line(err, "cannot be read")
+
     def test_profile_and_timeline(self):
         """Both, of the same process; what watches it makes no profile."""
         status, out, _ = self.run_on("bash", "-c", "echo $$; sleep 0.3", options=["--profile", "--timeline"], cwd=self.dir)
@@ -380,7 +394,8 @@ class Running:
                           ("heap", "--stats", "--", "ls"), ("heap", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "x", "--", "ls"),
                           ("heap", "--at", "exit", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "signal", "--", "ls"),
                           ("heap", "--at", "peak", "--signal", "USR2", "ls"), ("run", "--timeline=", "--", "ls"), ("run", "-o", "x", "ls"), ("run", "--json", "ls"),
-                          ("run", "--stats", "-o", "x", "--", "ls"), ("run", "--timeline", "-o"), ("run", "--profile=", "ls"), ("run", "--profile=x", "ls"),
+                          ("run", "--stats", "-o", "x", "--", "ls"), ("run", "--timeline", "-o"), ("run", "--profile=", "ls"), ("run", "--leaks=", "ls"), ("run", "--leaks=" + "x" * 300, "ls"),
+                          ("run", "--leaks-ignored=" + os.devnull, "ls"), ("run", "--profile=x", "ls"),
                           ("run", "--profile=" + "x" * 300 + ".html", "ls"), ("run", "--profile=" + "ä" * 150 + ".html", "ls"),
                           ("run", "--stats", "--json", "-o", "ä" * 150, "ls"), ("heap", "--at", "exit", "-o", "ä" * 150, "ls")):
             status, out, err = self.call(self.hakmem, *arguments, env={"LC_ALL": "C.UTF-8"})
