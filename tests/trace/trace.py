@@ -276,6 +276,24 @@ def test_full(folder):
                            SUBJECT, "calls"], stderr=subprocess.PIPE, text=True, timeout=120, check=False)
     expect(done.returncode == 0, f"with little address space: {done}")
     expect(json.loads(run(TOOL, "info", path))["whole"], "with little address space")
+    # so little that there are more threads than chunks
+    done = subprocess.run(["bash", "-c", 'ulimit -f 3000; exec "$@"', "sh", TOOL, "record", path, "", RECORDER, SUBJECT,
+                           "many", "100"], stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    info = json.loads(run(TOOL, "info", path))
+    expect(done.returncode == 0 and info["whole"] and info["lost"] > 0, f"more threads than chunks: {done}, {info}")
+    writer_dies(folder)
+
+
+def writer_dies(folder):
+    """The process that writes is killed: the program goes on."""
+    path = os.path.join(folder, "killed.hkt")
+    with subprocess.Popen([TOOL, "record", path, "", RECORDER, "sh", "-c", 'echo "$HAK_RECORD_RING"; read x; exec "$@"', "sh",
+                           SUBJECT, "threads", "20", "60000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        os.kill(int(process.stdout.readline().split("/")[2]), 9)
+        _, errors = process.communicate("go\n", timeout=120)
+    expect(process.returncode == 0, f"the writer was killed: {process.returncode}, {errors}")
+    expect(not json.loads(run(TOOL, "info", path))["whole"], "a trace without a writer")
 
 
 def test_table(folder):

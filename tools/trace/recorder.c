@@ -32,6 +32,8 @@
 
 #define NAP_NS 1000000
 #define NAPS_MOST 5000 /* without a beat of the writer's: it is gone */
+#define IDLE_MOST 20   /* naps in which nothing waits to be written, and no chunk is free */
+#define SKIP 4096      /* events that a thread which found no chunk lets go before it looks for one again */
 #define ROUNDS 3       /* of destructors after which a thread has ended for us; glibc has four */
 
 enum { IDLE, CALLING, TURNING };
@@ -42,6 +44,7 @@ struct stream {
     unsigned char *at;
     struct trace_coder coder;
     uint32_t number; /* + 1; 0: none yet */
+    uint32_t skip;   /* events that are let go: there was no chunk */
     uint8_t busy;    /* IDLE, or why a call is passed on */
     uint8_t rounds;
     bool ended;
@@ -93,7 +96,7 @@ static bool wait_for_writer(unsigned *naps, uint32_t *beats)
 
 static struct ring_chunk *take_chunk(void)
 {
-    unsigned naps = 0;
+    unsigned naps = 0, idle = 0;
     uint32_t beats = atomic_load_explicit(&ring->beats, memory_order_relaxed);
     while (gate->on) {
         bool behind = atomic_load_explicit(&ring->waiting, memory_order_relaxed) >= RING_BACKLOG;
@@ -101,7 +104,7 @@ static struct ring_chunk *take_chunk(void)
         if (index >= 0)
             return &ring->chunk[index];
         /* With more threads than chunks none comes back soon. */
-        if (!behind && atomic_load_explicit(&ring->waiting, memory_order_relaxed) == 0 && naps > 100)
+        if (!behind && atomic_load_explicit(&ring->waiting, memory_order_relaxed) == 0 && ++idle > IDLE_MOST)
             return NULL;
         if (!wait_for_writer(&naps, &beats))
             return NULL;
@@ -150,7 +153,8 @@ static inline void append(struct stream *stream, struct trace_event *event)
     event->number = atomic_fetch_add_explicit(&numbers, 1, memory_order_relaxed) + 1;
     event->time = (trace_ticks() - ring->start) >> TRACE_TIME_SHIFT;
     if (stream->chunk == NULL || stream->chunk->bytes + sizeof(stream->chunk->bytes) - stream->at < TRACE_EVENT_MAX) {
-        if (!turn(stream, event)) {
+        if (stream->skip != 0 || !turn(stream, event)) {
+            stream->skip = stream->skip != 0 ? stream->skip - 1 : SKIP;
             count_lost();
             return;
         }
