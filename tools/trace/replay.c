@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -21,14 +22,14 @@
 
 extern char **environ;
 
-enum { SECONDS, RATE, HEAP, FAULTS, LIVE, RECORDED, EVENTS, TURNS, THREADS, REFUSED, FIGURES };
+enum { SECONDS, CALLS, HEAP, FAULTS, LIVE, RECORDED, EVENTS, TURNS, THREADS, REFUSED, FIGURES };
 
 static const struct {
     const char *word; /* in play's line */
     const char *name; /* in the JSON */
 } figures[FIGURES] = {
     [SECONDS] = {"elapsed_ns", "elapsed_ns"},
-    [RATE] = {"ops_per_sec", "allocations_per_second"},
+    [CALLS] = {"ops", "allocations"},
     [HEAP] = {"heap_peak_kib", "heap_peak_kib"},
     [FAULTS] = {"minor_faults", "minor_faults"},
     [LIVE] = {"peak_live_bytes", "peak_live_bytes"},
@@ -243,12 +244,24 @@ static void print_table(FILE *file)
         snprintf(range, sizeof(range), "%.3f-%.3f", (double)figure(library, SECONDS, 0) / 1e9,
                  (double)figure(library, SECONDS, 2) / 1e9);
         fprintf(file, "%-12s %8.3f %17s %8.2f %9.1f %10.2f %9" PRIu64 "\n", library->name,
-                (double)figure(library, SECONDS, 1) / 1e9, range, (double)figure(library, RATE, 1) / 1e6,
+                (double)figure(library, SECONDS, 1) / 1e9, range,
+                (double)figure(library, CALLS, 1) * 1e3 / (double)figure(library, SECONDS, 1),
                 (double)figure(library, HEAP, 1) / 1024,
                 (double)figure(library, HEAP, 1) * 1024 / (live > 0 ? live : 1), figure(library, FAULTS, 1));
         if (figure(library, REFUSED, 2) != 0)
             fprintf(file, "  %s refused up to %" PRIu64 " allocations\n", library->name, figure(library, REFUSED, 2));
     }
+}
+
+/* On a terminal: one line, written again and again. */
+__attribute__((format(printf, 1, 2))) static void say_progress(const char *format, ...)
+{
+    va_list more;
+    if (!isatty(2))
+        return;
+    va_start(more, format);
+    vfprintf(stderr, format, more);
+    va_end(more);
 }
 
 /* [--lib NAME=PATH]... [--rounds N] [--json] [-o FILE] TRACE */
@@ -267,9 +280,11 @@ int trace_replay(char **words)
     for (unsigned round = 0; round < asked.rounds; round++) {
         for (unsigned at = 0; at < asked.count; at++) {
             const struct library *library = &asked.libraries[(at + round) % asked.count]; /* who is first moves on */
+            say_progress("\r\033[Kround %u of %u, %s", round + 1, asked.rounds, library->name);
             run_once(library, library->runs[round]);
         }
     }
+    say_progress("\r\033[K");
     if (asked.output != NULL && (file = freopen(asked.output, "w", file)) == NULL)
         trace_die("replay: %s cannot be written: %s", asked.output, strerror(errno));
     asked.json ? print_json(file) : print_table(file);
