@@ -51,6 +51,24 @@ static void this_process_is_known_whatever_became_of_its_environment(void **stat
         unit_passes(without_environment, &how);
 }
 
+/* Before glibc's own constructors its variable is NULL. */
+static void without_variable(void *arg)
+{
+    (void)arg;
+    char **kernels = environ, *other[] = {NULL};
+    EXPECT(hk_auxv_environment() == kernels);
+    environ = NULL;
+    EXPECT(hk_auxv_environment() == (&__libc_stack_end != NULL ? kernels : NULL));
+    environ = other;
+    EXPECT(hk_auxv_environment() == other);
+}
+
+static void the_environment_is_found_before_libc_has_begun(void **state)
+{
+    (void)state;
+    unit_passes(without_variable, NULL);
+}
+
 #define TEXT(i) ((uintptr_t)&stack[100 + (i)]) /* texts lie above the table */
 
 static uintptr_t stack[200];
@@ -132,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(this_process_is_known_whatever_became_of_its_environment),
+        cmocka_unit_test(the_environment_is_found_before_libc_has_begun),
         cmocka_unit_test(both_ways_lead_to_it),
         cmocka_unit_test(an_environment_that_was_changed_is_passed_over),
         cmocka_unit_test(what_cannot_be_it_is_refused),
