@@ -14,6 +14,7 @@ struct huge {
     struct huge *next;
     char *start;
     size_t size; /* of the mapping, which starts at `start` */
+    uintptr_t tag;
 };
 
 static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_HUGE);
@@ -154,6 +155,7 @@ void *hk_huge_alloc(size_t size, size_t align)
     }
     if (HK_UNLIKELY(hk_opt(HK_OPT_THP) != 0))
         hk_os_hint_huge(start, size);
+    hk_poke(&h->tag, 0);
     hk_lock(&lock);
     enter_table(h, start, size);
     hk_unlock(&lock);
@@ -193,12 +195,49 @@ size_t hk_huge_size(const void *ptr)
 }
 
 /* Records are never unmapped, and each change is one store; one that has just gone elsewhere leads astray. */
-size_t hk_huge_look(const void *ptr)
+static struct huge *look_for(const void *ptr)
 {
     struct huge *h = hk_peek(bucket_of(ptr));
     while (h != NULL && hk_peek(&h->start) != ptr)
         h = hk_peek(&h->next);
+    return h;
+}
+
+size_t hk_huge_look(const void *ptr)
+{
+    struct huge *h = look_for(ptr);
     return h != NULL ? hk_peek(&h->size) : 0; /* of a live block: only its owner changes it */
+}
+
+bool hk_huge_swap_tag(const void *ptr, uintptr_t before, uintptr_t tag)
+{
+    struct huge *h = look_for(ptr);
+    return h != NULL && hk_poke_cas(&h->tag, &before, tag); /* as above */
+}
+
+size_t hk_huge_set_tag(const void *ptr, uintptr_t before, uintptr_t tag)
+{
+    size_t size = 0;
+    hk_lock(&lock);
+    struct huge *h = *find_link(ptr);
+    if (h != NULL && h->tag == before) {
+        hk_poke(&h->tag, tag);
+        size = h->size;
+    }
+    hk_unlock(&lock);
+    return size;
+}
+
+void *hk_huge_with_tag(uintptr_t tag)
+{
+    void *start = NULL;
+    hk_lock(&lock);
+    for (unsigned i = 0; i < BUCKETS && start == NULL; i++) {
+        for (struct huge *h = buckets[i]; h != NULL; h = h->next)
+            start = h->tag == tag ? h->start : start;
+    }
+    hk_unlock(&lock);
+    return start;
 }
 
 #define TRIES 1000
@@ -209,6 +248,18 @@ size_t hk_huge_look_long(const void *ptr)
     for (unsigned i = 0; i < TRIES && size == 0; i++)
         size = hk_huge_look(ptr);
     return size;
+}
+
+bool hk_huge_tag(const void *ptr, uintptr_t *tag)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        struct huge *h = look_for(ptr);
+        if (h != NULL) {
+            *tag = hk_peek(&h->tag);
+            return true;
+        }
+    }
+    return false;
 }
 
 void *hk_huge_around(const void *ptr, size_t *size)

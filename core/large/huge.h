@@ -29,6 +29,21 @@ size_t hk_huge_look(const void *ptr);
  * thread that a fork must not wait for. */
 size_t hk_huge_look_long(const void *ptr);
 
+/* A word of a huge block, 0 when it is new: its owner's, for what else there is to know of it. Looks, without a lock,
+ * until ptr must be none: false. */
+bool hk_huge_tag(const void *ptr, uintptr_t *tag);
+
+/* Makes it `tag` where it is `before`; returns the block's usable bytes, or 0: it is another, or there is no such
+ * block.
+ */
+size_t hk_huge_set_tag(const void *ptr, uintptr_t before, uintptr_t tag);
+
+/* The same without the lock; false where the search is led astray, too. */
+bool hk_huge_swap_tag(const void *ptr, uintptr_t before, uintptr_t tag);
+
+/* Some block with this tag, or NULL. */
+void *hk_huge_with_tag(uintptr_t tag);
+
 /* The start and size of the huge block that ptr points into, or NULL. For messages. */
 void *hk_huge_around(const void *ptr, size_t *size);
 
