@@ -13,6 +13,7 @@
 #include "base/held.h"
 #include "base/options.h"
 #include "large/huge.h"
+#include "large/own.h"
 #include "box/purge.h"
 #include "box/transfer.h"
 #include "front/front.h"
@@ -66,6 +67,7 @@ static void fork_child(void)
     if (HK_RUN_CACHE)
         hk_run_cache_fork_child(hk_front_runs(mine));
     hk_front_fork_child();
+    hk_own_fork_child(hk_gate_is_inside(hk_front_pass(mine)));
     hk_gate_reset(hk_front_pass(mine));
     hk_front_free_deferred();
     /* A thread is made by calls of malloc, and by much that a handler which interrupted malloc had better not do. */

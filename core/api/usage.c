@@ -2,6 +2,7 @@
 #include "api/usage.h"
 
 #include "box/hot_cold.h"
+#include "large/own.h"
 #include "large/huge.h"
 #include "box/pool.h"
 #include "box/side.h"
@@ -175,6 +176,20 @@ static void add_class(struct hk_usage *u, unsigned cls)
         add_hits(&u->hits, c->hits);
 }
 
+/* A heap's run is a live one, and counts as the blocks in it; the rest of it is free beside them. */
+static void add_own(struct hk_usage *u)
+{
+    struct hk_own_sums own = hk_own_count_all();
+    size_t run_bytes = hk_min(own.held_bytes, u->runs), live = own.live_bytes - hk_min(own.large_bytes, own.live_bytes);
+    size_t rest = hk_min(run_bytes - hk_min(live, run_bytes), u->live_resident);
+    u->runs -= run_bytes - hk_min(live, run_bytes);
+    u->run_blocks += own.live_blocks - hk_min(own.large_blocks, own.live_blocks);
+    u->run_blocks -= hk_min(own.runs, u->run_blocks);
+    u->live_resident -= rest;
+    u->slab_free += rest;
+    hk_own_visit(visit_metadata, u);
+}
+
 void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
 {
     memset(u, 0, sizeof *u);
@@ -190,6 +205,8 @@ void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
     hk_arena_visit(visit_run, u);
     u->run_free += u->counted ? hk_arena_dirty() : 0;
     hk_huge_visit(visit_huge, u);
+    if (hk_own_is_used())
+        add_own(u);
     add_side(u);
     hk_meta_visit(visit_metadata, u);
     hk_lock(hk_pool_lock());

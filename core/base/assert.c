@@ -35,6 +35,10 @@ void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const voi
         hk_fmt(&f, "%s of the free block %p", verb, ptr);
     else if (kind == HK_MISUSE_INVALID)
         hk_fmt(&f, "%s of an invalid pointer %p (not a block of this allocator)", verb, ptr);
+    else if (kind == HK_MISUSE_ELSEWHERE)
+        hk_fmt(&f, "%s of an invalid pointer %p (not a block of this heap)", verb, ptr);
+    else if (kind == HK_MISUSE_HEAP)
+        hk_fmt(&f, "%s of %p, which is no heap (or is one no more)", verb, ptr);
     else if (kind == HK_MISUSE_INTERIOR)
         hk_fmt(&f, "%s of an interior pointer %p (inside the %zu-byte block at %p)", verb, ptr, size, block);
     else

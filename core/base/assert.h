@@ -21,6 +21,8 @@ enum hk_misuse {
     HK_MISUSE_DOUBLE_FREE, /* the block is free already */
     HK_MISUSE_INVALID,     /* no block of ours */
     HK_MISUSE_INTERIOR,    /* points into the block at `block` */
+    HK_MISUSE_HEAP,        /* no heap of one's own */
+    HK_MISUSE_ELSEWHERE,   /* no block of the heap that it was given to */
     HK_MISUSE_CORRUPT,     /* a free block's link was overwritten; `ptr` is the slab */
 };
 

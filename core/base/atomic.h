@@ -17,6 +17,8 @@
 #define hk_store_release(p, v) atomic_store_explicit(p, v, memory_order_release)
 #define hk_add_relaxed(p, v) atomic_fetch_add_explicit(p, v, memory_order_relaxed)
 #define hk_sub_relaxed(p, v) atomic_fetch_sub_explicit(p, v, memory_order_relaxed)
+#define hk_or_relaxed(p, v) atomic_fetch_or_explicit(p, v, memory_order_relaxed)
+#define hk_and_relaxed(p, v) atomic_fetch_and_explicit(p, v, memory_order_relaxed)
 /* Adds to an atomic word that is written under a lock only, and read without it: no other addition can be lost. */
 #define hk_add_locked(p, v) hk_store_relaxed(p, hk_load_relaxed(p) + (v))
 #define hk_swap_acquire(p, v) atomic_exchange_explicit(p, v, memory_order_acquire)

@@ -45,6 +45,18 @@ static inline bool hk_front_go_in(struct hk_thread *thread)
     return true;
 }
 
+/* The same, but waits while others fork: for what a program does not call while it holds a lock of libc's. False: this
+ * thread is inside already, or is the one that forks. */
+static inline bool hk_front_go_in_waiting(struct hk_thread *thread)
+{
+    if (!hk_front_hold_of(thread))
+        return false;
+    if (hk_gate_wait(hk_front_pass(thread)))
+        return true;
+    hk_front_let_go_of(hk_front_pass(thread));
+    return false;
+}
+
 /* Comes out, and says what was found of a corrupted list meanwhile. */
 static inline void hk_front_come_out(struct hk_pass *pass)
 {

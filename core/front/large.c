@@ -6,9 +6,9 @@
 
 #include "box/peak.h"
 #include "box/purge.h"
-#include "box/side.h"
 #include "front/block.h"
 #include "front/inside.h"
+#include "front/owned.h"
 #include "front/profiled.h"
 #include "large/page_heap.h"
 
@@ -47,8 +47,11 @@ static struct hk_run_cache *cache_to_put_in(struct hk_thread *thread)
 /* False: there is no such block. A run that is kept changes nothing that is to go back. */
 static bool give_large(struct hk_thread *thread, const struct hk_block *block)
 {
-    if (block->kind == HK_BLOCK_HUGE)
+    if (block->kind >= HK_BLOCK_HUGE) {
+        if (HK_UNLIKELY(block->kind == HK_BLOCK_OWN))
+            return hk_front_give_own(block);
         hk_peak_look(0);
+    }
     size_t before = hk_arena_dirty();
     if (hk_profile_is_used())
         hk_front_forget_large(block);
@@ -70,7 +73,7 @@ static void free_large(const struct hk_block *block)
     int saved = errno;
     struct hk_thread *thread = hk_front_thread();
     if (HK_UNLIKELY(!hk_front_go_in(thread))) {
-        hk_side_defer(block->start);
+        hk_front_defer(block);
         errno = saved;
         return;
     }

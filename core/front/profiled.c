@@ -202,22 +202,11 @@ void *hk_front_resize_profiled(const struct hk_block *block, size_t size, size_t
 
 /* ---- life ---- */
 
-/* As hk_trim goes in. */
-static bool go_in_waiting(struct hk_thread *thread)
-{
-    if (!hk_front_hold_of(thread))
-        return false;
-    if (hk_gate_wait(hk_front_pass(thread)))
-        return true;
-    hk_front_let_go_of(hk_front_pass(thread));
-    return false;
-}
-
 bool hk_front_profile_begin(size_t interval)
 {
     int saved = errno;
     struct hk_thread *thread = hk_front_thread_or_new();
-    if (!go_in_waiting(thread))
+    if (!hk_front_go_in_waiting(thread))
         return false;
     bool begun = hk_profile_begin(interval);
     if (begun) {
@@ -233,7 +222,7 @@ bool hk_front_profile_begin(size_t interval)
 void hk_front_profile_end(void)
 {
     struct hk_thread *thread = hk_front_thread();
-    if (!hk_profile_is_on() || !go_in_waiting(thread))
+    if (!hk_profile_is_on() || !hk_front_go_in_waiting(thread))
         return;
     hk_profile_end();
     set_ways(HK_MID_SIZES, HK_MID_MAX + 1, HK_MID_MAX + 1);
@@ -244,7 +233,7 @@ void hk_front_profile_end(void)
 bool hk_front_profile_read(struct hk_profile_result *result)
 {
     struct hk_thread *thread = hk_front_thread();
-    if (!go_in_waiting(thread))
+    if (!hk_front_go_in_waiting(thread))
         return false;
     bool got = hk_profile_read(result);
     hk_front_come_out(hk_front_pass(thread));

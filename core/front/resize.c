@@ -10,6 +10,7 @@
 #include "front/block.h"
 #include "front/fast.h"
 #include "front/inside.h"
+#include "front/owned.h"
 #include "front/profiled.h"
 #include "large/page_heap.h"
 
@@ -93,7 +94,12 @@ static HK_SLOW_PATH void *shrink_where_it_is(const struct hk_block *block, size_
 static HK_NOINLINE void *resize_or_move(const struct hk_block *block, size_t size)
 {
     int saved = errno;
-    void *to = block->kind == HK_BLOCK_RUN || block->kind == HK_BLOCK_HUGE ? resize_large(block, size) : NULL;
+    void *to = NULL;
+    if (block->kind >= HK_BLOCK_RUN) {
+        if (HK_UNLIKELY(block->kind == HK_BLOCK_OWN)) /* in which it stays */
+            return hk_front_own_resize(block, size, size > block->size ? with_headroom(size) : size);
+        to = resize_large(block, size);
+    }
     errno = saved;
     if (to == NULL)
         to = move_to_new(block, size);

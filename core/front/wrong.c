@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/held.h"
 #include "large/huge.h"
+#include "large/own.h"
 #include "box/side.h"
 #include "front/front.h"
 #include "pages/ss_arena.h"
@@ -32,6 +33,11 @@ static struct finding find_what_it_is(const void *ptr, bool may_lock)
     struct hk_run run = {ss != NULL ? HK_RUN_SUPERSLAB : HK_RUN_NONE, NULL, 0};
     size_t size;
     void *start;
+    if (may_lock && hk_own_is_used()) {
+        struct hk_own_finding own = hk_own_find_wrong(ptr);
+        if (own.block != NULL)
+            return (struct finding){own.kind, own.block, own.size};
+    }
     if (may_lock)
         run = hk_arena_find(ptr);
     if (run.kind == HK_RUN_INTERIOR)
@@ -60,6 +66,23 @@ void hk_wrong_unknown(const void *ptr, const char *verb)
     struct finding found = find_what_it_is(ptr, inside);
     if (inside)
         hk_gate_leave(pass);
+    bool in_handler = is_in_handler();
+    hk_in_handler_begin(in_handler);
+    hk_misuse(found.kind, verb, ptr, found.block, found.size);
+    hk_in_handler_end(in_handler);
+}
+
+void hk_wrong_in_heap(const void *ptr, const char *verb)
+{
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    struct hk_own_finding found = {HK_MISUSE_ELSEWHERE, NULL, 0};
+    if (hk_gate_enter(pass)) {
+        found = hk_own_find_wrong(ptr);
+        hk_gate_leave(pass);
+    }
+    if (found.kind == HK_MISUSE_INVALID || found.block == NULL ||
+        (found.kind == HK_MISUSE_INTERIOR && found.block == ptr))
+        found.kind = HK_MISUSE_ELSEWHERE;
     bool in_handler = is_in_handler();
     hk_in_handler_begin(in_handler);
     hk_misuse(found.kind, verb, ptr, found.block, found.size);

@@ -17,6 +17,9 @@ struct hk_slab;
 /* Its code is 0, and the page heap has no such live block. */
 HK_NOINLINE void hk_wrong_unknown(const void *ptr, const char *verb);
 
+/* No live block of the heap of one's own that it was given to starts there. */
+HK_NOINLINE void hk_wrong_in_heap(const void *ptr, const char *verb);
+
 /* It lies in that slab, and no block starts there or a free one does. */
 HK_NOINLINE void hk_wrong_in_slab(const void *ptr, const struct hk_slab *slab, const char *verb);
 

@@ -14,7 +14,7 @@ struct huge {
     struct huge *next;
     char *start;
     size_t size; /* of the mapping, which starts at `start` */
-    uintptr_t tag;
+    uintptr_t tag; /* 0 where it is not in the table: its owner takes it away before the block goes */
 };
 
 static struct hk_lock lock = HK_LOCK_FREE(HK_RANK_HUGE);
@@ -155,7 +155,6 @@ void *hk_huge_alloc(size_t size, size_t align)
     }
     if (HK_UNLIKELY(hk_opt(HK_OPT_THP) != 0))
         hk_os_hint_huge(start, size);
-    hk_poke(&h->tag, 0);
     hk_lock(&lock);
     enter_table(h, start, size);
     hk_unlock(&lock);

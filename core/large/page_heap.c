@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "large/page_heap.h"
 
+#include "large/own.h"
 #include "superslab/size_class.h"
 
 static size_t pages_for(size_t size)
@@ -37,6 +38,15 @@ void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero)
     return hk_huge_alloc(hk_max(size, 1), align);
 }
 
+/* Where a heap of one's own may have it: no run or mapping of the program's starts there, or one that has an owner. */
+static HK_NOINLINE struct hk_block find_with_own(void *start, size_t huge)
+{
+    struct hk_block own = hk_own_find(start);
+    if (own.kind != HK_BLOCK_NONE)
+        return own;
+    return (struct hk_block){huge != 0 ? HK_BLOCK_HUGE : HK_BLOCK_NONE, start, huge};
+}
+
 struct hk_block hk_page_heap_find(const void *ptr)
 {
     void *start = (void *)(uintptr_t)ptr;
@@ -44,6 +54,8 @@ struct hk_block hk_page_heap_find(const void *ptr)
     if (pages != 0)
         return (struct hk_block){HK_BLOCK_RUN, start, pages * HK_PAGE};
     size_t size = hk_huge_look(ptr);
+    if (HK_UNLIKELY(hk_own_is_used()))
+        return find_with_own(start, size);
     return (struct hk_block){size != 0 ? HK_BLOCK_HUGE : HK_BLOCK_NONE, start, size};
 }
 

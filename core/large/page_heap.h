@@ -24,7 +24,7 @@ void *hk_page_heap_alloc(struct hk_run_cache *cache, size_t size, size_t align, 
 /* The same for a size of any box, as a mapping of its own: where the system has no 2 MiB left it may have a page. */
 void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero);
 
-/* What starts there: a run, a huge block, or nothing. Takes no lock; where hk_huge_look may be led astray, so may this.
+/* What starts there: a run, a huge block, a block of a heap of one's own, or nothing. Takes no lock; where hk_huge_look may be led astray, so may this.
  */
 struct hk_block hk_page_heap_find(const void *ptr);
 

@@ -52,6 +52,7 @@ enum hk_table_number {
     HK_TABLE_EDGES,                      /* ss_arena: page records */
     HK_TABLE_DIRTY,                      /* ss_arena: bits of pages */
     HK_TABLE_NODES,                      /* ss_arena: per unit */
+    HK_TABLE_OWN,                        /* own: bits of pages */
     HK_TABLE_SETS,                       /* pool: bits of units; one for each NUMA node from here on */
     HK_TABLE_INNER = HK_TABLE_SETS + 32, /* ss_arena: page records, 32 GiB of them: the last one */
 };

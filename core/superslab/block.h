@@ -17,6 +17,7 @@ enum hk_block_kind {
     HK_BLOCK_SIDE, /* of the side box */
     HK_BLOCK_RUN,  /* a page run */
     HK_BLOCK_HUGE, /* a mapping of its own */
+    HK_BLOCK_OWN,  /* of a heap of one's own; last: one comparison with a large kind finds these two */
 };
 
 struct hk_block {

@@ -76,6 +76,54 @@ HAK_API HAK_MALLOC HAK_SIZE(2) void *hak_memalign(size_t alignment, size_t size)
 HAK_API HAK_MALLOC HAK_SIZE(1) void *hak_valloc(size_t size) HAK_NOEXCEPT;
 HAK_API HAK_MALLOC void *hak_pvalloc(size_t size) HAK_NOEXCEPT;
 
+/* ---- Heaps of one's own; docs/heaps.md ----
+ *
+ * A heap is made, gives blocks to any number of threads, and is destroyed with all that it holds at once. Its blocks
+ * are blocks as all others: hak_free and free, hak_realloc and realloc, and hak_malloc_usable_size take them, in any
+ * thread; a block that is resized stays in its heap. These functions wait while another thread forks: none may be
+ * called while a lock is held that a handler of fork takes. */
+typedef struct hak_heap hak_heap;
+
+/* A heap that never holds more than `limit` bytes of memory, its own record and what is free in it included; 0: no
+ * limit. NULL and ENOMEM when there is no memory, or limit is below 4096. */
+HAK_API hak_heap *hak_heap_new(size_t limit) HAK_NOEXCEPT;
+
+/* Ends a heap and gives all its memory back: no block of it may be used, or freed, from then on, and no other call for
+ * the heap be under way. 0; NULL is allowed. -1 and EAGAIN from a signal handler that interrupted this allocator, or
+ * within fork; nothing has happened then. What is no heap, or not any more, ends the process with one line on stderr
+ * (with HAKMEM_MISUSE=warn: -1 and EINVAL). */
+HAK_API int hak_heap_destroy(hak_heap *heap) HAK_NOEXCEPT;
+
+/* As hak_malloc, hak_calloc and hak_aligned_alloc, of this heap. NULL and ENOMEM where its limit does not allow it,
+ * too, and where hak_heap_destroy says EAGAIN; NULL and EINVAL for a heap that is NULL. */
+HAK_API HAK_MALLOC HAK_SIZE(2) void *hak_heap_malloc(hak_heap *heap, size_t size) HAK_NOEXCEPT;
+HAK_API HAK_MALLOC HAK_SIZE(2, 3) void *hak_heap_calloc(hak_heap *heap, size_t count, size_t size) HAK_NOEXCEPT;
+HAK_API HAK_MALLOC HAK_SIZE(3) void *hak_heap_aligned_alloc(hak_heap *heap, size_t alignment, size_t size) HAK_NOEXCEPT;
+
+/* As hak_realloc. ptr is NULL or a block of this heap: another one is a misuse, as for hak_free. */
+HAK_API HAK_SIZE(3) void *hak_heap_realloc(hak_heap *heap, void *ptr, size_t size) HAK_NOEXCEPT;
+
+/* As hak_free, for a block of this heap alone: another one is a misuse. Faster than hak_free for such a block. */
+HAK_API void hak_heap_free(hak_heap *heap, void *ptr) HAK_NOEXCEPT;
+
+/* Bytes that may be used at ptr; 0 where that is no block of this heap: so it also tells whether it is one. */
+HAK_API size_t hak_heap_usable_size(const hak_heap *heap, const void *ptr) HAK_NOEXCEPT;
+
+/* What a heap has. Callers set `size` to sizeof(struct hak_heap_stats); fields are only ever added at the end. */
+struct hak_heap_stats {
+    size_t size;             /* set by the caller: how much of this structure it knows */
+    size_t live_blocks;      /* in the program's hands */
+    size_t live_bytes;       /* what they may hold */
+    size_t held_bytes;       /* memory that the heap has: never above the limit */
+    size_t peak_held_bytes;  /* the most that it had so far */
+    size_t limit;            /* 0: none */
+    uint64_t limit_refusals; /* how often the limit did not allow what was asked for */
+};
+
+/* Fills *stats; 0, or -1 and EINVAL when an argument is NULL or its size field is smaller than the first version of the
+ * structure. */
+HAK_API int hak_heap_stats(hak_heap *heap, struct hak_heap_stats *stats) HAK_NOEXCEPT;
+
 /* ---- Questions about blocks ---- */
 
 /* Bytes that may be used at ptr: at least the size asked for, constant while the block lives. 0 for NULL. */
