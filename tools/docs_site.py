@@ -22,7 +22,7 @@ ROOT = check_links.ROOT
 
 # The pages as a reader meets them; what is not named is found from these.
 NAV = [
-    ('Start', ['README.md', 'docs/options.md', 'docs/statistics.md', 'docs/heap-picture.md', 'docs/idle.md', 'docs/numa.md', 'docs/machines.md',
+    ('Start', ['README.md', 'docs/options.md', 'docs/statistics.md', 'docs/heap-picture.md', 'docs/heaps.md', 'docs/idle.md', 'docs/numa.md', 'docs/machines.md',
                'docs/abi.md', 'SECURITY.md', 'CHANGELOG.md']),
     ('How it works', ['docs/architecture.md', 'docs/life-of-an-allocation.md', 'docs/walks.md', 'docs/concurrency.md',
                       'docs/process.md', 'docs/boxes.md', 'docs/glossary.md', 'core/README.md']),
