@@ -10,7 +10,9 @@
 #include <hakmem/hakmem.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,8 @@ const struct entries *e;
 
 #define MIB ((size_t)1 << 20)
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static hak_heap *shared;
 
 static struct hak_heap_stats stats_of(hak_heap *heap)
 {
@@ -199,10 +203,156 @@ static void the_limit_is_kept(void **state)
     assert_int_equal(hak_heap_destroy(heap), 0);
 }
 
+/* ---- misuse, while there is one thread: each in a child that ends with a line and SIGABRT ---- */
+
+static hak_heap *wrong_heap;
+
+static void destroy_twice(void)
+{
+    hak_heap_destroy(wrong_heap);
+    hak_heap_destroy(wrong_heap);
+}
+
+static void destroy_a_block(void)
+{
+    hak_heap_destroy((hak_heap *)hak_heap_malloc(wrong_heap, 5000));
+}
+
+static void take_of_no_heap(void)
+{
+    _exit(hak_heap_malloc((hak_heap *)(void *)&wrong_heap, 1) != NULL);
+}
+
+static void free_the_heap(void)
+{
+    e->free(wrong_heap);
+}
+
+static void free_twice(void)
+{
+    void *block = hak_heap_malloc(wrong_heap, 100);
+    e->free(block);
+    hak_heap_free(wrong_heap, block); /* in a child of several threads a plain one is ignored: sanitizers have one */
+}
+
+static void free_within(void)
+{
+    e->free((char *)hak_heap_malloc(wrong_heap, 100000) + 50000);
+}
+
+static void free_after_destroy(void)
+{
+    void *block = hak_heap_malloc(wrong_heap, 100);
+    hak_heap_destroy(wrong_heap);
+    e->free(block);
+}
+
+static void free_elsewhere(void)
+{
+    hak_heap_free(wrong_heap, hak_heap_malloc(hak_heap_new(0), 100));
+}
+
+static void free_plain_block(void)
+{
+    hak_heap_free(wrong_heap, e->malloc(100));
+}
+
+static void write_after_free(void)
+{
+    char *blocks[3] = {hak_heap_malloc(wrong_heap, 100), hak_heap_malloc(wrong_heap, 100),
+                       hak_heap_malloc(wrong_heap, 100)};
+    e->free(blocks[0]);
+    e->free(blocks[1]);
+    memset(blocks[1], 'A', 100);
+    _exit(hak_heap_malloc(wrong_heap, 100) != NULL);
+}
+
+static void expect_line(void (*wrong)(void), const char *line)
+{
+    int ends[2];
+    char text[500] = "";
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], 2);
+        wrong();
+        _exit(0);
+    }
+    close(ends[1]);
+    for (size_t length = 0; length < sizeof text - 1;) {
+        ssize_t got = read(ends[0], text + length, sizeof text - 1 - length);
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || strstr(text, line) == NULL)
+        fail_msg("\"%s\" was expected; status %#x: %s", line, (unsigned)status, text);
+}
+
+static void wrong_calls_are_told(void **state)
+{
+    (void)state;
+    wrong_heap = hak_heap_new(0);
+    expect_line(destroy_twice, "hak_heap_destroy of ");
+    expect_line(destroy_a_block, "which is no heap");
+    expect_line(take_of_no_heap, "hak_heap_malloc of ");
+    expect_line(free_the_heap, "free of an invalid pointer");
+    expect_line(free_twice, "hak_heap_free of the free block");
+    expect_line(free_within, "free of an interior pointer");
+    expect_line(free_after_destroy, "free of an invalid pointer");
+    expect_line(free_elsewhere, "not a block of this heap");
+    expect_line(free_plain_block, "not a block of this heap");
+    expect_line(write_after_free, "corrupted free list");
+    assert_int_equal(hak_heap_destroy(wrong_heap), 0);
+}
+
+/* ---- a handler that interrupts calls: it is refused, or served, and what it frees is freed ---- */
+
+enum { TO_FREE = 4000 };
+static void *to_free[TO_FREE];
+static volatile sig_atomic_t freed;
+
+static void free_in_handler(int signal)
+{
+    (void)signal;
+    int saved = errno;
+    void *block = hak_heap_malloc(shared, 200);
+    errno = saved;
+    hak_heap_free(shared, block);
+    if (freed < TO_FREE) {
+        e->free(to_free[freed]);
+        freed = freed + 1;
+    }
+}
+
+static void a_handler_breaks_nothing(void **state)
+{
+    (void)state;
+    shared = hak_heap_new(0);
+    for (size_t i = 0; i < TO_FREE; i++)
+        assert_non_null(to_free[i] = hak_heap_malloc(shared, i % 100 == 0 ? 50000 : 100));
+    struct sigaction action = {.sa_handler = free_in_handler}, before;
+    struct itimerval often = {.it_interval.tv_usec = 50, .it_value.tv_usec = 50}, never = {.it_value.tv_usec = 0};
+    assert_int_equal(sigaction(SIGPROF, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_PROF, &often, NULL), 0);
+    for (unsigned i = 0; i < 400000; i++) {
+        void *block = hak_heap_malloc(shared, 100 + i % 2000);
+        assert_non_null(block);
+        hak_heap_free(shared, block);
+    }
+    assert_int_equal(setitimer(ITIMER_PROF, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGPROF, &before, NULL), 0);
+    struct hak_heap_stats stats = stats_of(shared);
+    assert_int_equal(stats.live_blocks, TO_FREE - (size_t)freed);
+    assert_int_equal(hak_heap_destroy(shared), 0);
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 4, ROUNDS = 20000, PLACES = 256 };
-static hak_heap *shared;
 static unsigned char *_Atomic places[PLACES];
 
 static void *use_shared(void *argument)
@@ -383,6 +533,8 @@ int main(void)
         cmocka_unit_test(zeroed_blocks_are_zero),
         cmocka_unit_test(a_resized_block_stays_in_its_heap),
         cmocka_unit_test(the_limit_is_kept),
+        cmocka_unit_test(wrong_calls_are_told),
+        cmocka_unit_test(a_handler_breaks_nothing),
         cmocka_unit_test(many_threads_use_a_heap),
         cmocka_unit_test(the_child_of_a_fork_has_the_heaps),
         cmocka_unit_test(a_hundred_thousand_heaps_are_small),
