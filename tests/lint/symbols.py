@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What libhakmem.so exports: every function of this machine's C library that belongs to the malloc family, every C++
-operator new and delete but the nothrow forms of new, and nothing else but hak_ names. The operators are weak. The hak_
-names have a version, HAKMEM_ and the release that brought them; all others have none (docs/abi.md).
+operator new and delete but the nothrow forms of new, the loader's dlopen, dlmopen and dlsym, and nothing else but hak_ names.
+The operators are weak. The hak_ names have a version, HAKMEM_ and the release that brought them; all others have none
+(docs/abi.md).
 
 usage: symbols.py LIBHAKMEM HEADER NM
 """
@@ -21,6 +22,9 @@ ALWAYS = '''malloc free calloc realloc reallocarray memalign posix_memalign alig
 malloc_usable_size malloc_trim malloc_stats malloc_info mallinfo mallinfo2 mallopt free_sized free_aligned_sized
 __libc_malloc __libc_free __libc_calloc __libc_realloc __libc_memalign __libc_valloc __libc_pvalloc
 __libc_mallinfo __libc_mallopt'''.split()
+
+# By which a library would come by the C library's malloc all the same (core/api/override_dlopen.c, override_dlsym.c).
+LOADER = ['dlopen', 'dlmopen', 'dlsym']
 
 OPERATOR = re.compile(r'^_Z(n[wa]|d[la])')
 
@@ -73,7 +77,7 @@ def main():
         family = {name for name, version, kind in defined(nm, libc)
                   if FAMILY.match(name) and version != 'GLIBC_PRIVATE' and kind in 'TWi'}
         assert {'malloc', 'mallinfo2', 'cfree', '__libc_memalign', 'pvalloc', 'malloc_info'} <= family, sorted(family)
-        required |= family
+        required |= family | set(LOADER)
     libstdcxx = path_of('libstdc++.so.6')
     if libstdcxx:
         required |= {name for name, _, _ in defined(nm, libstdcxx)
