@@ -31,11 +31,6 @@ HK_EXPORT void *realloc(void *ptr, size_t size)
     return hk_entry_realloc(ptr, size);
 }
 
-HK_EXPORT void *reallocarray(void *ptr, size_t count, size_t size)
-{
-    return hk_entry_reallocarray(ptr, count, size);
-}
-
 HK_EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
     return hk_entry_aligned_alloc(alignment, size);

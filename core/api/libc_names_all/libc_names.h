@@ -15,7 +15,6 @@
     HK_EXPORT void *__libc_realloc(void *ptr, size_t size) HK_ALIAS(realloc);          \
     HK_EXPORT void *__libc_memalign(size_t alignment, size_t size) HK_ALIAS(memalign); \
     HK_EXPORT void *__libc_valloc(size_t size) HK_ALIAS(valloc);                       \
-    HK_EXPORT void *__libc_pvalloc(size_t size) HK_ALIAS(pvalloc);                     \
-    HK_EXPORT void *__libc_reallocarray(void *ptr, size_t count, size_t size) HK_ALIAS(reallocarray)
+    HK_EXPORT void *__libc_pvalloc(size_t size) HK_ALIAS(pvalloc)
 
 #endif
