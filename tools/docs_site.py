@@ -26,8 +26,8 @@ NAV = [
                'docs/abi.md', 'SECURITY.md', 'CHANGELOG.md']),
     ('How it works', ['docs/architecture.md', 'docs/life-of-an-allocation.md', 'docs/walks.md', 'docs/concurrency.md',
                       'docs/process.md', 'docs/boxes.md', 'docs/glossary.md', 'core/README.md']),
-    ('How it is held', ['docs/reliability.md', 'docs/limits.md', 'docs/guards.md', 'docs/benchmarks.md', 'bench/README.md',
-                        'CONTRIBUTING.md']),
+    ('How it is held', ['docs/reliability.md', 'docs/limits.md', 'docs/programs.md', 'docs/guards.md',
+                        'docs/benchmarks.md', 'bench/README.md', 'CONTRIBUTING.md']),
 ]
 
 CONFIG = '''site_name: hakmem
