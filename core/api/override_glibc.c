@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * reallocarray, and glibc's questions and switches: mallinfo, mallopt, malloc_stats, malloc_info, with true figures in
- * glibc's form. These make no system call but for what they write. Left out with -Doverride=false, and where the C
- * library has none of them (there its own reallocarray asks for realloc).
+ * glibc's questions and switches: mallinfo, mallopt, malloc_stats, malloc_info, with true figures in glibc's form. They
+ * make no system call but for what they write. Left out with -Doverride=false, and where the C library has none of
+ * them.
  */
 #include "api/entry.h"
 #include "api/usage.h"
@@ -12,20 +12,6 @@
 
 #include <limits.h>
 #include <malloc.h>
-#include <stdlib.h>
-
-/* By the realloc that the program has, as glibc's: programs and valgrind replace malloc, calloc, realloc and free, and
- * count on it. That is why it is not in override.c, where realloc is known to be ours. */
-HK_EXPORT void *reallocarray(void *ptr, size_t count, size_t size)
-{
-    size_t bytes;
-    if (!__builtin_mul_overflow(count, size, &bytes))
-        return realloc(ptr, bytes);
-    errno = ENOMEM;
-    return NULL;
-}
-
-HK_EXPORT void *__libc_reallocarray(void *ptr, size_t count, size_t size) HK_ALIAS(reallocarray);
 
 HK_EXPORT struct mallinfo2 mallinfo2(void)
 {
