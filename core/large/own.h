@@ -104,7 +104,7 @@ void hk_own_visit(void (*visit)(void *ctx, void *start, size_t size), void *ctx)
  * `inside`, it may be this thread's, which goes on; else nobody does, and the heap takes and gives no more. */
 void hk_own_fork_child(bool inside);
 
-/* Walks every run of a heap. (own_check.c: tests and -Dcheck) */
+/* Walks every run of a heap. (own_check.c: tests) */
 bool hk_own_check(struct hk_own *heap);
 
 #endif
