@@ -88,7 +88,7 @@ def check_narrow(chromium, path, png, height):
 def main():
     build, folder, chromium = pictures.prepare()
     passed = 0
-    for kind, least in (('timeline', {'p0': 20000, 'p2': 5000, 'mark': 300, 'card': 5000}),
+    for kind, least in (('timeline', {'p0': 20000, 'p2': 5000, 'mark': 100, 'card': 5000}),
                         ('peak', {'p0': 5000, 'p1': 100, 'p2': 100, 'p4': 100, 'card': 5000})):
         path = os.path.join(folder, kind + '.html')
         if os.path.exists(path):
