@@ -163,9 +163,9 @@ void hk_heap_sweep_one(struct hk_heap *heap);
 void hk_heap_sweep(void);
 
 /* Gives the pages of free blocks back to the system that lie in slabs with others in use, but for those in which blocks
- * begin: link and mark stay where they are. From the SuperSlab of unit *at on, until about `most` bytes have gone or
- * all were looked at; *at is the next one, or 0. Returns the bytes. A block of which they went is not looked at again
- * before the program has written it. Any thread that holds no lock. */
+ * begin: link and mark stay where they are. From the SuperSlab of unit *at on, until about `most` bytes have gone,
+ * 64 KiB for each SuperSlab counted with them, or all were looked at; *at is the next one, or 0. Returns the bytes. A
+ * block of which they went is not looked at again before the program has written it. Any thread that holds no lock. */
 size_t hk_heap_give_pages(size_t *at, size_t most);
 
 /* Moves the slabs of heaps whose threads stayed behind in the parent of a fork to the orphan heap. */

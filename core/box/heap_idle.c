@@ -66,6 +66,10 @@ void hk_heap_sweep(void)
 /* Of smaller blocks few have a whole page between their ends. */
 #define SMALLEST ((size_t)8192)
 
+/* A SuperSlab that is looked at counts as so many bytes given, whether something goes or not: there may be many of
+ * which nothing does, or the system may refuse. */
+#define LOOK_COSTS HK_SLAB_SIZE
+
 /* The whole pages of a free block behind the words that it needs. Returns their bytes; 0: it has none, they went, or
  * the system refuses. */
 static size_t give_inner_pages(char *block, size_t size)
@@ -121,11 +125,12 @@ static size_t give_superslab(struct hk_superslab *ss)
 
 size_t hk_heap_give_pages(size_t *at, size_t most)
 {
-    size_t given = 0, unit = *at, units = hk_peek_acquire(&hk_space_units); /* pairs with begin_at */
+    size_t given = 0, looked = 0, unit = *at, units = hk_peek_acquire(&hk_space_units); /* pairs with begin_at */
     if (hk_opt(HK_OPT_THP) != 0)
         units = 0; /* the system would make them whole again */
-    for (; unit < units && given < most; unit++) {
+    for (; unit < units && given + looked < most; unit++) {
         struct hk_superslab *ss = hk_registry_superslab(hk_space_address(unit));
+        looked += LOOK_COSTS;
         if (ss != NULL && !hk_peek(&ss->huge))
             given += give_superslab(ss);
     }

@@ -96,7 +96,7 @@ static void hand_all_on(struct hk_heap *heap)
     }
     hk_heap_tell(heap);
     hk_unlock(&heap->lock);
-    if (strays != NULL)
+    if (strays != NULL) /* else the page of that code is not made resident */
         hk_heap_forward(strays);
 }
 

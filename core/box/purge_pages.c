@@ -43,9 +43,10 @@ void hk_purge_note_used(uint32_t now)
     size_t used = used_bytes();
     if (used > hk_load_relaxed(&most_used))
         hk_store_relaxed(&most_used, used);
-    if (hk_load_relaxed(&looked_up_to) == 0 && hk_load_relaxed(&hk_purge_sparse) != is_sparse(used)) {
+    bool sparse = is_sparse(used);
+    if (hk_load_relaxed(&looked_up_to) == 0 && hk_load_relaxed(&hk_purge_sparse) != sparse) {
         hk_store_relaxed(&seen, now);
-        hk_store_relaxed(&hk_purge_sparse, is_sparse(used));
+        hk_store_relaxed(&hk_purge_sparse, sparse);
     }
 }
 

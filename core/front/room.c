@@ -16,9 +16,8 @@
  * order lie together and pin next to nothing. A scattered flush counts two, or one where an array took it
  * all in which nobody has looked since the last; a refill takes REFILL_WEIGHT back, and a flush into an array in which
  * somebody has looked takes two. Of large blocks few flushes are much: so a thread is in a drain, too, when it has
- * given away so, since the last of these, as many bytes as its front may hold. Where there
- * are many threads blocks freed in order count as well: each that frees what it had, and sleeps, would keep a slab of
- * each class.
+ * given away so, since the last of these, as many bytes as its front may hold. Where there are many threads blocks freed
+ * in order count as well: each that frees what it had, and sleeps, would keep a slab of each class.
  */
 #define DRAIN_SCATTERED 64u
 #define REFILL_WEIGHT 8u

@@ -434,10 +434,29 @@ static void give_pages_in_pieces(void *arg)
     fixture_check(heap);
 }
 
+/* Where nothing can go no call is held up for all of them: here the system refuses. */
+static void refuse_pages(void *arg)
+{
+    (void)arg;
+    enum { LOOKS = HK_PURGE_MOST / HK_SLAB_SIZE, BLOCKS = (LOOKS + 2) * HK_SLABS * 4 };
+    static void *blocks[BLOCKS];
+    struct hk_heap *heap = fixture_heap();
+    fixture_take(heap, hk_class_of(LONG), blocks, BLOCKS);
+    for (unsigned i = 0; i < BLOCKS; i += 4)
+        hk_heap_give(heap, &blocks[i], 1);
+    fake_os_fail_from(FAKE_PURGE, 1);
+    size_t at = 0;
+    EXPECT(hk_heap_give_pages(&at, HK_PURGE_MOST) == 0 && at == LOOKS);
+    EXPECT(fake_os_count(FAKE_PURGE) <= LOOKS * HK_SLABS);
+    EXPECT(hk_heap_give_pages(&at, HK_PURGE_MOST) == 0 && at == 0);
+    fixture_check(heap);
+}
+
 static void pages_go_by_the_superslab(void **state)
 {
     (void)state;
     unit_passes(give_pages_in_pieces, NULL);
+    unit_passes(refuse_pages, NULL);
 }
 
 static void count_threads(void *arg)
