@@ -111,7 +111,10 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner, bool fills
         hk_registry_set_code(hk_slab_base(slab) + HK_SLAB_SIZE, slabs - 1, HK_CODE_SECOND);
         hk_registry_set_code(hk_slab_base(slab), 1, hk_code_of_class(cls));
     }
+    bool fresh = slab != NULL && stage == HK_STAGE_NEW && ss->huge;
     hk_unlock(&hk_pool.lock);
+    if (HK_UNLIKELY(fresh))
+        hk_pool_touch_huge(slab);
     return slab;
 }
 

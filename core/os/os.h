@@ -63,6 +63,9 @@ size_t hk_os_resident(void *ptr, size_t size);
  * difference. */
 uint32_t hk_os_now_ms(void);
 
+/* Microseconds of the same clock, exact: for what may take long. 0: there is none. */
+uint64_t hk_os_now_us(void);
+
 /* Seconds since 1970, 0 when refused. */
 uint64_t hk_os_date(void);
 

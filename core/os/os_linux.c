@@ -174,6 +174,12 @@ uint32_t hk_os_now_ms(void)
     return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
 }
 
+uint64_t hk_os_now_us(void)
+{
+    struct timespec t;
+    return hk_vdso_clock(CLOCK_MONOTONIC, &t) ? (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000 : 0;
+}
+
 uint64_t hk_os_date(void)
 {
     struct timespec t;

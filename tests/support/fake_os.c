@@ -24,6 +24,7 @@ static struct {
 static _Atomic uint64_t misaligned, failures;
 static _Atomic size_t committed;
 static _Atomic uint32_t clock_ms = 1000000;
+static _Atomic uint64_t exact_us, look_us; /* the exact clock, and what each look at it takes */
 static size_t page_size = HOST_PAGE, address_limit = SIZE_MAX, cgroup_limit = SIZE_MAX;
 static void *locked_page;
 static void (*during_purge)(void), (*during_calls)(void), (*during_start)(void);
@@ -126,6 +127,11 @@ void fake_os_during_start(void (*hook)(void))
 void fake_os_travel(uint32_t ms)
 {
     clock_ms += ms;
+}
+
+void fake_os_take_us(uint64_t us)
+{
+    look_us = us;
 }
 
 void fake_os_set_page_size(size_t size)
@@ -499,6 +505,13 @@ uint32_t hk_os_now_ms(void)
 {
     interrupt();
     return (uint32_t)spoiled_number(clock_ms);
+}
+
+uint64_t hk_os_now_us(void)
+{
+    interrupt();
+    exact_us += look_us;
+    return exact_us;
 }
 
 size_t hk_os_address_limit(void)

@@ -68,8 +68,9 @@ void fake_os_during_calls(void (*hook)(void));
 /* Called in the start of the process (hk_os_start). */
 void fake_os_during_start(void (*hook)(void));
 
-/* The clock moves only by this. */
+/* The clock moves only by this; the exact one by so much with each look at it, 0 at first. */
 void fake_os_travel(uint32_t ms);
+void fake_os_take_us(uint64_t us);
 
 /* What the box maps is remembered from now on, up to FAKE_MAPS ranges, and fake_os_unmap_all unmaps what is left of it:
  * for a program that begins anew without a new process. Calls come from one thread at a time then. */

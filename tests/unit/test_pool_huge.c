@@ -65,6 +65,36 @@ static void empty_slabs_are_for_all(void **state)
     unit_passes(empty_ones, NULL);
 }
 
+static struct hk_slab *fill_superslab(void)
+{
+    struct hk_slab *first = acquire_to_fill();
+    for (unsigned i = 1; i < HK_SLABS; i++)
+        acquire_to_fill();
+    return first;
+}
+
+/* One that took 3 ms to come is the last for 300 ms; one that took less than 2 ms is at hand. */
+static void slow_ones(void *arg)
+{
+    (void)arg;
+    fake_os_take_us(1999);
+    EXPECT(is_huge(fill_superslab()));
+    fake_os_take_us(3000);
+    EXPECT(is_huge(fill_superslab()));
+    fake_os_take_us(0);
+    EXPECT(!is_huge(fill_superslab()));
+    fake_os_travel(299);
+    EXPECT(!is_huge(fill_superslab()));
+    fake_os_travel(1);
+    EXPECT(is_huge(fill_superslab()) && is_huge(fill_superslab()));
+}
+
+static void where_they_come_slowly_none_are_asked_for(void **state)
+{
+    (void)state;
+    unit_passes(slow_ones, NULL);
+}
+
 /* Rather than no memory. */
 static void last_resort(void *arg)
 {
@@ -174,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_fills_slabs_has_superslabs_apart),
         cmocka_unit_test(empty_slabs_are_for_all),
+        cmocka_unit_test(where_they_come_slowly_none_are_asked_for),
         cmocka_unit_test(rather_than_none_anybody_takes_them),
         cmocka_unit_test(one_of_which_a_part_went_is_as_any_other),
         cmocka_unit_test(very_large_heaps_do_not_ask),
