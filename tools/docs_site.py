@@ -24,6 +24,8 @@ ROOT = check_links.ROOT
 NAV = [
     ('Start', ['README.md', 'docs/options.md', 'docs/statistics.md', 'docs/heap-picture.md', 'docs/heaps.md', 'docs/idle.md', 'docs/numa.md', 'docs/machines.md',
                'docs/abi.md', 'SECURITY.md', 'CHANGELOG.md']),
+    ('Tutorials', ['docs/tutorials/my-service-grows.md', 'docs/tutorials/my-program-is-slow.md', 'docs/tutorials/which-allocator.md',
+                   'docs/tutorials/write-a-front.md', 'docs/tutorials/read-the-code.md', 'docs/comparison.md']),
     ('How it works', ['docs/architecture.md', 'docs/life-of-an-allocation.md', 'docs/walks.md', 'docs/concurrency.md',
                       'docs/process.md', 'docs/boxes.md', 'docs/glossary.md', 'core/README.md']),
     ('How it is held', ['docs/reliability.md', 'docs/limits.md', 'docs/programs.md', 'docs/guards.md',

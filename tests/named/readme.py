@@ -26,8 +26,8 @@ import bare  # noqa: E402
 
 PAGES = ['README.md', 'docs/heap-picture.md', 'docs/architecture.md', 'bench/README.md', 'CONTRIBUTING.md']
 
-COMMAND = re.compile(r'^ {4,8}((?:[A-Z_]+=\S+ )*(?:\./hakmem|hakmem|meson|ninja|cc|gcc|c\+\+|apt-get|git|cp|cd|python3|ldconfig|'
-                     r'pkg-config|cmake|reuse|man|valgrind|LD_PRELOAD=\S+)(?: .*)?)$')
+COMMAND = re.compile(r'^ {4,8}((?:[A-Z_]+=\S+ )*(?:\./hakmem|hakmem|meson|ninja|cc|gcc|c\+\+|apt-get|git|cp|mv|sed|cd|python3|'
+                     r'ldconfig|pkg-config|cmake|reuse|man|valgrind|objdump|gdb|perf|LD_PRELOAD=\S+)(?: .*)?)$')
 
 # What stands for the reader's own, and what it is here.
 FILL = [
@@ -62,6 +62,7 @@ SHORT = [
     (r'^(\./hakmem bench (?!.*--(?:only|bench)).*)$', r'\1 ' + LINES % 'only'),
     (r'^(\./hakmem bench .*)--rounds \d+$', r'\1--quick'),
     (r'^(\./hakmem ab .*-- .*-- ls /)$', r'\1'),
+    (r'^(\./hakmem ab .* )(-- (?:env|gzip) .*)$', r'\1--rounds 1 \2'),
     (r'^(\./hakmem ab .*)--bench .*$', r'\1' + LINES % 'bench'),
     (r'^(\./hakmem ab .*)$', r'\1 ' + LINES % 'bench'),
 ]
@@ -74,6 +75,7 @@ NEVER = [
     (r'^\./hakmem test programs-large ', 'installs large programs'),
     (r'^\./hakmem bench --lib mimalloc3=\.\.\.', 'needs the other allocators, built by the reader'),
     (r'front=two|build-two', 'is about a front that the reader writes: ./hakmem test example'),
+    (r'^perf ', 'needs a machine that lets perf count'),
 ]
 
 PREPARE = ('apt-get -q update && apt-get -q install -y --no-install-recommends git ca-certificates && git init -q . && '
@@ -87,7 +89,8 @@ def read(page):
 
 
 def pages():
-    rest = ['docs/' + name for name in sorted(os.listdir(os.path.join(ROOT, 'docs'))) if name.endswith('.md')]
+    rest = [folder + '/' + name for folder in ('docs', 'docs/tutorials')
+            for name in sorted(os.listdir(os.path.join(ROOT, folder))) if name.endswith('.md')]
     return PAGES + [page for page in rest if page not in PAGES]
 
 
@@ -123,7 +126,7 @@ def run_page(machine, page, long, seen):
             continue
         seen.add(line)
         begun = time.monotonic()
-        status, said = machine.run('cd /root/hakmem || exit; %s%s' % (line, ' && ./a.out' if line.startswith('cc ') else ''))
+        status, said = machine.run('cd /root/hakmem || exit; %s%s' % (line, ' && ./a.out' if re.match('cc (?!.* -o )', line) else ''))
         if 'cannot be preloaded' in said:
             status = status or 1  # the loader says so, and goes on without
         print('%s: %s: %s (%d s)' % ('passed' if status == 0 else 'FAILED', page, line, time.monotonic() - begun), flush=True)
