@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: MIT
 # packages: g++ git libcmocka-dev
 # targets: libhakmem.so.0
-"""Builds the front of docs/examples/front-two and tests it, so that docs/boxes.md stays true.
+"""Builds the front of docs/examples/front-two and tests it, so that docs/boxes.md stays true; then the one that the reader of
+docs/tutorials/write-a-front.md makes of it.
 
     ./hakmem test example
 
 The files that git knows are copied to a temporary folder, the example goes in as its README.md says, and the copy is
 built with -Dfront=two and warnings as errors. It must pass the unit tests of the front, the API and misuse suites, and
-what lint says of sources and library. The folder goes away unless something failed.
+what lint says of sources and library. The folder goes away unless something failed. For the second front the commands of
+the tutorial are run as they are printed, up to its comparison; its tests must be asked for there, and pass.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +30,7 @@ import run_tests  # noqa: E402
 from matrix import one_way  # noqa: E402
 
 EXAMPLE = os.path.join("docs", "examples", "front-two")
+TUTORIAL = os.path.join("docs", "tutorials", "write-a-front.md")
 SUITES = ("api", "misuse")
 LINTS = ("conditionals", "floors", "layout", "left-out", "lengths", "licence", "fastpath")
 
@@ -82,6 +86,7 @@ def choose_tests(build):
 
 
 def run_all(folder):
+    os.mkdir(folder)
     build = os.path.join(folder, "build")
     copy_sources(folder)
     apply_example(folder)
@@ -106,6 +111,22 @@ def run_all(folder):
     return len(tests)
 
 
+def follow_tutorial(folder):
+    """The front of the tutorial, by its own commands."""
+    os.mkdir(folder)
+    copy_sources(folder)
+    with open(os.path.join(folder, TUTORIAL), encoding="utf-8") as file:
+        commands = re.findall(r"^ {4}((?:cp|mv|sed|git apply|meson) .*)$", file.read(), re.M)
+    if not any("eight.patch" in command for command in commands):
+        raise Failed("the tutorial has no eight.patch")
+    print(f"example: the {len(commands)} commands of {TUTORIAL}", flush=True)
+    env = {**os.environ, "GIT_CEILING_DIRECTORIES": os.path.dirname(folder)}
+    for command in commands:
+        said = call("bash", "-c", command, cwd=folder, env=env, what="a reader of the tutorial sees this")
+    if "front_eight" not in said or "front_drain" not in said:
+        raise Failed(f"{said}\nthe last command of the tutorial does not test the front")
+
+
 def main():
     if subprocess.run(["git", "-C", ROOT, "ls-files", "--error-unmatch", EXAMPLE], stdout=subprocess.DEVNULL,
                       stderr=subprocess.DEVNULL, check=False).returncode != 0:
@@ -113,7 +134,8 @@ def main():
         return 77
     begun, folder = time.monotonic(), tempfile.mkdtemp(prefix="hakmem-example-")
     try:
-        count = run_all(os.path.realpath(folder))
+        count = run_all(os.path.join(os.path.realpath(folder), "two"))
+        follow_tutorial(os.path.join(os.path.realpath(folder), "eight"))
     except Failed as error:
         print(f"{error}\nexample: FAILED; {folder} is left to be looked at")
         return 1
