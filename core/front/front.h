@@ -12,7 +12,8 @@
  * is exact only while the program is quiet). That is why the size of those that use room.c is bounded, for all classes
  * together: what it holds by HAKMEM_FRONT_BYTES or a quarter of the slabs that the thread owns, whichever is more (a
  * thread with a large heap of large blocks would else miss all the time), looked at every few flushes; what its bins
- * have room for by twice that, always.
+ * have room for by twice that, always. With more than four threads, and where memory was refused, it is less:
+ * hk_front_limit.
  */
 #ifndef HK_FRONT_FRONT_H
 #define HK_FRONT_FRONT_H

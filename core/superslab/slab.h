@@ -30,7 +30,7 @@ struct hk_slab {
     void *free;          /* list of free blocks, linked through their first word */
     void *spare;         /* a second such list: a collected chain, until `free` is used up */
     uint32_t used;       /* blocks outside the slab: with the program, in fronts, in chains; written once per batch, and
-                            read by statistics without the lock */
+                            read without the lock by statistics, and by a thread in a drain that asks whether it is 0 */
     uint32_t carved;     /* blocks handed out at least once since the slab was acquired; those above have no link. Read
                             without the lock by whoever frees, and statistics */
     uint32_t capacity;   /* blocks in the span */
