@@ -88,7 +88,8 @@ is unknown (with the nearest name that is known); or that an option has no effec
 with file capabilities, read no option.
 
 From a program: `hak_option_get("MIN_KEEP")`, `hak_option_set("MIN_KEEP", 0)`, at any time; texts are set in the
-environment only.
+environment only. What `malloc_conf`, `mallctl`, `MIMALLOC_` and `TCMALLOC_` names are here stands in
+[the comparison](comparison.md#the-names-you-know).
 
 | name | default | least | most | unit | what it does | needs |
 |---|---|---|---|---|---|---|
