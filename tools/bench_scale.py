@@ -28,7 +28,7 @@ LINES = [
 ]
 
 # Kinds of lock of which each thread has its own: others seldom want it, and it is no limit.
-OF_THREADS = ("heap", "run cache")
+OF_THREADS = ("heap",)
 # And kinds of which there are several places, among which threads are spread.
 PLACES = {"array": 8, "strangers at the gate": 16}
 MANY = 100000  # processors: more is no answer

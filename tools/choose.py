@@ -74,7 +74,7 @@ def candidates(source, only):
         if option["section"] == "user" and option["type"] == "combo" and name not in NOT_CHOSEN:
             found += [f"-D{name}={value}" for value in option["choices"] if value not in SAME | {option["value"]}]
     # where `auto` is the default it is the one that the other word does not say
-    found = [word for word in found if word not in ("-Dtransfer=enabled", "-Drun_cache=enabled", "-Dtls_sll=disabled")]
+    found = [word for word in found if word not in ("-Dtransfer=enabled", "-Dtls_sll=disabled")]
     found += [f"{name}={value}" for name, values in SETTINGS.items() for value in values]
     if only is None:
         return found

@@ -51,8 +51,8 @@ NOTES = {
     'MIN_KEEP': '`mallopt(M_TRIM_THRESHOLD, n)` sets it too, when n is in its bounds. `hak_trim(pad)` keeps `pad` '
                 'bytes instead.',
     'MEMORY_LIMIT': 'Counted are SuperSlabs, page runs and huge blocks in use; memory that is free is not. `auto` is '
-                    'nine tenths of the cgroup\'s limit, or no limit where there is none. With a limit threads keep no '
-                    'page runs, which would count as in use: free blocks of 36 to 288 KiB are there for all at once.',
+                    'nine tenths of the cgroup\'s limit, or no limit where there is none. With a limit blocks of '
+                    '33 to 256 KiB are page runs as in a process of one thread, because SuperSlabs in use count whole.',
     'MISUSE': 'The words `abort` and `warn`, or the numbers. A corrupted free list ends the process with either.',
     'SS_EMPTY_REUSE': 'With 0 an EMPTY slab is not taken again before it was purged, as UNUSED.',
     'HOT_COLD_SCAN': 'Slabs with free blocks, of the own heap or of threads that ended.',

@@ -37,7 +37,7 @@ const struct hk_board hk_board = {
 
 /* The reader counts on it. */
 _Static_assert(sizeof(struct hk_front_metrics) == 32 && offsetof(struct hk_front_metrics, flushed) == 24 &&
-                   offsetof(struct hk_class_info, slabs) == 2 && offsetof(struct hk_superslab, base) == 0 &&
+                   offsetof(struct hk_class_info, slabs) == 4 && offsetof(struct hk_superslab, base) == 0 &&
                    offsetof(struct hk_node, next) == 0 && offsetof(struct hk_list, first) == 0,
                "as tools/live/board.py has it");
 
@@ -48,6 +48,6 @@ __asm__(".pushsection .note.hakmem,\"a\",%note\n"
         ".asciz \"hakmem\"\n"
         ".balign 4\n"
         ".long hk_board - .\n"
-        ".long 1\n"
+        ".long 2\n"
         ".popsection\n");
-_Static_assert(HK_BOARD_NOTE == 1 && HK_BOARD_VERSION == 1, "the note says so");
+_Static_assert(HK_BOARD_NOTE == 1 && HK_BOARD_VERSION == 2, "the note says so");

@@ -17,7 +17,7 @@
 #include "api/board_list.h"
 #include "front/front.h"
 
-#define HK_BOARD_VERSION 1
+#define HK_BOARD_VERSION 2
 #define HK_BOARD_NOTE 1
 
 /* How the blocks of a bin are counted. */

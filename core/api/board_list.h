@@ -61,26 +61,25 @@
     X(transfer_nodes, HK_NUMA_NODES) /* for so many nodes there is room in the table of arrays */
 
 /* Where things are. NULL: this build has none of it. */
-#define HK_BOARD_PLACES(X)                                                     \
-    X(classes_table, hk_class_table)                                           \
-    X(heaps, hk_heap_seen)                                                     \
-    X(orphan_heap, &hk_orphan_heap)                                            \
-    X(pool, hk_pool_seen)                                                      \
-    X(pool_owned_slabs, &hk_pool_owned)                                        \
-    X(arena_run_pages, &hk_arena_run_pages) /* of runs kept by threads, too */ \
-    X(arena_dirty_pages, &hk_arena_dirty_pages)                                \
-    X(run_cache_pages, HK_RUN_CACHE ? &hk_run_cache_pages : NULL)              \
-    X(huge, hk_huge_seen)                                                      \
-    X(meta, hk_meta_seen)                                                      \
-    X(side_chunks, &hk_side_chunks)                                            \
-    X(side, hk_side_seen)                                                      \
-    X(space_base, &hk_space_base)                                              \
-    X(space_units, &hk_space_units)                                            \
-    X(os, hk_os_seen)                                                          \
-    X(locks, hk_lock_seen)                                                     \
-    X(purge, hk_purge_seen)                                                    \
-    X(peak, HK_STATS ? hk_peak_seen : NULL)                                    \
-    X(transfer, HK_TRANSFER ? hk_transfer_seen : NULL)                         \
+#define HK_BOARD_PLACES(X)                             \
+    X(classes_table, hk_class_table)                   \
+    X(heaps, hk_heap_seen)                             \
+    X(orphan_heap, &hk_orphan_heap)                    \
+    X(pool, hk_pool_seen)                              \
+    X(pool_owned_slabs, &hk_pool_owned)                \
+    X(arena_run_pages, &hk_arena_run_pages)            \
+    X(arena_dirty_pages, &hk_arena_dirty_pages)        \
+    X(huge, hk_huge_seen)                              \
+    X(meta, hk_meta_seen)                              \
+    X(side_chunks, &hk_side_chunks)                    \
+    X(side, hk_side_seen)                              \
+    X(space_base, &hk_space_base)                      \
+    X(space_units, &hk_space_units)                    \
+    X(os, hk_os_seen)                                  \
+    X(locks, hk_lock_seen)                             \
+    X(purge, hk_purge_seen)                            \
+    X(peak, HK_STATS ? hk_peak_seen : NULL)            \
+    X(transfer, HK_TRANSFER ? hk_transfer_seen : NULL) \
     X(percpu, HK_FRONT_PERCPU ? hk_percpu_seen : NULL)
 
 #endif

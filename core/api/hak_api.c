@@ -95,7 +95,7 @@ size_t hak_good_size(size_t size)
 {
     if (size > PTRDIFF_MAX)
         return 0;
-    if (size <= HK_MID_MAX)
+    if (hk_front_has_class(size))
         return hk_class_size(hk_class_of(size));
     return hk_align_up(size, size <= HK_RUN_MAX ? HK_PAGE : hk_os_page_size());
 }

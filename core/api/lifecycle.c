@@ -64,8 +64,6 @@ static void fork_child(void)
     hk_heap_fork_child(mine != NULL ? &mine->heap : NULL);
     if (HK_TRANSFER)
         hk_transfer_fork_child(hk_gate_is_inside(hk_front_pass(mine)));
-    if (HK_RUN_CACHE)
-        hk_run_cache_fork_child(hk_front_runs(mine));
     hk_front_fork_child();
     hk_own_fork_child(hk_gate_is_inside(hk_front_pass(mine)));
     hk_gate_reset(hk_front_pass(mine));

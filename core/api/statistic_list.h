@@ -25,8 +25,8 @@
     X(size_t, slab_free_bytes, BYTES, ALWAYS, "slab", "resident and free beside live blocks of the same class",        \
       u->slab_free)                                                                                                    \
     X(size_t, empty_bytes, BYTES, ALWAYS, "pool", "resident in EMPTY slabs, free for any class", u->empty)             \
-    X(size_t, run_free_bytes, BYTES, ALWAYS, "ss_arena, run_cache",                                                    \
-      "resident in free page runs, threads' caches included, for blocks above 32 KiB", u->run_free)                    \
+    X(size_t, run_free_bytes, BYTES, ALWAYS, "ss_arena", "resident in free page runs, for blocks above 32 KiB",        \
+      u->run_free)                                                                                                     \
     X(size_t, metadata_bytes, BYTES, ALWAYS, "meta, registry, ss_arena, side",                                         \
       "resident records of the allocator itself", u->metadata)                                                         \
     X(size_t, resident_bytes, BYTES, ALWAYS, "usage", "resident pages of all our mappings", u->resident)               \
@@ -53,9 +53,9 @@
     X(uint64_t, flushed, BLOCKS, ALWAYS, "front", "blocks moved from fronts to slabs", u->flushed)                     \
     X(size_t, hot_slabs, SLABS, ALWAYS, "slab", "owned slabs of which more than three quarters are used", u->hot)      \
     X(size_t, cold_slabs, SLABS, ALWAYS, "slab", "the other owned slabs", u->slabs - u->hot)                           \
-    X(uint64_t, malloc_hits, BLOCKS, TELEMETRY, "front", "blocks up to 32 KiB that the front cache had",               \
+    X(uint64_t, malloc_hits, BLOCKS, TELEMETRY, "front", "blocks of classes that the front cache had",                 \
       u->hits.malloc_hits)                                                                                             \
-    X(uint64_t, malloc_misses, BLOCKS, TELEMETRY, "front", "blocks up to 32 KiB that the front cache had not",         \
+    X(uint64_t, malloc_misses, BLOCKS, TELEMETRY, "front", "blocks of classes that the front cache had not",           \
       u->hits.malloc_misses)                                                                                           \
     X(uint64_t, free_hits, BLOCKS, TELEMETRY, "front", "blocks that the front cache had room for", u->hits.free_hits)  \
     X(uint64_t, free_misses, BLOCKS, TELEMETRY, "front", "blocks that the front cache had no room for",                \

@@ -102,11 +102,11 @@ static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind
     struct hk_usage *u = ctx;
     if (kind == HK_RUN_SUPERSLAB)
         return;
-    bool taken = kind == HK_RUN_LIVE || kind == HK_RUN_ASIDE; /* dirty pages of the others are counted together */
-    size_t touched = resident_bytes_of(u, start, size, taken ? size : 0);
+    /* Dirty pages of what is not live are counted together. */
+    size_t touched = resident_bytes_of(u, start, size, kind == HK_RUN_LIVE ? size : 0);
     if (kind == HK_RUN_NONE) {
         u->metadata += touched;
-    } else if (kind == HK_RUN_FREED || kind == HK_RUN_ASIDE) {
+    } else if (kind == HK_RUN_FREED) {
         u->run_free += touched;
     } else {
         u->runs += size;

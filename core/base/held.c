@@ -26,14 +26,11 @@ static const uint32_t under[HK_RANKS] = {
     /* Fronts try these with no lock held; a sweep and the end of a thread wait for them. */
     [HK_RANK_MAKING] = IN_SWEEP,
     [HK_RANK_ARRAY] = IN_SWEEP,
-    /* Nothing is taken inside. */
-    [HK_RANK_RUNS] = BIT(HK_RANK_FILE),
     /* It is only tried. */
     [HK_RANK_LEARNING] = 0,
     /* Records are made inside. */
     [HK_RANK_PROFILE] = BIT(HK_RANK_FILE),
-    [HK_RANK_META] =
-        ORDERED(HK_RANK_FILE, HK_RANK_META) & ~(BIT(HK_RANK_ARRAY) | BIT(HK_RANK_RUNS) | BIT(HK_RANK_LEARNING)),
+    [HK_RANK_META] = ORDERED(HK_RANK_FILE, HK_RANK_META) & ~(BIT(HK_RANK_ARRAY) | BIT(HK_RANK_LEARNING)),
 };
 
 static const char *const names[HK_RANKS] = {HK_RANK_NAMES};

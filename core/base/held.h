@@ -29,7 +29,6 @@ enum hk_rank {
     HK_RANK_HUGE,
     HK_RANK_MAKING,
     HK_RANK_ARRAY,
-    HK_RANK_RUNS,
     HK_RANK_LEARNING,
     HK_RANK_PROFILE,
     HK_RANK_META,
@@ -41,8 +40,8 @@ enum hk_rank {
     [HK_RANK_NONE] = "a rank that nobody named", [HK_RANK_FILE] = "file of pictures", [HK_RANK_SWEEPING] = "sweeping", \
     [HK_RANK_OWN] = "heap of one's own", [HK_RANK_OWNS] = "heaps of one's own", [HK_RANK_RECORDS] = "records",         \
     [HK_RANK_HEAP] = "heap", [HK_RANK_ORPHANS] = "orphan heap", [HK_RANK_POOL] = "pool", [HK_RANK_ARENA] = "arena",    \
-    [HK_RANK_HUGE] = "huge", [HK_RANK_MAKING] = "making", [HK_RANK_ARRAY] = "array", [HK_RANK_RUNS] = "run cache",     \
-    [HK_RANK_LEARNING] = "learning", [HK_RANK_PROFILE] = "profile", [HK_RANK_META] = "meta"
+    [HK_RANK_HUGE] = "huge", [HK_RANK_MAKING] = "making", [HK_RANK_ARRAY] = "array", [HK_RANK_LEARNING] = "learning",  \
+    [HK_RANK_PROFILE] = "profile", [HK_RANK_META] = "meta"
 
 /* A lock is about to be taken, by a thread that will wait for it. `alone`: by the shortcut of a process of one thread,
  * which writes nothing. */

@@ -2,7 +2,7 @@
  *
  * peak: the most that was live so far. What is live is known to the page here and not to the block: page runs, huge
  * blocks, and slabs that heaps own, whole. So the figure is never below what blocks had, but for what is said below,
- * and above it by what was free in slabs and in fronts, and by page runs that threads kept (large/run_cache.h).
+ * and above it by what was free in slabs and in fronts.
  *
  * No call that takes memory looks. Live memory that becomes less is free memory for a while, or a huge block that goes:
  * so it is enough to look when free memory is about to go back (box/purge.h), before a huge block goes or shrinks, and

@@ -80,18 +80,18 @@ HK_SLOW_PATH size_t hk_pool_highest(const struct pool_node *node, enum unit_set 
  * side by side. */
 static inline unsigned sets_of_mask(uint32_t mask)
 {
-    unsigned sets = 0;
-    for (unsigned i = 0; i < HK_SPAN_MAX; i++, mask &= mask >> 1)
-        sets |= (unsigned)(mask != 0) << i;
-    return sets;
+    unsigned longest = 0;
+    for (; longest < HK_SPAN_MAX && mask != 0; longest++)
+        mask &= mask >> 1;
+    return (1u << longest) - 1;
 }
 
-static void move_to_sets(struct unit_sets *s, size_t unit, unsigned sets)
+static void move_to_sets(struct hk_superslab *ss, unsigned sets)
 {
-    const uint64_t *words = s->bits[unit / 64];
-    unsigned changed = sets;
-    for (unsigned set = 0; set < SET_COUNT; set++)
-        changed ^= (unsigned)(words[set] >> unit % 64 & 1) << set;
+    struct unit_sets *s = &hk_pool_node(ss->node)->sets;
+    size_t unit = hk_registry_unit(ss->base);
+    unsigned changed = sets ^ ss->sets;
+    ss->sets = sets;
     for (; changed != 0; changed &= changed - 1) { /* seldom: most SuperSlabs stay in their sets */
         unsigned set = hk_lowest(changed);
         if ((sets >> set & 1) != 0)
@@ -106,12 +106,12 @@ void hk_pool_index(struct hk_superslab *ss)
     unsigned sets = sets_of_mask(hk_pool_usable(ss)) << SET_USABLE;
     sets |= HK_EMPTY_REUSE ? sets_of_mask(ss->empty_mask) << SET_EMPTY : 0;
     sets |= ss->huge ? sets_of_mask(ss->unused_mask) << SET_HUGE : 0;
-    move_to_sets(&hk_pool_node(ss->node)->sets, hk_registry_unit(ss->base), sets);
+    move_to_sets(ss, sets);
 }
 
 void hk_pool_unindex(struct hk_superslab *ss)
 {
-    move_to_sets(&hk_pool_node(ss->node)->sets, hk_registry_unit(ss->base), 0);
+    move_to_sets(ss, 0);
 }
 
 /* ---- EMPTY slabs; their counts are hints that change under the lock ---- */

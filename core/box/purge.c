@@ -4,7 +4,6 @@
 #include "box/peak.h"
 #include "box/purge_priv.h"
 #include "box/transfer.h"
-#include "large/run_cache.h"
 #include "os/os.h"
 #include "os/thread.h"
 
@@ -63,8 +62,7 @@ uint64_t hk_purge_total(void)
 
 static size_t live_bytes(void)
 {
-    size_t runs = hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE;
-    return runs - hk_min(runs, hk_run_cache_bytes()) + hk_load_relaxed(&hk_pool_owned) * HK_SLAB_SIZE;
+    return hk_load_relaxed(&hk_arena_run_pages) * HK_PAGE + hk_load_relaxed(&hk_pool_owned) * HK_SLAB_SIZE;
 }
 
 size_t hk_purge_allowance(void)
@@ -152,7 +150,7 @@ static inline bool has_to_sweep(void)
     return hk_load_relaxed(&swept) != NULL || (now <= most / 2 && most - now >= SWEEP_BYTES);
 }
 
-/* A few heaps at a time, and as many caches: there are no more of these. */
+/* A few heaps at a time. */
 static void sweep_some(void)
 {
     struct hk_heap *heap = hk_load_acquire(&swept); /* pairs with the release below */
@@ -163,8 +161,6 @@ static void sweep_some(void)
         return;
     if (HK_TRANSFER && heap == NULL)
         hk_transfer_sweep();
-    if (HK_RUN_CACHE)
-        hk_run_cache_sweep(SWEEP_HEAPS, 0, 0);
     for (unsigned i = 0; i < SWEEP_HEAPS && (i == 0 || heap != NULL); i++) {
         heap = hk_heap_next(heap);
         if (heap != NULL)
@@ -213,8 +209,6 @@ static void give_old(uint32_t now, size_t bytes)
     bool refused = false;
     if (now - hk_load_relaxed(&looked) < hk_purge_delay_ms() / 4)
         return;
-    if (HK_RUN_CACHE)
-        hk_run_cache_sweep(SWEEP_HEAPS, now, hk_purge_delay_ms());
     if (bytes <= hk_purge_min_keep() ||
         (give_piece(now, hk_purge_delay_ms(), bytes - hk_purge_min_keep(), &refused) == 0 && !refused))
         hk_store_relaxed(&looked, now);
@@ -250,7 +244,7 @@ static void give_some(uint32_t now)
         return;
     if (over || hk_hot_span_at_once())
         give_at_once(now, bytes, over);
-    else if (hk_purge_idle_bytes() > hk_purge_min_keep())
+    else if (hk_purge_free_bytes() > hk_purge_min_keep())
         give_old(now, bytes);
 }
 
@@ -262,7 +256,7 @@ void hk_purge_tick_slow(void)
     hk_purge_note_used(now);
     bool same = now == hk_load_relaxed(&ticked) &&
                 hk_purge_free_bytes() <= hk_load_relaxed(&hk_purge_allowed); /* as a moment ago */
-    if ((!same || has_to_sweep()) && !leave_to_thread(hk_purge_idle_bytes())) {
+    if ((!same || has_to_sweep()) && !leave_to_thread(hk_purge_free_bytes())) {
         sweep_some();
         hk_purge_pages(now);
         give_some(now);
@@ -292,7 +286,7 @@ void hk_purge_end_thread(void)
     if (!hk_purge_has_work() && !has_to_sweep())
         return;
     hk_peak_look(0);
-    if (!leave_to_thread(hk_purge_idle_bytes())) {
+    if (!leave_to_thread(hk_purge_free_bytes())) {
         sweep_some();
         if (hk_purge_free_bytes() > hk_purge_allowance())
             hk_purge_give_all(hk_os_now_ms(), 0, hk_purge_allowance() - (SMALL_HEAP - AFTER_END));
@@ -306,8 +300,6 @@ size_t hk_purge_now(size_t keep)
 {
     hk_peak_look(0);
     hk_purge_sweep_heaps();
-    if (HK_RUN_CACHE)
-        hk_run_cache_sweep_all();
     size_t given = hk_pool_trim() + hk_purge_pages_now(keep);
     hk_add_relaxed(&total, given);
     given += hk_purge_give_all(hk_os_now_ms(), 0, keep);

@@ -9,7 +9,6 @@
  *     more may be free from then on, until nothing is taken or freed for as long.
  *   - Else, beyond HAKMEM_MIN_KEEP, it gives one piece back that has been free for HAKMEM_PURGE_DELAY_MS. When
  *     there was none, nobody looks again for a quarter of the delay.
- *   - So it is with page runs that threads keep: those that a thread has not needed for the delay become free memory.
  *
  * No call starts a thread. With HAKMEM_PURGE_THREAD=1 there is one from the start, which gives back by age in the place
  * of slow paths; they only wake it.
@@ -22,7 +21,6 @@
 #include "base/options.h"
 #include "box/hot_span.h"
 #include "box/pool.h"
-#include "large/run_cache.h"
 #include "pages/ss_arena.h"
 
 /* Free resident bytes that could go back. */
@@ -36,19 +34,13 @@ size_t hk_purge_allowance(void);
 
 HK_SLOW_PATH void hk_purge_tick_slow(void);
 
-/* And what threads keep, which goes back when it is old. */
-static inline size_t hk_purge_idle_bytes(void)
-{
-    return hk_purge_free_bytes() + hk_run_cache_bytes();
-}
-
 /* Half of what was in use in slabs is not any more, and pages of free blocks there were not given back yet. Relaxed: a
  * hint. */
 extern HK_HIDDEN _Atomic bool hk_purge_sparse;
 
 static inline bool hk_purge_has_work(void)
 {
-    return hk_purge_idle_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP) || hk_hot_span_at_once() ||
+    return hk_purge_free_bytes() > (size_t)hk_opt(HK_OPT_MIN_KEEP) || hk_hot_span_at_once() ||
            hk_load_relaxed(&hk_purge_sparse);
 }
 

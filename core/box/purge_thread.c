@@ -22,7 +22,7 @@ static void rest_until_woken(bool tired)
         return;      /* it is to end */
     hk_fence_full(); /* pairs with the fence in leave_to_thread */
     state = HK_PURGER_RESTS;
-    if (!tired && hk_purge_idle_bytes() > hk_purge_min_keep())
+    if (!tired && hk_purge_free_bytes() > hk_purge_min_keep())
         hk_cas_acquire(&hk_purge_thread_state, &state, HK_PURGER_AT_WORK);
     while (hk_load_relaxed(&hk_purge_thread_state) == HK_PURGER_RESTS)
         hk_thread_sleep(&hk_purge_thread_state, HK_PURGER_RESTS, HK_FOREVER);
@@ -37,8 +37,7 @@ static bool round_of_work(void)
         return false;
     uint32_t now = hk_os_now_ms();
     hk_purge_sweep_heaps();
-    bool any = HK_RUN_CACHE && hk_run_cache_sweep(UINT_MAX, now, hk_purge_delay_ms());
-    any |= hk_purge_give_all(now, hk_purge_delay_ms(), hk_purge_min_keep()) != 0;
+    bool any = hk_purge_give_all(now, hk_purge_delay_ms(), hk_purge_min_keep()) != 0;
     hk_purge_note_used(now);
     while (hk_purge_pages(now))
         any = true;
@@ -51,7 +50,7 @@ static void *run_thread(void *arg)
 {
     unsigned idle = 0;
     while (hk_load_relaxed(&hk_purge_thread_state) != HK_PURGER_ENDS) {
-        bool little = hk_purge_idle_bytes() <= hk_purge_min_keep() && !hk_load_relaxed(&hk_purge_sparse);
+        bool little = hk_purge_free_bytes() <= hk_purge_min_keep() && !hk_load_relaxed(&hk_purge_sparse);
         if (idle >= IDLE_ROUNDS || little) {
             rest_until_woken(idle >= IDLE_ROUNDS);
             idle = 0;

@@ -107,7 +107,8 @@ static HK_SLOW_PATH void empty_array(unsigned place, struct array *a, unsigned c
 
 static unsigned most_of_class(unsigned cls)
 {
-    return (unsigned)hk_min(HK_TRANSFER_BYTES / hk_class_size(cls), HK_TRANSFER_BLOCKS);
+    size_t bytes = cls <= HK_MID_LAST ? HK_TRANSFER_BYTES : HK_TRANSFER_WIDE;
+    return (unsigned)hk_min(bytes / hk_class_size(cls), HK_TRANSFER_BLOCKS);
 }
 
 /* ---- give ---- */

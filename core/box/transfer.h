@@ -23,7 +23,8 @@
 
 #define HK_TRANSFER_PLACES 8u               /* of one node */
 #define HK_TRANSFER_BLOCKS 256u             /* the most in one array, */
-#define HK_TRANSFER_BYTES ((size_t)1 << 20) /* and of large blocks */
+#define HK_TRANSFER_BYTES ((size_t)1 << 20) /* and of Mid blocks, */
+#define HK_TRANSFER_WIDE ((size_t)4 << 20)  /* and of wide ones: what a thread frees it gets again, whoever owns it */
 
 /* Gives what there is room for of n blocks of a class, for the thread of this heap. The others move to the front of
  * `blocks`; returns their number. */

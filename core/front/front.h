@@ -24,9 +24,19 @@
 #include "box/profile.h"
 #include "box/tls_sll.h"
 #include "box/transfer.h"
-#include "large/run_cache.h"
+#include "os/thread.h"
+#include "pages/ss_arena.h"
 
 struct hk_thread;
+
+/* Is a block of that size one of a class now? A process of one thread has page runs above 32 KiB: there the lock of the
+ * arena costs nothing, and the best fit saves memory. So has one with HAKMEM_MEMORY_LIMIT, where whole SuperSlabs
+ * count, and one that was refused memory. */
+static inline bool hk_front_has_class(size_t size)
+{
+    bool close = hk_opt(HK_OPT_MEMORY_LIMIT) != 0 || hk_arena_is_scarce();
+    return size <= HK_MID_MAX || (size <= HK_WIDE_MAX && !hk_single_threaded() && !close);
+}
 
 /* What the fast paths use of a thread. The table first: its address is then the shortest, and malloc fits a cache line.
  * It begins at a cache line; who declares one says so, and not the type, whose size would then end at one: static TLS
@@ -135,14 +145,13 @@ struct hk_thread {
     int *error;                    /* its thread's errno, looked up once */
     uint32_t refusals;             /* how many of all threads' the front was emptied for (inside.h); its thread's */
     struct hk_sampler sampler;     /* which of its blocks are sampled; its thread's */
-    uint8_t opened;                /* a bit for each class below a cache line that it has used; its thread's, and who ends a
-                                      profile looks */
+    uint8_t opened; /* a bit for each class below a cache line that it has used; its thread's, and who ends a
+                       profile looks */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */
     struct hk_front_own own;
-    struct hk_front_place place;            /* for hk_front_open */
-    struct hk_back back[HK_TLS_SLL];        /* one or none */
-    struct hk_run_cache runs[HK_RUN_CACHE]; /* one or none; others sweep it */
+    struct hk_front_place place;     /* for hk_front_open */
+    struct hk_back back[HK_TLS_SLL]; /* one or none */
 };
 
 static inline struct hk_thread *hk_thread_of(struct hk_heap *heap)
@@ -260,12 +269,6 @@ static inline struct hk_thread *hk_front_thread_or_new(void)
 {
     struct hk_thread *thread = hk_front_thread();
     return HK_LIKELY(thread != NULL) ? thread : hk_front_attach();
-}
-
-/* Where the thread keeps page runs; NULL: nowhere. */
-static inline struct hk_run_cache *hk_front_runs(struct hk_thread *thread)
-{
-    return HK_RUN_CACHE && thread != NULL ? thread->runs : NULL;
 }
 
 static inline struct hk_pass *hk_front_pass(struct hk_thread *thread)

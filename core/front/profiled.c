@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-struct hk_front_ways hk_front_ways = {HK_MID_SIZES, HK_MID_MAX + 1, HK_MID_MAX + 1};
+struct hk_front_ways hk_front_ways = {HK_MID_SIZES, HK_WIDE_MAX + 1, HK_MID_MAX + 1};
 
 static void set_ways(size_t mid_sizes, size_t large_from, size_t classes_below)
 {
@@ -225,7 +225,7 @@ void hk_front_profile_end(void)
     if (!hk_profile_is_on() || !hk_front_go_in_waiting(thread))
         return;
     hk_profile_end();
-    set_ways(HK_MID_SIZES, HK_MID_MAX + 1, HK_MID_MAX + 1);
+    set_ways(HK_MID_SIZES, HK_WIDE_MAX + 1, HK_MID_MAX + 1);
     visit_tables(write_table);
     hk_front_come_out(hk_front_pass(thread));
 }

@@ -15,6 +15,7 @@
 
 #include "box/leaks.h"
 #include "front/front.h"
+#include "pages/ss_arena.h"
 #include "superslab/block.h"
 
 /* Operands of tests that slow paths make anyhow: so a profile that is not made costs them nothing. Written by who
@@ -42,11 +43,10 @@ struct hk_wish {
 /* Bytes of the block that it gets: of its class, or whole pages. */
 static inline size_t hk_front_bytes(size_t size, size_t align)
 {
-    if (size <= HK_MID_MAX && align <= HK_PAGE) {
-        unsigned cls = HK_LIKELY(align <= 16) ? hk_class_of(size) : hk_class_of_aligned(size, align);
-        if (cls != 0)
-            return hk_class_size(cls);
-    }
+    if (HK_LIKELY(align <= 16) && hk_front_has_class(size))
+        return hk_class_size(hk_class_of(size));
+    if (size <= HK_MID_MAX && align <= HK_PAGE)
+        return hk_class_size(hk_class_of_aligned(size, align));
     return hk_align_up(hk_max(size, 1), HK_PAGE);
 }
 

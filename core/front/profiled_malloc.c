@@ -33,7 +33,7 @@ static void *pop_ready(const struct hk_thread *thread, unsigned cls)
 
 static inline void *take_uncounted(struct hk_thread *thread, size_t size)
 {
-    if (size > HK_MID_MAX)
+    if (!hk_front_has_class(size))
         return hk_step_sized(size);
     void *block = thread != NULL ? pop_ready(thread, hk_class_of(size)) : NULL;
     if (HK_LIKELY(block != NULL))
@@ -48,10 +48,10 @@ static inline bool is_sampled(struct hk_thread *thread, const struct hk_wish *wi
            HK_UNLIKELY(hk_profile_wants(&thread->sampler, hk_front_bytes(wish->size, wish->align)));
 }
 
-/* A block that no class has. */
+/* A run or a mapping: of a size that no class has, or one that is sampled. */
 static void *take_large(struct hk_thread *thread, const struct hk_wish *wish, bool sampled, bool *zero)
 {
-    struct hk_want w = {.size = wish->size, .align = wish->align};
+    struct hk_want w = {.size = wish->size, .align = hk_max(wish->align, HK_PAGE)};
     void *block = hk_step_through_gate(&w);
     if (block != NULL && sampled)
         hk_front_note_sampled(thread, wish, block);
@@ -85,8 +85,8 @@ void *hk_profiled_malloc(size_t size, const void *first)
     unsigned cls;
     if (HK_LIKELY(size <= HK_TINY_MAX))
         cls = hk_tiny_class[(size + 15) / 16];
-    else if (size <= HK_MID_MAX)
-        cls = hk_class_of_mid(size);
+    else if (hk_front_has_class(size))
+        cls = hk_class_of(size);
     else
         return malloc_counted(size, first);
     if (HK_UNLIKELY((uintptr_t)thread <= (uintptr_t)HK_THREAD_ENDED)) /* or NULL */
@@ -104,7 +104,7 @@ void *hk_profiled_malloc(size_t size, const void *first)
 static void *take_for_calloc(struct hk_thread *thread, const struct hk_wish *wish, bool *zero)
 {
     bool sampled = is_sampled(thread, wish);
-    if (wish->size > HK_MID_MAX)
+    if (sampled ? wish->size > HK_MID_MAX : !hk_front_has_class(wish->size))
         return take_large(thread, wish, sampled, zero);
     int saved = errno;
     void *block = sampled ? hk_front_take_sampled(thread, wish) : NULL;

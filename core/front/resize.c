@@ -23,11 +23,20 @@ static size_t with_headroom(size_t size)
     return size > HK_TINY_MAX ? size + size / 8 : size;
 }
 
+/* What grows above the Mid classes is a run, which may grow on where it is. NULL: it is none. */
+static void *take_for_grown(const struct hk_block *block, size_t size)
+{
+    bool grows = size > block->size && size > HK_MID_MAX;
+    return grows && !hk_profile_is_on() ? hk_malloc_run(size) : NULL;
+}
+
 static void *move_to_new(const struct hk_block *block, size_t size)
 {
     size_t roomy = size > block->size ? with_headroom(size) : size;
     int saved = errno;
-    void *to = hk_malloc_fast(roomy, hk_malloc_slow);
+    void *to = take_for_grown(block, roomy);
+    if (to == NULL)
+        to = hk_malloc_fast(roomy, hk_malloc_slow);
     if (to == NULL && roomy > size)
         to = hk_malloc_fast(size, hk_malloc_slow);
     if (to == NULL)
@@ -55,6 +64,8 @@ static bool is_kept(const struct hk_block *block, size_t size)
         less = hk_block_half(block);
     else if (have <= HK_MID_MAX)
         less = have / 2 + 1;
+    else if (block->kind == HK_BLOCK_SLAB)
+        less = have - have / 4; /* no part of it could go back: it is copied */
     return size <= have && size >= less;
 }
 

@@ -12,7 +12,8 @@
 
 #include "box/heap.h"
 
-#define HK_MID_ROOM 16u /* blocks of a Mid class in one bin; of small ones more (front/slots.h) */
+/* Blocks of a Mid or wide class in one bin, of small ones more (front/slots.h): sixteen, or a MiB. */
+#define HK_MID_ROOM(size) ((size) <= 65536 ? 16u : 1048576u / (unsigned)(size))
 
 /* Room of one bin. */
 struct hk_cap {

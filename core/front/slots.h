@@ -18,10 +18,11 @@
      : (size) <= HK_TINY_MAX ? 65536u / (unsigned)(size)  \
      : (size) <= 2048        ? 64u                        \
      : (size) <= 8192        ? 131072u / (unsigned)(size) \
-                             : HK_MID_ROOM)
+                             : HK_MID_ROOM(size))
 
 /* Pointers for all arrays, one in each never used. */
-#define HK_FRONT_SLOTS (0u HK_TINY_CLASSES(HK_BIN_SLOTS, 0) HK_MID_CLASSES(HK_BIN_SLOTS, 0))
+#define HK_FRONT_SLOTS \
+    (0u HK_TINY_CLASSES(HK_BIN_SLOTS, 0) HK_MID_CLASSES(HK_BIN_SLOTS, 0) HK_WIDE_CLASSES(HK_BIN_SLOTS, 0))
 #define HK_BIN_SLOTS(size, n) +(HK_BIN_MAX(size) + 1u)
 
 #endif

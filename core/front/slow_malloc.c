@@ -58,9 +58,9 @@ static void *fail_for_memory(void)
 
 static void *take_any(struct hk_thread *thread, struct hk_want *w)
 {
-    if (w->size <= HK_MID_MAX && w->align <= 16)
+    if (hk_front_has_class(w->size) && w->align <= 16)
         return take_of_class(thread, hk_class_of(w->size));
-    return hk_page_heap_alloc(hk_front_runs(thread), hk_max(w->size, 1), w->align, &w->zero);
+    return hk_page_heap_alloc(hk_max(w->size, 1), w->align, &w->zero);
 }
 
 /* Everything that is free comes together, so that it can serve any size: the few blocks that a front keeps can pin
@@ -165,18 +165,18 @@ static void *take_bypassed(struct hk_thread *thread, unsigned cls)
 HK_NOINLINE void *hk_step_mid_missed(size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
-    unsigned cls = hk_class_of_mid(size);
+    unsigned cls = hk_class_of(size);
     void *block = NULL;
     if (!HK_TLS_SLL && thread != NULL && hk_front_is_bypassed(thread, cls))
         block = take_bypassed(thread, cls);
     return HK_LIKELY(block != NULL) ? block : hk_step_missed(size);
 }
 
-/* As hk_malloc_fast, for 1025...32768 bytes. */
-static HK_ALWAYS_INLINE void *malloc_mid(size_t size)
+/* As hk_malloc_fast, for a Mid or a wide class. */
+static HK_ALWAYS_INLINE void *malloc_of_class(size_t size, unsigned cls)
 {
     struct hk_front HK_TLS_SPACE *front = hk_front_self();
-    unsigned code = hk_code_of_class(hk_class_of_mid(size));
+    unsigned code = hk_code_of_class(cls);
     void *block;
     if (HK_UNLIKELY(!hk_front_hold(front)))
         return hk_step_mid_missed(size);
@@ -190,18 +190,25 @@ static HK_ALWAYS_INLINE void *malloc_mid(size_t size)
     return block;
 }
 
+static HK_NOINLINE void *malloc_wide(size_t size)
+{
+    return malloc_of_class(size, hk_class_of_wide(size));
+}
+
 /* Mid and large sizes come to the end where a profile has ended just now: their bins may be full. */
 void *hk_malloc_slow(size_t size)
 {
     if (HK_LIKELY(size - (HK_TINY_MAX + 1) < HK_OPERAND(hk_front_ways.mid_sizes)))
-        return malloc_mid(size);
+        return malloc_of_class(size, hk_class_of_mid(size));
     if (size >= HK_OPERAND(hk_front_ways.large_from))
         return malloc_run(size);
     if (hk_profile_is_on())
         return hk_profiled_malloc(size, __builtin_return_address(0));
     if (HK_LIKELY(size <= HK_TINY_MAX))
         return hk_step_missed(size);
-    return size <= HK_MID_MAX ? malloc_mid(size) : malloc_run(size);
+    if (size <= HK_MID_MAX)
+        return malloc_of_class(size, hk_class_of_mid(size));
+    return hk_front_has_class(size) ? malloc_wide(size) : malloc_run(size);
 }
 
 /* Virgin memory is zero already and stays untouched. */
@@ -225,7 +232,7 @@ void *hk_calloc_slow(size_t size)
     void *ptr = NULL;
     if (hk_profile_is_on())
         return hk_profiled_calloc(size, __builtin_return_address(0));
-    if (size > HK_MID_MAX) {
+    if (!hk_front_has_class(size)) {
         ptr = hk_step_through_gate(&w);
         if (ptr == NULL)
             return NULL;
@@ -246,8 +253,8 @@ void *hk_malloc_aligned(size_t align, size_t size)
 {
     if (size < HK_OPERAND(hk_front_ways.classes_below) && align <= HK_PAGE) {
         unsigned cls = hk_class_of_aligned(size, align);
-        void *ptr = cls != 0 ? hk_malloc_fast(hk_class_size(cls), hk_malloc_slow) : NULL;
-        if (cls != 0 && HK_LIKELY((uintptr_t)ptr % align == 0)) /* NULL, too */
+        void *ptr = hk_malloc_fast(hk_class_size(cls), hk_malloc_slow);
+        if (HK_LIKELY((uintptr_t)ptr % align == 0)) /* NULL, too */
             return ptr;
         hk_free_outside(ptr); /* from the side box, whose blocks lie anywhere */
     } else if (hk_profile_is_on()) {

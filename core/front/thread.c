@@ -19,8 +19,6 @@ static void end_heap(struct hk_thread *thread)
 {
     hk_front_flush_own(thread);
     hk_heap_end(&thread->heap);
-    if (HK_RUN_CACHE)
-        hk_run_cache_end(thread->runs);
     hk_purge_end_thread();
 }
 

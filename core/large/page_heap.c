@@ -9,19 +9,10 @@ static size_t pages_for(size_t size)
     return hk_max((size + HK_PAGE - 1) / HK_PAGE, 1);
 }
 
-static void *take_run(struct hk_run_cache *cache, size_t pages, size_t align, bool *zero)
-{
-    void *run = NULL;
-    *zero = false;
-    if (HK_RUN_CACHE && cache != NULL && align <= HK_PAGE && hk_run_cache_may_have(pages))
-        run = hk_run_cache_take(cache, pages);
-    return run != NULL ? run : hk_arena_take(pages, hk_max(align, HK_PAGE), zero);
-}
-
-void *hk_page_heap_alloc(struct hk_run_cache *cache, size_t size, size_t align, bool *zero)
+void *hk_page_heap_alloc(size_t size, size_t align, bool *zero)
 {
     if (size <= HK_RUN_MAX && align <= HK_SUPERSLAB_SIZE) {
-        uintptr_t *run = take_run(cache, pages_for(size), align, zero);
+        uintptr_t *run = hk_arena_take(pages_for(size), hk_max(align, HK_PAGE), zero);
         if (run != NULL && !*zero)
             run[1] = 0;
         return run;
@@ -59,14 +50,9 @@ struct hk_block hk_page_heap_find(const void *ptr)
     return (struct hk_block){size != 0 ? HK_BLOCK_HUGE : HK_BLOCK_NONE, start, size};
 }
 
-bool hk_page_heap_free(struct hk_run_cache *cache, const struct hk_block *block)
+bool hk_page_heap_free(const struct hk_block *block)
 {
-    if (block->kind != HK_BLOCK_RUN)
-        return hk_huge_free(block->start);
-    size_t pages = block->size / HK_PAGE;
-    if (HK_RUN_CACHE && cache != NULL && hk_run_cache_may_have(pages))
-        return hk_run_cache_put(cache, block->start, pages);
-    return hk_arena_give(block->start);
+    return block->kind == HK_BLOCK_RUN ? hk_arena_give(block->start) : hk_huge_free(block->start);
 }
 
 /* A run stays one while it shrinks to half at most: it may grow again. Of less the copy is cheap, and what is left of a

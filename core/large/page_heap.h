@@ -3,13 +3,12 @@
  * page_heap: blocks above 32 KiB: runs of pages (L25 up to 1 MiB, huge up to 32 MiB), and above that the huge box's own
  * mappings. Size in bytes in, block out.
  *
- * The SSArena and the huge box synchronise; a run cache is the calling thread's. Must not know slabs or heaps.
+ * The SSArena and the huge box synchronise; Must not know slabs or heaps.
  */
 #ifndef HK_LARGE_PAGE_HEAP_H
 #define HK_LARGE_PAGE_HEAP_H
 
 #include "large/huge.h"
-#include "large/run_cache.h"
 #include "pages/ss_arena.h"
 #include "superslab/block.h"
 
@@ -17,20 +16,19 @@
 
 /* A block of at least `size` bytes (up to PTRDIFF_MAX) at a multiple of `align` (a power of two up to PTRDIFF_MAX);
  * *zero tells whether it is known to be zero. Its second word always is: where a slab was, that may be the mark of a
- * free block, which realloc would copy to where it is one again. `cache` is looked into first; NULL: the thread has
- * none, as with run_cache=disabled. NULL: no memory or over the limit. */
-void *hk_page_heap_alloc(struct hk_run_cache *cache, size_t size, size_t align, bool *zero);
+ * free block, which realloc would copy to where it is one again. NULL: no memory or over the limit. */
+void *hk_page_heap_alloc(size_t size, size_t align, bool *zero);
 
 /* The same for a size of any box, as a mapping of its own: where the system has no 2 MiB left it may have a page. */
 void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero);
 
-/* What starts there: a run, a huge block, a block of a heap of one's own, or nothing. Takes no lock; where hk_huge_look may be led astray, so may this.
+/* What starts there: a run, a huge block, a block of a heap of one's own, or nothing. Takes no lock; where hk_huge_look
+ * may be led astray, so may this.
  */
 struct hk_block hk_page_heap_find(const void *ptr);
 
-/* Frees a run, into the cache where there is one, or else the huge block that starts there. False: there is none, and
- * nothing happened. */
-bool hk_page_heap_free(struct hk_run_cache *cache, const struct hk_block *block);
+/* Frees the run or the huge block that starts there. False: there is none, and nothing happened. */
+bool hk_page_heap_free(const struct hk_block *block);
 
 /* Makes a run or huge block hold `size` bytes without copying it in memory: in place, or by moving its mapping; a run
  * that grows holds `roomy` bytes where it can. NULL: that cannot be done (then allocate, copy, free). Sizes that belong

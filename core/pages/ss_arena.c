@@ -280,8 +280,9 @@ HK_NOINLINE bool hk_arena_give_run(void *ptr, enum page_kind kind, uint32_t clea
     bool ok = ref != NO_PAGE && (uintptr_t)ptr % HK_PAGE == 0;
     struct page seen = ok ? seen_at(ref) : (struct page){.word = 0};
     uint32_t pages = pages_of(&seen);
-    ok = ok && turn_page(page_of(ref), pages, kind, 0, PAGE_INTERIOR);
+    ok = ok && kind_of(&seen) == kind;
     if (ok) {
+        set_page(page_of(ref), 0, PAGE_INTERIOR);
         count_live(kind, -(size_t)pages);
         hk_arena_free_pages_locked(ref, pages, clean, now);
     }
@@ -298,8 +299,7 @@ bool hk_arena_give(void *ptr)
 
 static bool shrink_locked(uint32_t ref, uint32_t have, uint32_t pages)
 {
-    if (!turn_page(page_of(ref), have, PAGE_RUN, pages, PAGE_RUN))
-        return false;
+    set_page(page_of(ref), pages, PAGE_RUN);
     count_live(PAGE_RUN, -(size_t)(have - pages));
     hk_arena_free_pages_locked(ref + pages, have - pages, 0, hk_os_now_ms());
     return true;
@@ -313,8 +313,9 @@ static HK_SLOW_PATH bool grow_locked(uint32_t ref, uint32_t have, uint32_t pages
     if (have + more < pages && ref + have + more == all_pages() &&
         hk_arena_grow(pages - have - more, node_of(ref))) /* there, or else where others find it */
         more = free_behind(ref, have, false);
-    if (have + more < pages || !turn_page(page_of(ref), have, PAGE_RUN, pages, PAGE_RUN))
+    if (have + more < pages)
         return false;
+    set_page(page_of(ref), pages, PAGE_RUN);
     hk_arena_cut(ref + have, ref + have, pages - have);
     hand_out(ref + have, pages - have, pages);
     count_live(PAGE_RUN, pages - have);

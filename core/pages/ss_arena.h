@@ -29,7 +29,6 @@ enum hk_run_kind {
     HK_RUN_NONE,      /* not in an arena */
     HK_RUN_LIVE,      /* the start of a live run */
     HK_RUN_FREED,     /* in a free run */
-    HK_RUN_ASIDE,     /* a run that was set aside; hk_arena_find calls it free */
     HK_RUN_SUPERSLAB, /* in a SuperSlab */
     HK_RUN_INTERIOR,  /* inside a live run */
 };
@@ -47,20 +46,6 @@ void *hk_arena_take(size_t pages, size_t align, bool *zero);
 
 /* Gives a run back; it counts as dirty. False, and nothing changed, when ptr is not the start of a live run. */
 bool hk_arena_give(void *ptr);
-
-/* Sets a live run of so many pages aside: it is nobody's block any more, and nobody else's memory. No lock: of several
- * that give a run away at once, in whatever way, one gets it. False, and nothing changed: no such run is live there.
- * (ss_arena_aside.c, with run_cache=enabled; it counts as live in the sums below.) */
-bool hk_arena_set_aside(void *ptr, size_t pages);
-
-/* Makes one that the caller has set aside live again. No lock. */
-void hk_arena_take_aside(void *ptr, size_t pages);
-
-/* Gives n runs that were set aside back, under one lock. */
-void hk_arena_give_aside(void *const *runs, unsigned n);
-
-/* The node that a run lies on, 0 where there is one. */
-unsigned hk_arena_node_of(const void *ptr);
 
 /* Makes the first unit, if there is none. False: no memory. */
 bool hk_arena_start(void);
@@ -126,14 +111,13 @@ static inline size_t hk_arena_dirty(void)
     return hk_load_relaxed(&hk_arena_dirty_pages) * HK_PAGE;
 }
 
-/* Pages of live runs and of those set aside, without SuperSlabs. Relaxed, as above. */
+/* Pages of live runs, without SuperSlabs. Relaxed, as above. */
 extern HK_HIDDEN _Atomic size_t hk_arena_run_pages;
 
 /* Pages without contents that went into live runs so far: each takes a page fault. Changed under the lock. */
 extern HK_HIDDEN _Atomic size_t hk_arena_clean_taken;
 
-/* Bytes mapped, tables included (takes the lock), and bytes in live runs (SuperSlabs, and what is set aside,
- * included). */
+/* Bytes mapped, tables included (takes the lock), and bytes in live runs (SuperSlabs included). */
 size_t hk_arena_mapped(void);
 size_t hk_arena_live(void);
 
@@ -142,8 +126,8 @@ size_t hk_arena_live(void);
 bool hk_arena_charge(size_t bytes);
 void hk_arena_uncharge(size_t bytes);
 
-/* Calls `visit` under the lock for every run (live: HK_RUN_LIVE, free: HK_RUN_FREED, set aside: HK_RUN_ASIDE,
- * SuperSlab: HK_RUN_SUPERSLAB), and for the tables (HK_RUN_NONE). */
+/* Calls `visit` under the lock for every run (live: HK_RUN_LIVE, free: HK_RUN_FREED, SuperSlab:
+ * HK_RUN_SUPERSLAB), and for the tables (HK_RUN_NONE). */
 void hk_arena_visit(void (*visit)(void *ctx, void *start, size_t size, enum hk_run_kind kind), void *ctx);
 
 struct hk_lock *hk_arena_lock(void);

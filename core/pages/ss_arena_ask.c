@@ -53,10 +53,7 @@ struct hk_run hk_arena_find(const void *ptr)
 
 static enum hk_run_kind public_kind(enum page_kind kind)
 {
-    return kind == PAGE_RUN         ? HK_RUN_LIVE
-           : kind == PAGE_ASIDE     ? HK_RUN_ASIDE
-           : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB
-                                    : HK_RUN_FREED;
+    return kind == PAGE_RUN ? HK_RUN_LIVE : kind == PAGE_SUPERSLAB ? HK_RUN_SUPERSLAB : HK_RUN_FREED;
 }
 
 static void visit_table(const struct hk_table *table,

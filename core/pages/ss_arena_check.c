@@ -37,14 +37,14 @@ static bool check_runs(struct sums *sums)
     struct page seen, last;
     const struct page *p = &seen, *before = NULL;
     for (; at < all_pages(); at += pages, last = seen, before = &last) {
-        seen = seen_at(at); /* a live run may be set aside meanwhile, and comes back */
+        seen = seen_at(at);
         pages = pages_of(p);
         if (pages == 0 || pages > all_pages() - at)
             return false;
         size_t dirty = hk_bits_count(hk_arenas.dirty, at, pages);
         if (!check_run(at, p, dirty) || should_be_one(at, p, before))
             return false;
-        bool is_run = kind_of(p) == PAGE_RUN || kind_of(p) == PAGE_ASIDE;
+        bool is_run = kind_of(p) == PAGE_RUN;
         sums->dirty += dirty;
         sums->live += is_run || kind_of(p) == PAGE_SUPERSLAB ? pages * HK_PAGE : 0;
         sums->runs += is_run ? pages : 0;

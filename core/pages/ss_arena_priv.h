@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * ss_arena_priv: what the files of the ss_arena box share. Included by pages/ss_arena*.c only. All of it is guarded by
- * the arena lock; the word of a page and `mapped` are read without it, too, and the word of a live run is changed
- * without it where that is set aside and comes back (ss_arena_aside.c).
+ * the arena lock; the word of a page and `mapped` are read without it, too.
  */
 #ifndef HK_PAGES_SS_ARENA_PRIV_H
 #define HK_PAGES_SS_ARENA_PRIV_H
@@ -22,7 +21,6 @@ _Static_assert(HK_SPACE_MOST / HK_PAGE < NO_PAGE, "every page has a number");
 enum page_kind {
     PAGE_INTERIOR = 0, /* not the first page of a run, nor the last of a free one */
     PAGE_RUN,          /* first page of a live run */
-    PAGE_ASIDE,        /* first page of a run that was set aside */
     PAGE_SUPERSLAB,    /* first page of a SuperSlab */
     PAGE_PURGING,      /* first page of a run that the purge has taken out for a moment */
     PAGE_TAKEN,        /* first page of what is not ours: others have mapped something there */
@@ -119,9 +117,7 @@ static inline enum page_kind kind_of(const struct page *p)
     return (enum page_kind)(p->word & 15);
 }
 
-/* The word of a page whose run may be live, or for whoever has no lock: it may be set aside, or whatever, at this
- * moment.
- */
+/* The word of a page, for whoever has no lock too: what it says of a run that is not his own is over. */
 static inline struct page seen_at(uint32_t ref)
 {
     return (struct page){.word = hk_peek(&page_of(ref)->word)};
@@ -135,14 +131,6 @@ static inline bool is_free(const struct page *p)
 static inline void set_page(struct page *p, uint32_t pages, enum page_kind kind)
 {
     hk_poke(&p->word, pages << 4 | (uint32_t)kind); /* hk_arena_pages_of_live looks without the lock */
-}
-
-/* Changes the record of a run that somebody has, who may not be alone in giving it away: of several one wins, under the
- * lock or without. False: it is not of that kind and length (any more), and nothing changed. */
-static inline bool turn_page(struct page *p, uint32_t pages, enum page_kind from, uint32_t now, enum page_kind to)
-{
-    uint32_t word = pages << 4 | (uint32_t)from;
-    return hk_poke_cas(&p->word, &word, now << 4 | (uint32_t)to);
 }
 
 /* The stamp of two parts of a run together, of which this page begins one. */

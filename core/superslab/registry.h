@@ -48,7 +48,8 @@ static inline unsigned hk_code_of_class(unsigned cls)
     return cls * 2;
 }
 
-/* The code of the second slab of a span: of a class that has no blocks, so that the fast path finds no start there. */
+/* The code of all slabs of a span but the first: of a class that has no blocks, so that the fast path finds no start
+ * there. */
 #define HK_CODE_SECOND (HK_CLASS_COUNT * 2)
 _Static_assert(HK_CODE_SECOND <= UINT8_MAX, "a code is a byte");
 
@@ -56,7 +57,9 @@ _Static_assert(HK_CODE_SECOND <= UINT8_MAX, "a code is a byte");
 static inline unsigned hk_registry_class(const void *ptr)
 {
     unsigned code = hk_registry_code(ptr);
-    return (code != HK_CODE_SECOND ? code : hk_registry_code((const char *)ptr - HK_SLAB_SIZE)) / 2;
+    for (const char *at = ptr; code == HK_CODE_SECOND; code = hk_registry_code(at))
+        at -= HK_SLAB_SIZE;
+    return code / 2;
 }
 
 /* The SuperSlab of a block of ours: its code is not 0. */

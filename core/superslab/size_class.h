@@ -5,8 +5,8 @@
  *
  * Classes from 1 on are tiny (16...1024 bytes); which block sizes they have is chosen by -Dclasses, and a choice is a
  * list of sizes in a folder of its own: classes_fine, classes_coarse, classes_dense or classes_pow2. The classes after
- * HK_TINY_LAST are Mid, up to 32 KiB, the same with every choice. Class 0 is "no class": NULL, foreign
- * pointers, page runs and huge blocks have it. Must not know what a slab is but its size.
+ * HK_TINY_LAST are Mid, up to 32 KiB, and wide, up to 256 KiB, the same with every choice. Class 0 is "no class": NULL,
+ * foreign pointers, page runs and huge blocks have it. Must not know what a slab is but its size.
  */
 #ifndef HK_SUPERSLAB_SIZE_CLASS_H
 #define HK_SUPERSLAB_SIZE_CLASS_H
@@ -35,20 +35,28 @@
     X(8192, n)                \
     X(9344, n) X(10880, n) X(13056, n) X(16384, n) X(18688, n) X(21824, n) X(26176, n) X(28672, n) X(32768, n)
 
+/* Four or five per doubling: of each so many lie in a span of at most five slabs that little is left. They are for
+ * blocks that go between threads (front/front.h says when a size has a class): a span has one to five. */
+#define HK_WIDE_CLASSES(X, n) \
+    X(43008, n) X(52224, n) X(65536, n) X(87040, n) X(108544, n) X(131072, n) X(163840, n) X(196608, n) X(262144, n)
+
 #define HK_ONE_MORE(size, n) +1u
 #define HK_TINY_LAST (0u HK_TINY_CLASSES(HK_ONE_MORE, 0))
-#define HK_CLASS_COUNT (HK_TINY_LAST + 1u HK_MID_CLASSES(HK_ONE_MORE, 0)) /* class 0 included */
+#define HK_MID_LAST (HK_TINY_LAST HK_MID_CLASSES(HK_ONE_MORE, 0))
+#define HK_CLASS_COUNT (HK_MID_LAST + 1u HK_WIDE_CLASSES(HK_ONE_MORE, 0)) /* class 0 included */
 #define HK_TINY_MAX ((size_t)1024)
 #define HK_MID_MAX ((size_t)32768)
+#define HK_WIDE_MAX ((size_t)262144)
 #define HK_BLOCK_MIN ((size_t)16)
 
-#define HK_SPAN_MAX 2u /* slabs in one span */
+#define HK_SPAN_MAX 5u /* slabs in one span */
 
 struct hk_class_info {
-    uint16_t size;  /* bytes of a block */
-    uint16_t slabs; /* 1 or 2 neighbouring slabs make a span: two above 16 KiB where they hold more than twice as many
-                     * blocks as one. Two neighbours are harder to find, and what starts in the second is freed on the
-                     * slow path */
+    uint32_t size;  /* bytes of a block */
+    uint32_t slabs; /* so many neighbouring slabs make a span. Of Mid classes two above 16 KiB where they hold more than
+                     * twice as many blocks as one; of wide ones the fewest of which less than a sixteenth of a block is
+                     * left. Neighbours are harder to find, and what starts behind the first slab is freed on the slow
+                     * path */
 };
 
 extern HK_HIDDEN const struct hk_class_info hk_class_table[HK_CLASS_COUNT];
@@ -58,6 +66,9 @@ extern HK_HIDDEN const uint8_t hk_tiny_class[HK_TINY_MAX / 16 + 1];
 
 /* Class of (n + 63) / 64 times 64 bytes; used above HK_TINY_MAX. */
 extern HK_HIDDEN const uint8_t hk_mid_class[HK_MID_MAX / 64 + 1];
+
+/* Class of (n + 1023) / 1024 KiB, from 32 KiB on; used above HK_MID_MAX. */
+extern HK_HIDDEN const uint8_t hk_wide_class[(HK_WIDE_MAX - HK_MID_MAX) / 1024 + 1];
 
 /* A number `inv`, more than 2^32 / size, with: offset % size == 0 exactly when (uint32_t)(offset * inv) < inv, for
  * offsets below 64 KiB. These products of the starts rise by the same small number from one start to the next, which
@@ -95,13 +106,21 @@ static inline unsigned hk_class_of_mid(size_t n)
     return hk_mid_class[(n + 63) / 64];
 }
 
-/* n in 0...32768 */
-static inline unsigned hk_class_of(size_t n)
+/* n in 32769...262144 */
+static inline unsigned hk_class_of_wide(size_t n)
 {
-    return n <= HK_TINY_MAX ? hk_tiny_class[(n + 15) / 16] : hk_class_of_mid(n);
+    return hk_wide_class[(n - HK_MID_MAX + 1023) / 1024];
 }
 
-/* The class group of a class other than 0: C0...C7 by its block size, whatever the choice, or 8 for Mid. */
+/* n in 0...262144 */
+static inline unsigned hk_class_of(size_t n)
+{
+    if (n <= HK_TINY_MAX)
+        return hk_tiny_class[(n + 15) / 16];
+    return n <= HK_MID_MAX ? hk_class_of_mid(n) : hk_class_of_wide(n);
+}
+
+/* The class group of a class other than 0: C0...C7 by its block size, whatever the choice, or 8 for Mid and wide. */
 #define HK_CLASS_GROUPS 9u
 
 static inline unsigned hk_class_group(unsigned cls)
@@ -111,8 +130,8 @@ static inline unsigned hk_class_group(unsigned cls)
            (size > 1024);
 }
 
-/* The smallest class whose blocks hold n bytes and all start at multiples of `align` (a power of two up to 4096), or 0.
- */
+/* The smallest class whose blocks hold n bytes, up to 32 KiB, and all start at multiples of `align` (a power of two up
+ * to 4096). */
 unsigned hk_class_of_aligned(size_t n, size_t align);
 
 #endif

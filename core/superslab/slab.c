@@ -18,6 +18,7 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
     ss->unused_mask = UINT32_MAX;
     ss->purged_mask = 0;
     ss->refused_mask = 0;
+    ss->sets = 0;
     hk_poke(&ss->huge, false);
     hk_slab_forget_pages(ss, UINT32_MAX, true);
     for (unsigned i = 0; i < HK_SLABS; i++) {

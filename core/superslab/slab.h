@@ -59,6 +59,7 @@ struct hk_superslab {
     uint32_t unused_mask;     /* UNUSED slabs: known to be zero. Pool's lock */
     uint32_t purged_mask;     /* those of unused_mask that were in use once. Pool's lock; only pictures read it */
     uint32_t refused_mask;    /* EMPTY slabs that the system refused to take back at `since`. Pool's lock */
+    uint32_t sets;            /* a bit for each of the pool's sets that it is in. Pool's lock */
     uint32_t node;            /* whose memory it is (os/numa.h). Constant while registered */
     bool huge;                /* huge pages were asked for, and nothing of it went back since. Pool's lock; who looks
                                  for sparse slabs reads it without */
@@ -74,7 +75,7 @@ struct hk_superslab {
 
 /* Per class, above (offset in the slab) * hk_class_inverse of every block that was ever handed out, in any slab. What
  * is as large is no start, or the tail behind the last block, or a start that no slab has come to yet. 0 where nothing
- * was handed out. Of spans of two slabs in the first; the last one is for HK_CODE_SECOND, and stays 0. Raised before
+ * was handed out. Of longer spans in the first slab; the last one is for HK_CODE_SECOND, and stays 0. Raised before
  * the blocks are handed over; relaxed. */
 extern HK_HIDDEN _Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT + 1];
 

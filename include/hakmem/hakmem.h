@@ -139,7 +139,7 @@ HAK_API size_t hak_good_size(size_t size) HAK_NOEXCEPT;
  * Takes about 0.1 ms per MiB given back. */
 HAK_API int hak_trim(size_t pad) HAK_NOEXCEPT;
 
-/* What a page belongs to when it is handed out: blocks of a class group, of Mid classes (up to 32 KiB), page runs up to
+/* What a page belongs to when it is handed out: blocks of a class group, of Mid and wide classes, page runs up to
  * 1 MiB, or anything longer. Of SSM are the pages of all slabs that were taken for blocks, in 64 KiB each, whether a
  * block on them was handed out yet or not. */
 enum {
@@ -191,7 +191,7 @@ struct hak_stats {
     size_t hot_slabs;       /* owned slabs of which more than three quarters are used */
     size_t cold_slabs;      /* the other owned slabs */
     /* From here on zero, unless the library was built with -Dtelemetry=enabled. */
-    uint64_t malloc_hits; /* blocks up to 32 KiB that the front cache had, and had not */
+    uint64_t malloc_hits; /* blocks of classes that the front cache had, and had not */
     uint64_t malloc_misses;
     uint64_t free_hits; /* blocks that the front cache had room for, and had not */
     uint64_t free_misses;
@@ -200,7 +200,7 @@ struct hak_stats {
     /* Always counted again. */
     uint64_t transfers;     /* batches of other threads' blocks that went from front to front */
     size_t peak_live_bytes; /* the most that live_bytes was so far: at least what any of these calls has seen, and of
-                             * page runs and mappings right to 2 MiB; blocks up to 32 KiB count as the slabs of 64 KiB
+                             * page runs and mappings right to 2 MiB; blocks of classes count as the slabs of 64 KiB
                              * that they were in, with what was free there and in front caches. More of it is in
                              * docs/statistics.md */
 };

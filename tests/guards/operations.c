@@ -245,7 +245,7 @@ static void calloc_virgin(void)
     guard_end();
 }
 
-/* With one thread runs come from the arena. */
+/* With one thread it is a run of the arena. */
 static void pair_run_alone(void)
 {
     pairs(RUN);
@@ -295,7 +295,7 @@ static void beside(void *(*theirs)(void *), void (*part)(void))
     pthread_join(thread, NULL);
 }
 
-/* The run waits in the cache of this thread. */
+/* Where there are threads it is a block of a class. */
 static void pair_run(void)
 {
     beside(wait_twice, pair_run_alone);

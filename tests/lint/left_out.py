@@ -18,7 +18,6 @@ import sys
 SYMBOLS = [
     ('tls_sll', ('enabled', 'auto'), r'hk_sll_'),  # auto: with front=none only, see check_options
     ('transfer', ('enabled', 'auto'), r'hk_transfer_'),
-    ('run_cache', ('enabled', 'auto'), r'hk_run_cache_|hk_arena_(set|take|give)_aside'),  # auto: not with hot_span=disabled, as above
     ('telemetry', ('enabled',), r'hk_telemetry_'),
     ('check', ('fast', 'full'), r'(hk_\w+_check|hk_held_\w+)$'),
     ('override', ('true',), r'((malloc|free|calloc|realloc)$|_Zn[wa]|_Zd[la])'),
@@ -88,8 +87,6 @@ def check_options(options, symbols):
         there = options.get(option) in values or option not in options
         if option == 'tls_sll' and options.get(option) == 'auto':
             there = options.get('front') == 'none'
-        if option == 'run_cache' and options.get(option) == 'auto':
-            there = options.get('hot_span') != 'disabled'
         found = [] if there else sorted(name for name in symbols if re.match(prefix, name))
         if found:
             faults.append('%s=%s, but %s is in the library' % (option, options[option], ', '.join(found[:5])))

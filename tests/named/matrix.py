@@ -41,7 +41,6 @@ REFUSED = [
     ({"front": "slab", "tls_sll": "enabled"}, "no place between"),
     ({"front": "slab", "transfer": "enabled"}, "no batches"),
     ({"front": "percpu", "tls_sll": "enabled"}, "no place between"),
-    ({"hot_span": "disabled", "run_cache": "enabled"}, "nothing to keep"),
 ]
 
 # The tests of a case: whole suites, and some others by name. A pattern that fits none in a configuration is said to be

@@ -31,11 +31,11 @@ SUITES = ("unit", "stress", "api")
 
 # What is run on every change: where threads meet, and what needs little time.
 SHORT = {
-    "thread": ("contend-all-hak", "contend-forks-hak", "contend-ends-hak", "waits", "transfer", "run_cache", "remote", "heap", "heap_life",
+    "thread": ("contend-all-hak", "contend-forks-hak", "contend-ends-hak", "waits", "transfer", "remote", "heap", "heap_life",
                "pool", "pool_purge", "huge", "peak", "purge", "gate", "lock", "meta", "registry", "registry_window",
                "front_thread"),
     "address": ("fmt", "options", "bits", "list", "size_class", "slab", "hot_cold", "remote", "pool", "heap", "heap_life",
-                "heap_corrupt", "huge", "page_heap", "side", "transfer", "run_cache", "front", "front_slow", "front_room", "front_v2",
+                "heap_corrupt", "huge", "page_heap", "side", "transfer", "front", "front_slow", "front_room", "front_v2",
                 "front_wrong", "front_corrupt", "mixed-4-threads-seed-13-hak", "contend-all-hak"),
 }
 

@@ -30,6 +30,9 @@ size_t front_held(void);
  * were swept. */
 unsigned front_owned_slabs(void);
 
+/* From now on there may be other threads, so that wide sizes have classes. */
+void front_be_threaded(void);
+
 /* So many blocks of another thread, which stays until the process ends: its slabs allow this thread's front nothing. */
 void front_borrow(void **blocks, unsigned n, size_t size);
 

@@ -7,6 +7,7 @@
 #include "front/bin.h"
 
 #include "base/options.h"
+#include "pages/ss_arena.h"
 
 #define MOST 60000u
 
@@ -18,6 +19,7 @@ static void *blocks[40000];
 static void grow(void *arg)
 {
     (void)arg;
+    front_be_threaded();
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         size_t size = hk_class_size(cls);
         EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216)); /* room for all */

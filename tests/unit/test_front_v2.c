@@ -147,6 +147,7 @@ static void only_one_group(void *arg)
 {
     unsigned group = *(const unsigned *)arg;
     EXPECT(hk_option_store(HK_OPT_FRONT_V2_OFF, 511 - (1 << group)));
+    front_be_threaded();
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         size_t size = hk_class_size(cls);
         for (unsigned i = 0; i < 100; i++)

@@ -12,7 +12,7 @@
 static bool free_found(const void *ptr)
 {
     struct hk_block block = hk_page_heap_find(ptr);
-    return hk_page_heap_free(NULL, &block);
+    return hk_page_heap_free(&block);
 }
 
 static size_t size_of(const void *ptr)
@@ -35,7 +35,7 @@ static bool may_grow(const void *ptr, size_t size)
 static char *alloc(size_t size, size_t align)
 {
     bool zero = false;
-    char *p = hk_page_heap_alloc(NULL, size, align, &zero);
+    char *p = hk_page_heap_alloc(size, align, &zero);
     EXPECT(p != NULL && (uintptr_t)p % hk_max(align, HK_PAGE) == 0);
     EXPECT(size_of(p) >= size);
     EXPECT(!zero || (p[0] == 0 && p[size / 2] == 0 && p[size - 1] == 0));
@@ -80,7 +80,7 @@ static void alone(void *arg)
     fake_os_fail_from(FAKE_MAP_AT, 1);
     for (size_t i = 0; i < HK_COUNT(list); i++) {
         bool zero = false;
-        EXPECT(hk_page_heap_alloc(NULL, hk_max(list[i], 1), 16, &zero) == NULL);
+        EXPECT(hk_page_heap_alloc(hk_max(list[i], 1), 16, &zero) == NULL);
         char *p = hk_page_heap_alloc_alone(list[i], 64, &zero);
         EXPECT(p != NULL && zero && p[0] == 0 && size_of(p) == hk_align_up(hk_max(list[i], 1), HK_PAGE));
         EXPECT(free_found(p) && !free_found(p));
@@ -193,10 +193,10 @@ static void run_out(void *arg)
     bool zero;
     enum fake_call kind = *(enum fake_call *)arg;
     fake_os_fail_from(kind, 1);
-    EXPECT(hk_page_heap_alloc(NULL, HK_MIB, 16, &zero) == NULL || kind == FAKE_MAP);
-    EXPECT(hk_page_heap_alloc(NULL, 64 * HK_MIB, 16, &zero) == NULL || kind == FAKE_MAP_AT);
-    EXPECT(hk_page_heap_alloc(NULL, PTRDIFF_MAX, 16, &zero) == NULL);
-    EXPECT(hk_page_heap_alloc(NULL, HK_MIB, (size_t)1 << 62, &zero) == NULL);
+    EXPECT(hk_page_heap_alloc(HK_MIB, 16, &zero) == NULL || kind == FAKE_MAP);
+    EXPECT(hk_page_heap_alloc(64 * HK_MIB, 16, &zero) == NULL || kind == FAKE_MAP_AT);
+    EXPECT(hk_page_heap_alloc(PTRDIFF_MAX, 16, &zero) == NULL);
+    EXPECT(hk_page_heap_alloc(HK_MIB, (size_t)1 << 62, &zero) == NULL);
     fake_os_recover();
     alloc(HK_MIB, 16);
     alloc(64 * HK_MIB, 16);

@@ -9,7 +9,6 @@
 #include "box/purge.h"
 #include "box/transfer.h"
 #include "fake_os.h"
-#include "large/run_cache.h"
 #include "os/os.h"
 #include "os/thread.h"
 #include "pages/meta.h"
@@ -370,39 +369,9 @@ static void tick_in_time(void *arg)
     EXPECT(hk_purge_total() == free_bytes - hk_purge_free_bytes());
 }
 
-static void *no_work(void *arg)
-{
-    return arg;
-}
-
-/* A thread keeps runs and sleeps; others come by. */
-static void tick_beside_a_cache(void *arg)
-{
-    static struct hk_run_cache cache;
-    static void *runs[400];
-    pthread_t thread;
-    (void)arg;
-    options(1000, HK_MIB);
-    EXPECT(pthread_create(&thread, NULL, no_work, NULL) == 0 && pthread_join(thread, NULL) == 0);
-    for (unsigned i = 0; i < HK_COUNT(runs); i++) {
-        bool zero;
-        EXPECT((runs[i] = hk_arena_take(20, HK_PAGE, &zero)) != NULL);
-    }
-    for (unsigned i = 0; i < 60; i++)
-        EXPECT(hk_run_cache_put(&cache, runs[i], 20));
-    EXPECT(hk_run_cache_bytes() > 2 * HK_MIB && hk_purge_free_bytes() <= HK_MIB);
-    for (unsigned i = 0; i < 20; i++) {
-        fake_os_travel(300);
-        hk_purge_tick();
-    }
-    EXPECT(hk_run_cache_bytes() == 0 && hk_purge_free_bytes() <= HK_MIB);
-}
-
 static void old_memory_goes_back_beyond_what_is_kept(void **state)
 {
     (void)state;
-    if (HK_RUN_CACHE)
-        unit_passes(tick_beside_a_cache, NULL);
     if (!HK_HOT_SPAN || !HK_SS_ARENA)
         skip(); /* runs do not grow old, idle SuperSlabs are unmapped */
     unit_passes(tick_in_time, NULL);

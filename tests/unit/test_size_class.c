@@ -16,7 +16,8 @@ static void sizes_rise(void **state)
     (void)state;
     assert_int_equal(hk_class_size(1), HK_BLOCK_MIN);
     assert_int_equal(hk_class_size(HK_TINY_LAST), HK_TINY_MAX);
-    assert_int_equal(hk_class_size(HK_CLASS_COUNT - 1), HK_MID_MAX);
+    assert_int_equal(hk_class_size(HK_MID_LAST), HK_MID_MAX);
+    assert_int_equal(hk_class_size(HK_CLASS_COUNT - 1), HK_WIDE_MAX);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         assert_int_equal(hk_class_size(cls) % HK_BLOCK_MIN, 0);
         assert_true(hk_class_size(cls) > hk_class_size(cls - 1));
@@ -27,13 +28,29 @@ static void sizes_rise(void **state)
 static void mid_sizes_are_those_of_the_header(void **state)
 {
     (void)state;
-    for (unsigned cls = HK_TINY_LAST + 1; cls < HK_CLASS_COUNT; cls++) {
+    for (unsigned cls = HK_TINY_LAST + 1; cls <= HK_MID_LAST; cls++) {
         size_t size = hk_class_size(cls), step = size - hk_class_size(cls - 1);
         assert_int_equal(size % 64, 0); /* hk_mid_class counts in 64s */
         if (size <= 4096)
             assert_int_equal(step, ((size_t)1 << hk_log2(size - 1)) / 8);
         else if (size != 28672) /* no larger size of which as many fit */
             assert_true((size + 64) * hk_class_capacity(cls) > hk_class_slabs(cls) * HK_SLAB_SIZE);
+    }
+}
+
+/* The fewest slabs of which less than a sixteenth of a block is left; and no two sizes are more than a half apart. */
+static void wide_sizes_fill_their_spans(void **state)
+{
+    (void)state;
+    for (unsigned cls = HK_MID_LAST + 1; cls < HK_CLASS_COUNT; cls++) {
+        size_t size = hk_class_size(cls), slabs = 1;
+        assert_int_equal(size % 1024, 0); /* hk_wide_class counts in these */
+        assert_true(size * 2 <= hk_class_size(cls - 1) * 3);
+        while (slabs * HK_SLAB_SIZE < size || slabs * HK_SLAB_SIZE % size >= size / 16)
+            slabs++;
+        assert_int_equal(hk_class_slabs(cls), slabs);
+        assert_in_range(slabs, 1, HK_SPAN_MAX);
+        assert_int_equal(hk_class_capacity(cls), slabs * HK_SLAB_SIZE / size);
     }
 }
 
@@ -60,7 +77,7 @@ static void tiny_steps_are_those_of_the_choice(void **state)
 static void class_groups_are_ranges_of_sizes(void **state)
 {
     (void)state;
-    const size_t last[] = {64, 128, 192, 256, 384, 512, 768, 1024, 32768};
+    const size_t last[] = {64, 128, 192, 256, 384, 512, 768, 1024, HK_WIDE_MAX};
     assert_int_equal(HK_COUNT(last), HK_CLASS_GROUPS);
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         unsigned group = 0;
@@ -90,10 +107,12 @@ static unsigned model_class(size_t n)
 static void every_size_has_the_smallest_class_that_holds_it(void **state)
 {
     (void)state;
-    for (size_t n = 0; n <= HK_MID_MAX; n++)
+    for (size_t n = 0; n <= HK_WIDE_MAX; n++)
         assert_int_equal(hk_class_of(n), model_class(n));
     for (size_t n = HK_TINY_MAX + 1; n <= HK_MID_MAX; n++)
         assert_int_equal(hk_class_of_mid(n), model_class(n));
+    for (size_t n = HK_MID_MAX + 1; n <= HK_WIDE_MAX; n++)
+        assert_int_equal(hk_class_of_wide(n), model_class(n));
 }
 
 static void every_aligned_size_has_the_smallest_class_that_serves_it(void **state)
@@ -102,9 +121,9 @@ static void every_aligned_size_has_the_smallest_class_that_serves_it(void **stat
     for (size_t align = 1; align <= 4096; align *= 2) {
         for (size_t n = 0; n <= HK_MID_MAX; n += n < 2100 ? 1 : 61) {
             unsigned want = 1;
-            while (want < HK_CLASS_COUNT && (hk_class_size(want) < n || hk_class_size(want) % align != 0))
+            while (hk_class_size(want) < n || hk_class_size(want) % align != 0)
                 want++;
-            assert_int_equal(hk_class_of_aligned(n, align), want == HK_CLASS_COUNT ? 0 : want);
+            assert_int_equal(hk_class_of_aligned(n, align), want);
         }
     }
 }
@@ -112,7 +131,7 @@ static void every_aligned_size_has_the_smallest_class_that_serves_it(void **stat
 static void spans_of_two_hold_more_than_two_slabs_would(void **state)
 {
     (void)state;
-    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
+    for (unsigned cls = 1; cls <= HK_MID_LAST; cls++) {
         size_t size = hk_class_size(cls), one = HK_SLAB_SIZE / size, two = 2 * HK_SLAB_SIZE / size;
         bool longer = size > 16384 && two > 2 * one;
         assert_int_equal(hk_class_slabs(cls), longer ? 2 : 1);
@@ -167,6 +186,7 @@ int main(void)
         cmocka_unit_test(class_0_is_no_class),
         cmocka_unit_test(sizes_rise),
         cmocka_unit_test(mid_sizes_are_those_of_the_header),
+        cmocka_unit_test(wide_sizes_fill_their_spans),
         cmocka_unit_test(tiny_steps_are_those_of_the_choice),
         cmocka_unit_test(class_groups_are_ranges_of_sizes),
         cmocka_unit_test(a_code_fits_into_a_byte),

@@ -303,12 +303,13 @@ static void zero_blocks_are_virgin_ones(void **state)
         void *blocks[4];
         struct hk_slab *slab = fresh(cls);
         size_t size = hk_class_size(cls);
-        assert_int_equal(take_all(slab, blocks, 2), 2);
+        unsigned n = (unsigned)hk_min(2, slab->capacity);
+        assert_int_equal(take_all(slab, blocks, n), n);
         memset(blocks[0], 1, size);
         hk_slab_put(slab, blocks[0]);
         slab->used--;
         void *zero = hk_slab_take_zero(slab);
-        if (slab->capacity == 2) { /* there is no third */
+        if (slab->capacity <= 2) { /* there is no third */
             assert_null(zero);
             continue;
         }

@@ -102,11 +102,15 @@ static void overfill(void *arg)
     EXPECT(hk_transfer_give(heap, CLS, again, MOST - 5) == 0);
     EXPECT(hk_transfer_give(heap, CLS, again + MOST, 20) == 15 && hk_transfer_count(CLS).blocks == MOST);
     EXPECT(memcmp(again + MOST, blocks + MOST + 5, 15 * sizeof(void *)) == 0); /* those are left */
-    /* The largest: a megabyte. */
-    unsigned large = HK_CLASS_COUNT - 1, most = (unsigned)(HK_TRANSFER_BYTES / hk_class_size(large));
+    /* Large ones: a megabyte. */
+    unsigned large = HK_MID_LAST, most = (unsigned)(HK_TRANSFER_BYTES / hk_class_size(large));
     EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216));
     fixture_take(heap, large, again, most + 8);
     EXPECT(hk_transfer_give(heap, large, again, most + 8) == 8 && hk_transfer_count(large).blocks == most);
+    /* Wide ones: four. */
+    unsigned wide = HK_CLASS_COUNT - 1, sixteen = (unsigned)(HK_TRANSFER_WIDE / HK_WIDE_MAX);
+    fixture_take(heap, wide, again, sixteen + 8);
+    EXPECT(hk_transfer_give(heap, wide, again, sixteen + 8) == 8 && hk_transfer_count(wide).blocks == sixteen);
 }
 
 static void arrays_are_bounded(void **state)

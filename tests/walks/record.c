@@ -93,8 +93,8 @@ void record_failed(const char *what, const char *file, int line)
 #define NAME(rank) [HK_RANK_##rank] = #rank
 
 static const char *const names[HK_RANKS] = {
-    NAME(NONE),  NAME(FILE), NAME(SWEEPING), NAME(RECORDS), NAME(HEAP), NAME(ORPHANS),  NAME(POOL),
-    NAME(ARENA), NAME(HUGE), NAME(MAKING),   NAME(ARRAY),   NAME(RUNS), NAME(LEARNING), NAME(META),
+    NAME(NONE),  NAME(FILE), NAME(SWEEPING), NAME(RECORDS), NAME(HEAP),     NAME(ORPHANS), NAME(POOL),
+    NAME(ARENA), NAME(HUGE), NAME(MAKING),   NAME(ARRAY),   NAME(LEARNING), NAME(META),
 };
 
 const char *record_rank(enum hk_rank rank)

@@ -290,16 +290,16 @@ static void *recorded_realloc(void *p, size_t size)
 
 static bool realloc_stays(void)
 {
-    void *p = hak_malloc(100000);
+    void *p = hak_malloc(300000);
     NEED(p != NULL);
-    return recorded_realloc(p, 200000) == p;
+    return recorded_realloc(p, 600000) == p;
 }
 
 static bool realloc_moves(void)
 {
-    void *p = hak_malloc(100000), *behind = hak_malloc(100000);
-    NEED((char *)behind > (char *)p && (char *)behind < (char *)p + 200000);
-    return recorded_realloc(p, 200000) != p;
+    void *p = hak_malloc(300000), *behind = hak_malloc(300000);
+    NEED((char *)behind > (char *)p && (char *)behind < (char *)p + 600000);
+    return recorded_realloc(p, 600000) != p;
 }
 
 /* ---- the end of a thread ---- */

@@ -9,7 +9,7 @@ import struct
 
 from memory import Moved, Trouble
 
-VERSION = 1
+VERSION = 2
 MAGIC = b'hakmem\0\0'
 HEAD = struct.Struct('<8sIHH16s16s')
 
@@ -21,7 +21,7 @@ slab_remote_at remote_shift stages huge_buckets page unit_size tables_mib transf
 superslab_purged_at superslab_owners_at private_at private_bytes transfer_nodes'''.split()
 
 PLACES = '''classes_table heaps orphan_heap pool pool_owned_slabs arena_run_pages arena_dirty_pages
-run_cache_pages huge meta side_chunks side space_base space_units os locks purge peak transfer percpu'''.split()
+huge meta side_chunks side space_base space_units os locks purge peak transfer percpu'''.split()
 
 BIN_HIDDEN, BIN_ARRAY, BIN_RING, BIN_LIST, BIN_SHELF = range(5)
 
@@ -123,7 +123,7 @@ class Board:
         self.known, self.superslab_sums, self.tables = {}, {}, (None, []) # of the last look (reading.py)
         self.slab_form, self.slab_fields = self.form_of_slab()
         table = process.read(self.place['classes_table'], self.classes * self.class_bytes)
-        self.sizes = [struct.unpack_from('<H', table, i * self.class_bytes)[0] for i in range(self.classes)]
+        self.sizes = [struct.unpack_from('<I', table, i * self.class_bytes)[0] for i in range(self.classes)]
 
     def form_of_slab(self):
         """A Struct that takes what is wanted of a slab's record, and what brings that into the order used, carved,

@@ -7,7 +7,7 @@ import struct
 import time
 
 from memory import PAGE, Trouble
-from reading import PARTS
+from reading import LONGEST, PARTS
 from show import NAMES, size
 from timeline_page import TOLD, clock, head, key, text_of
 
@@ -58,7 +58,7 @@ def cells_of(reading, data, pages):
         if index < next_one:
             continue
         used, _, capacity, number, length, state, _ = board.slab_fields(fields)
-        owned = state != 0 and 0 < number < board.classes and 0 < length <= 2
+        owned = state != 0 and 0 < number < board.classes and 0 < length <= LONGEST
         length = min(length if owned else 1, board.slabs - index)
         next_one = index + length
         resident = pages.count(1, index * each, next_one * each) * PAGE if pages is not None else None
@@ -88,7 +88,7 @@ def draw_cell(reading, cell, told):
     if resident is not None:
         words += '; %s resident' % size(resident)
     return '<g><title>slab%s %d%s: %s</title>%s</g>' % (
-        's' if length > 1 else '', index, ' and %d' % (index + 1) if length > 1 else '', words, text)
+        's' if length > 1 else '', index, ' to %d' % (index + length - 1) if length > 1 else '', words, text)
 
 
 def row(reading, unit, svg, title, share):

@@ -13,6 +13,7 @@ from board import BIN_ARRAY, BIN_HIDDEN, BIN_LIST, BIN_RING, BIN_SHELF
 from memory import PAGE, Moved
 
 MOST_UNITS = 1 << 22
+LONGEST = 5 # slabs of a span
 MOST_RECORDS = 1 << 22
 
 
@@ -232,7 +233,7 @@ class Reading:
             if index < next_one:
                 continue # the second slab of a span
             used, carved, capacity, number, length, state, remote = board.slab_fields(fields)
-            owned = state != 0 and 0 < number < board.classes and 0 < length <= 2
+            owned = state != 0 and 0 < number < board.classes and 0 < length <= LONGEST
             next_one = index + (length if owned else 1)
             resident = pages.count(1, index * each, next_one * each) * PAGE if pages is not None else None
             if not owned:
@@ -275,12 +276,9 @@ class Reading:
     def add_large(self):
         board = self.board
         page = board.page
-        live = board.count('arena_run_pages') * page
-        aside = min(board.count('run_cache_pages') * page, live)
-        dirty = board.count('arena_dirty_pages') * page
-        self.run_bytes = live - aside
-        free = dirty + aside
-        touched = live + dirty
+        self.run_bytes = board.count('arena_run_pages') * page
+        free = board.count('arena_dirty_pages') * page
+        touched = self.run_bytes + free
         if not self.counted:
             pages = 0
             for unit in range(self.units):

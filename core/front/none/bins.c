@@ -12,7 +12,8 @@ unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)
 {
     thread->front->bin[cls].inverse = hk_class_inverse[cls];
-    return cls <= HK_TINY_LAST ? (unsigned)hk_min(32768 / hk_class_size(cls), HK_NONE_MOST) : HK_MID_ROOM;
+    return cls <= HK_TINY_LAST ? (unsigned)hk_min(32768 / hk_class_size(cls), HK_NONE_MOST)
+                               : HK_MID_ROOM(hk_class_size(cls));
 }
 
 void hk_bin_set_cap(struct hk_thread *thread, unsigned cls)

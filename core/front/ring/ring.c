@@ -11,7 +11,7 @@ static unsigned by_option(unsigned cls)
         HK_OPT_TINY_HOT_RING_C0, HK_OPT_TINY_HOT_RING_C1, HK_OPT_TINY_HOT_RING_C2, HK_OPT_TINY_HOT_RING_C3,
         HK_OPT_TINY_HOT_RING_C4, HK_OPT_TINY_HOT_RING_C5, HK_OPT_TINY_HOT_RING_C6, HK_OPT_TINY_HOT_RING_C7,
     };
-    return cls <= HK_TINY_LAST ? (unsigned)hk_opt(entries[hk_class_group(cls)]) : HK_MID_ROOM;
+    return cls <= HK_TINY_LAST ? (unsigned)hk_opt(entries[hk_class_group(cls)]) : HK_MID_ROOM(hk_class_size(cls));
 }
 
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)

@@ -17,7 +17,7 @@
 
 #define HK_UNIFIED_MOST 256u /* blocks of one class: the upper bound of the options */
 #define HK_FRONT_SLOTS \
-    (HK_TINY_LAST * (HK_UNIFIED_MOST + 1) + (HK_CLASS_COUNT - 1 - HK_TINY_LAST) * (HK_MID_ROOM + 1)) /* at most */
+    (HK_TINY_LAST * (HK_UNIFIED_MOST + 1) + (HK_CLASS_COUNT - 1 - HK_TINY_LAST) * (HK_MID_ROOM(0) + 1)) /* at most */
 
 /* This front's part of a thread's record. */
 struct hk_front_own {

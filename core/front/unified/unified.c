@@ -11,7 +11,7 @@ static unsigned by_option(unsigned cls)
         HK_OPT_TINY_UNIFIED_C0, HK_OPT_TINY_UNIFIED_C1, HK_OPT_TINY_UNIFIED_C2, HK_OPT_TINY_UNIFIED_C3,
         HK_OPT_TINY_UNIFIED_C4, HK_OPT_TINY_UNIFIED_C5, HK_OPT_TINY_UNIFIED_C6, HK_OPT_TINY_UNIFIED_C7,
     };
-    return cls <= HK_TINY_LAST ? (unsigned)hk_opt(entries[hk_class_group(cls)]) : HK_MID_ROOM;
+    return cls <= HK_TINY_LAST ? (unsigned)hk_opt(entries[hk_class_group(cls)]) : HK_MID_ROOM(hk_class_size(cls));
 }
 
 unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)
