@@ -7,9 +7,12 @@
  *
  * The next dlopen is called last, by a jump: the loader takes the return address for who asks, and looks where that
  * one's RUNPATH says. In libhakmem.so only: a program without a loader has no next dlopen. Synchronised by the loader.
+ *
+ * Which one is the next the C library's own dlsym says. One of another library that stands before us would ask for the
+ * next behind itself: that is us again.
  */
+#include "api/override_loader.h"
 #include "base/atomic.h"
-#include "base/compiler.h"
 
 #include <dlfcn.h>
 #include <stddef.h>
@@ -21,16 +24,22 @@ typedef void *open_in_space_function(Lmid_t space, const char *file, int mode);
 static _Atomic(open_function *) next_dlopen;
 static _Atomic(open_in_space_function *) next_dlmopen;
 
-static HK_NOINLINE open_function *find_next_dlopen(void)
+static HK_NOINLINE void *find_next(const char *name)
 {
-    open_function *found = (open_function *)dlsym(RTLD_NEXT, "dlopen");
+    hk_find_function *find = hk_loader_own_dlsym();
+    return find != NULL ? find(RTLD_NEXT, name) : NULL;
+}
+
+static open_function *find_next_dlopen(void)
+{
+    open_function *found = (open_function *)find_next("dlopen");
     hk_store_relaxed(&next_dlopen, found);
     return found;
 }
 
-static HK_NOINLINE open_in_space_function *find_next_dlmopen(void)
+static open_in_space_function *find_next_dlmopen(void)
 {
-    open_in_space_function *found = (open_in_space_function *)dlsym(RTLD_NEXT, "dlmopen");
+    open_in_space_function *found = (open_in_space_function *)find_next("dlmopen");
     hk_store_relaxed(&next_dlmopen, found);
     return found;
 }
@@ -39,7 +48,7 @@ HK_EXPORT void *dlopen(const char *file, int mode)
 {
     open_function *next = hk_load_relaxed(&next_dlopen);
     if (HK_UNLIKELY(next == NULL) && (next = find_next_dlopen()) == NULL)
-        return NULL; /* and dlerror says why */
+        return NULL; /* dlerror says why, where there was one to ask */
     return next(file, mode & ~RTLD_DEEPBIND);
 }
 

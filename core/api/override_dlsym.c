@@ -5,18 +5,16 @@
  * is of ours. The C library of another namespace (dlmopen) has other addresses, and is told apart by them.
  *
  * Where the answer depends on who asks (RTLD_NEXT, RTLD_DEFAULT) the next dlsym is called last, by a jump, so that it
- * sees who that is. In libhakmem.so only, as override_dlopen.c. Synchronised by the loader.
+ * sees who that is. In libhakmem.so only, as override_dlopen.c, and the next is found as there. Synchronised by the
+ * loader.
  */
+#include "api/override_loader.h"
 #include "base/atomic.h"
-#include "base/compiler.h"
 
 #include <dlfcn.h>
-#include <gnu/lib-names.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef void *find_function(void *library, const char *name);
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -56,34 +54,28 @@ static void *ours_of(const char *name)
     return NULL;
 }
 
-/* By a version: its name alone is ours. Relaxed: threads that race find the same function. */
-static find_function *next_dlsym(void)
+static HK_NOINLINE hk_find_function *find_next_dlsym(void)
 {
-    static const char versions[][12] = {"GLIBC_2.34", "GLIBC_2.17", "GLIBC_2.2.5"};
-    static _Atomic(find_function *) next;
-    find_function *found = hk_load_relaxed(&next);
-    for (size_t i = 0; found == NULL && i < sizeof versions / sizeof versions[0]; i++)
-        found = (find_function *)dlvsym(RTLD_NEXT, "dlsym", versions[i]);
-    hk_store_relaxed(&next, found);
+    static _Atomic(hk_find_function *) next;
+    hk_find_function *found = hk_load_relaxed(&next), *own; /* threads that race find the same function */
+    if (HK_UNLIKELY(found == NULL) && (own = hk_loader_own_dlsym()) != NULL) {
+        found = (hk_find_function *)own(RTLD_NEXT, "dlsym");
+        hk_store_relaxed(&next, found);
+    }
     return found;
 }
 
-static HK_NOINLINE void *find_in_library(find_function *next, void *library, const char *name, void *ours)
+static HK_NOINLINE void *find_in_library(hk_find_function *next, void *library, const char *name, void *ours)
 {
     void *found = next(library, name);
-    void *libc = found != NULL && found != ours ? dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD) : NULL;
-    if (libc == NULL)
-        return found;
-    bool is_libc = found == next(libc, name);
-    dlclose(libc);
-    return is_libc ? ours : found;
+    return found != NULL && found == hk_loader_own(name) ? ours : found;
 }
 
 HK_EXPORT void *dlsym(void *library, const char *name)
 {
-    find_function *next = next_dlsym();
+    hk_find_function *next = find_next_dlsym();
     if (HK_UNLIKELY(next == NULL))
-        return NULL; /* and dlerror says why */
+        return NULL; /* the C library's tables are none that we know */
     void *ours = library != RTLD_DEFAULT && library != RTLD_NEXT ? ours_of(name) : NULL;
     return ours != NULL ? find_in_library(next, library, name, ours) : next(library, name);
 }

@@ -24,7 +24,7 @@ SYMBOLS = [
 ]
 
 # Members of libhakmem.so that the archive has not.
-SHARED_ONLY = ['api_override_dlopen.c.o', 'api_override_dlsym.c.o']
+SHARED_ONLY = ['api_override_loader.c.o', 'api_override_dlopen.c.o', 'api_override_dlsym.c.o']
 
 # A definition at the left margin: type words, a name, then parameters and a body, or an initialiser, array or `;`.
 FUNCTION = re.compile(r'^(?!typedef|extern|return|else|struct \w+\s*\{|union|enum)'
