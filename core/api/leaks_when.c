@@ -63,10 +63,8 @@ int64_t hak_leaks(const char *to)
         errno = EINVAL;
         return -1;
     }
-    if (hk_gate_is_inside(hk_front_pass(hk_front_thread()))) { /* a handler, whose thread may hold any lock */
-        errno = EPERM;
+    if (!hk_report_may_wait())
         return -1;
-    }
     hk_lock(&lock);
     int64_t blocks = look_and_write(&file, to, 2, false);
     hk_unlock(&lock);

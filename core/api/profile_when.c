@@ -85,6 +85,8 @@ int hak_profile_start(size_t interval)
     size_t wanted = interval != 0 ? interval : USUAL_INTERVAL;
     if (wanted > INTERVAL_MOST)
         return fail(EINVAL);
+    if (!hk_report_may_wait())
+        return -1;
     hk_lock(&lock);
     bool begun = hk_front_profile_begin(wanted);
     hk_unlock(&lock);
@@ -93,9 +95,13 @@ int hak_profile_start(size_t interval)
 
 void hak_profile_stop(void)
 {
-    hk_lock(&lock);
-    hk_front_profile_end();
-    hk_unlock(&lock);
+    int saved = errno;
+    if (hk_report_may_wait()) {
+        hk_lock(&lock);
+        hk_front_profile_end();
+        hk_unlock(&lock);
+    }
+    errno = saved;
 }
 
 int hak_profile_write(const char *to)
@@ -103,6 +109,8 @@ int hak_profile_write(const char *to)
     int saved = errno;
     if (to == NULL || !is_known(to) || strlen(to) >= HK_TEXT_BYTES || !hk_load_relaxed(&hk_profile_used))
         return fail(EINVAL);
+    if (!hk_report_may_wait())
+        return -1;
     struct hk_report_file file;
     hk_lock(&lock);
     bool written = write_to(&file, to);

@@ -3,11 +3,20 @@
 
 #include "base/fmt.h"
 #include "base/options.h"
+#include "front/front.h"
 #include "hakmem/hakmem.h"
 #include "os/file.h"
 #include "os/os.h"
 
 #include <errno.h>
+
+bool hk_report_may_wait(void)
+{
+    if (!hk_gate_is_inside(hk_front_pass(hk_front_thread())))
+        return true;
+    errno = EPERM;
+    return false;
+}
 
 static void expand_name(char *to, size_t size, const char *from, unsigned number)
 {

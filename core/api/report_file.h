@@ -7,6 +7,12 @@
 
 #include "base/options.h"
 
+#include <stdbool.h>
+
+/* May this thread wait for the lock of a report? False and EPERM: it is a signal handler that interrupted malloc. Its
+ * thread may hold what the lock's holder waits for. */
+bool hk_report_may_wait(void);
+
 /* A file that a report goes to. */
 struct hk_report_file {
     char name[HK_TEXT_BYTES + 64]; /* with %p replaced by the process id, and %n by a number */

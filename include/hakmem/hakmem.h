@@ -255,26 +255,28 @@ HAK_API int hak_heap_picture(int fd) HAK_NOEXCEPT;
 /* Begins a profile and forgets what one before has recorded: from now on one block is sampled, on average, in each
  * `interval` bytes that a thread is given; 0 is 512 KiB, 1 every block. Malloc takes some 40 instructions more
  * meanwhile, free none; a sampled block some microseconds and, up to 32 KiB, about twice its memory. 0; -1 and EINVAL
- * for an interval above 1 TiB, or ENOMEM. */
+ * for an interval above 1 TiB, ENOMEM, or EPERM in a handler that interrupted malloc. Of this call and the next two one
+ * is made at a time, others wait; not in a handler that interrupts one. */
 HAK_API int hak_profile_start(size_t interval) HAK_NOEXCEPT;
 
 /* Writes what is recorded by now to a file: by the end of its name the page (.html), pprof's format (.pb.gz) or
  * collapsed stacks (.folded, .txt). In the name %p is the process id and %n counts the files. The profile goes on.
  * Reads /proc/self/maps and the symbols of the files that are mapped there; allocates nothing. 0; -1 and EINVAL for
- * another name, one of more than 255 bytes, or when no profile was ever begun, ENOMEM, or why the file cannot be
- * written. */
+ * another name, one of more than 255 bytes, or when no profile was ever begun, ENOMEM, EPERM in a handler that
+ * interrupted malloc, or why the file cannot be written. */
 HAK_API int hak_profile_write(const char *path) HAK_NOEXCEPT;
 
-/* Samples no more. Blocks that were sampled are followed until they are freed, and what is recorded can be written. */
+/* Samples no more. Blocks that were sampled are followed until they are freed, and what is recorded can be written. In
+ * a handler that interrupted malloc nothing happens. */
 HAK_API void hak_profile_stop(void) HAK_NOEXCEPT;
 
-/* Looks for blocks that nothing points to any more (docs/leaks.md), and writes which stacks asked for them to a file, in
- * whose name %p is the process id and %n counts the files; NULL: to stderr. While a profile of interval 1 is made all
- * are told, else those that were sampled, and without a profile they are only counted. All other threads stand still
- * meanwhile: some ms, half a second for each GiB. One thread at a time, others wait; not in a handler that interrupts
- * this. Returns how many blocks were found; -1 and EINVAL for a name that is empty or has more than 255 bytes, ENOMEM,
- * EPERM where the system does not let threads be stopped or this is a handler that interrupted malloc, or why the file
- * cannot be written. */
+/* Looks for blocks that nothing points to any more (docs/leaks.md), and writes which stacks asked for them to a file,
+ * in whose name %p is the process id and %n counts the files; NULL: to stderr. While a profile of interval 1 is made
+ * all are told, else those that were sampled, and without a profile they are only counted. All other threads stand
+ * still meanwhile: some ms, half a second for each GiB. One thread at a time, others wait; not in a handler that
+ * interrupts this. Returns how many blocks were found; -1 and EINVAL for a name that is empty or has more than 255
+ * bytes, ENOMEM, EPERM where the system does not let threads be stopped or this is a handler that interrupted malloc,
+ * or why the file cannot be written. */
 HAK_API int64_t hak_leaks(const char *path) HAK_NOEXCEPT;
 
 /* ---- Options that are numbers: the names of docs/options.md without HAKMEM_, in capitals ---- */

@@ -3,12 +3,13 @@
  * Profiles beside all that a process does. What blocks hold is looked at when they are freed, and so is their
  * alignment.
  *
- * usage: profiled begins | exact | forks | threads N | ends
+ * usage: profiled begins | exact | forks | threads N | handler | ends
  *
  * begins   four threads allocate while a profile begins, is written and ends again and again, with each interval
  * exact    every block is recorded: sums of functions that are known, by each way to a block
  * forks    the same threads, and children that go on profiling, some with a profile of their own
  * threads  so many threads, each with a few blocks, some of which outlive it
+ * handler  written in signal handlers, of which some interrupt malloc, while another thread writes
  * ends     the process ends while threads allocate
  */
 #include "check.h"
@@ -18,6 +19,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -348,6 +350,56 @@ static void end_threads(unsigned n)
     CHECKF(total == each * n, "%llu bytes in all, not %llu", total, each * n);
 }
 
+/* ---- handler ---- */
+
+enum { ROUNDS = 10 };
+static atomic_int told, refusals;
+
+static void on_signal(int number)
+{
+    int saved = errno, result = hak_profile_write("/dev/null/no.folded"), error = errno;
+    CHECKF(result == -1 && (error == ENOTDIR || error == EPERM), "signal %d: %d, error %d", number, result, error);
+    if (error == EPERM) {
+        hak_profile_stop(); /* nor does that anything here */
+        CHECK(hak_profile_start(1) == -1 && errno == EPERM);
+    }
+    atomic_fetch_add(error == EPERM ? &refusals : &told, 1);
+    errno = saved;
+}
+
+static void *interrupt_and_write(void *arg)
+{
+    for (int sent = 0; !atomic_load(&stop);) {
+        if (told + refusals == sent) {
+            usleep(300); /* so that it comes somewhere in the loop */
+            CHECK(pthread_kill(*(pthread_t *)arg, SIGUSR1) == 0);
+            sent++;
+        }
+        CHECK(hak_profile_write("/dev/null/no.folded") == -1 && errno == ENOTDIR);
+        usleep(100); /* the lock goes round */
+    }
+    return NULL;
+}
+
+/* Some of the interrupted calls hold a lock that the other thread needs for its copy of the profile. */
+static void write_in_handlers(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    pthread_t thread, mine = pthread_self();
+    CHECK(hak_profile_start(1) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, interrupt_and_write, &mine) == 0);
+    while (told < ROUNDS || refusals < ROUNDS) {
+        void *block = malloc(100);
+        CHECK(block != NULL);
+        for (unsigned i = 0; i < 50; i++)
+            *(volatile unsigned char *)block = (unsigned char)i;
+        free(block);
+    }
+    atomic_store(&stop, true);
+    CHECK(pthread_join(thread, NULL) == 0);
+    check_note("told %d times, refused %d times", told, refusals);
+}
+
 static void end_beside(void)
 {
     static pthread_t thread[THREADS];
@@ -368,6 +420,8 @@ int main(int count, char **arguments)
         count_exactly();
     else if (strcmp(what, "forks") == 0)
         fork_beside();
+    else if (strcmp(what, "handler") == 0)
+        write_in_handlers();
     else if (strcmp(what, "threads") == 0)
         end_threads((unsigned)strtoul(arguments[2], NULL, 10));
     else
