@@ -97,7 +97,7 @@ void hak_heap_free(hak_heap *heap, void *ptr)
     if (ptr != NULL)
         block = find_or_tell(heap, ptr, "hak_heap_free");
     if (HK_LIKELY(block.kind == HK_BLOCK_OWN))
-        hk_front_own_free(&block);
+        hk_free_large(&block);
     errno = saved;
 }
 

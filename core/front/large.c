@@ -32,14 +32,19 @@ void *hk_malloc_run(size_t size)
     return run;
 }
 
+/* Does a mapping go, or one that a handler has freed with it? */
+static bool is_mapping(const struct hk_block *block)
+{
+    if (HK_LIKELY(block->kind <= HK_BLOCK_HUGE))
+        return block->kind == HK_BLOCK_HUGE;
+    return block->size > HK_RUN_MAX || hk_own_has_waiting();
+}
+
 /* False: there is no such block. */
 static bool give_large(const struct hk_block *block)
 {
-    if (block->kind >= HK_BLOCK_HUGE) {
-        if (HK_UNLIKELY(block->kind == HK_BLOCK_OWN))
-            return hk_front_give_own(block);
+    if (is_mapping(block))
         hk_peak_look(0);
-    }
     size_t before = hk_arena_dirty();
     if (hk_profile_is_used())
         hk_front_forget_large(block);

@@ -33,7 +33,13 @@ static void give_all_back(struct hk_thread *thread)
     hk_purge_now(0);
 }
 
-/* What became free: a mapping is gone before anybody looks at the peak. */
+/* The call that follows unmaps what handlers have freed. */
+static void look_before_mappings_go(void)
+{
+    if (hk_own_has_waiting())
+        hk_peak_look(0);
+}
+
 static void tick(size_t bytes)
 {
     if (bytes > HK_PURGE_MOST / 2)
@@ -61,6 +67,21 @@ struct hk_own *hk_front_own_new(size_t limit)
     return heap;
 }
 
+/* From the one look on by which the heap is the caller's nobody else has it. Who is inside it still, by a mistake of
+ * the program's, is waited for: the sums take its lock. */
+static bool destroy(struct hk_own *heap)
+{
+    if (!hk_own_leave(heap))
+        return false;
+    look_before_mappings_go();
+    struct hk_own_sums had = hk_own_count(heap);
+    if (had.large_blocks != 0)
+        hk_peak_look(0);
+    hk_own_drop(heap);
+    tick(had.held_bytes);
+    return true;
+}
+
 bool hk_front_own_destroy(struct hk_own *heap)
 {
     int saved = errno;
@@ -69,14 +90,7 @@ bool hk_front_own_destroy(struct hk_own *heap)
         errno = EAGAIN;
         return false;
     }
-    bool destroyed = hk_own_is_heap(heap);
-    if (destroyed) {
-        struct hk_own_sums had = hk_own_count(heap);
-        if (had.large_blocks != 0)
-            hk_peak_look(0);
-        destroyed = hk_own_destroy(heap);
-        tick(destroyed ? had.held_bytes : 0);
-    }
+    bool destroyed = destroy(heap);
     hk_front_come_out(hk_front_pass(thread));
     if (!destroyed)
         hk_misuse(HK_MISUSE_HEAP, "hak_heap_destroy", heap, NULL, 0);
@@ -91,6 +105,7 @@ bool hk_front_own_count(struct hk_own *heap, struct hk_own_sums *sums)
         errno = EAGAIN;
         return false;
     }
+    look_before_mappings_go();
     *sums = hk_own_count(heap);
     hk_front_come_out(hk_front_pass(thread));
     return true;
@@ -108,23 +123,41 @@ static HK_SLOW_PATH void *take_after_giving_back(struct hk_thread *thread, struc
     return block;
 }
 
-void *hk_front_own_take(struct hk_own *heap, struct hk_own_want *want)
+static void *take(struct hk_own *heap, struct hk_own_want *want)
 {
-    int saved = errno;
-    if (want->size > HK_SIZE_MOST || want->align > HK_SIZE_MOST)
-        return fail_with(ENOMEM);
     hk_arena_learn(); /* may come back to malloc: the front is whole here */
     struct hk_thread *thread = hk_front_thread_or_new();
+    want->limited = false;
     if (HK_UNLIKELY(!go_in(thread)))
-        return fail_with(ENOMEM);
+        return NULL;
+    look_before_mappings_go();
     void *block = hk_own_take(heap, want);
     if (HK_UNLIKELY(block == NULL) && !want->refused)
         block = take_after_giving_back(thread, heap, want);
     if (thread != NULL)
         hk_purge_took(&thread->ticks);
     hk_front_come_out(hk_front_pass(thread));
-    if (HK_UNLIKELY(block == NULL))
+    return block;
+}
+
+static HK_SLOW_PATH void *fail_to_take(struct hk_own *heap, const struct hk_own_want *want)
+{
+    struct hk_thread *thread = hk_front_thread();
+    if (want->limited && go_in(thread)) {
+        hk_own_count_refusal(heap);
+        hk_front_come_out(hk_front_pass(thread));
+    }
+    return fail_with(ENOMEM);
+}
+
+void *hk_front_own_take(struct hk_own *heap, struct hk_own_want *want)
+{
+    int saved = errno;
+    if (want->size > HK_SIZE_MOST || want->align > HK_SIZE_MOST)
         return fail_with(ENOMEM);
+    void *block = take(heap, want);
+    if (HK_UNLIKELY(block == NULL))
+        return fail_to_take(heap, want);
     errno = saved;
     return block;
 }
@@ -135,31 +168,6 @@ void hk_front_defer(const struct hk_block *block)
         hk_side_defer(block->start);
 }
 
-bool hk_front_give_own(const struct hk_block *block)
-{
-    if (block->size > HK_RUN_MAX)
-        hk_peak_look(0);
-    bool freed = hk_own_free(block);
-    tick(block->size);
-    return freed;
-}
-
-void hk_front_own_free(const struct hk_block *block)
-{
-    int saved = errno;
-    struct hk_thread *thread = hk_front_thread();
-    if (HK_UNLIKELY(!hk_front_go_in(thread))) {
-        hk_front_defer(block);
-        errno = saved;
-        return;
-    }
-    bool freed = hk_front_give_own(block);
-    hk_front_come_out(hk_front_pass(thread));
-    if (HK_UNLIKELY(!freed))
-        hk_wrong_unknown(block->start, "free");
-    errno = saved;
-}
-
 /* ---- realloc ---- */
 
 static void *resize_in_place(const struct hk_block *block, size_t size, size_t roomy)
@@ -167,7 +175,7 @@ static void *resize_in_place(const struct hk_block *block, size_t size, size_t r
     struct hk_thread *thread = hk_front_thread();
     if (block->size <= HK_MID_MAX / 2 || !go_in(thread))
         return NULL;
-    if (size < block->size)
+    if (size < block->size || hk_own_has_waiting())
         hk_peak_look(0);
     void *to = hk_own_resize(block, size, roomy);
     if (size < block->size)
@@ -176,24 +184,28 @@ static void *resize_in_place(const struct hk_block *block, size_t size, size_t r
     return to;
 }
 
+static void *move(struct hk_own *heap, const struct hk_block *block, size_t size, size_t roomy)
+{
+    struct hk_own_want want = {.align = 16, .size = roomy};
+    void *to = take(heap, &want);
+    want.size = size;
+    if (to == NULL && roomy > size)
+        to = take(heap, &want);
+    if (to != NULL) {
+        memcpy(to, block->start, hk_min(block->size, size));
+        hk_free_large(block);
+        return to;
+    }
+    return size <= block->size ? block->start : fail_to_take(heap, &want);
+}
+
 void *hk_front_own_resize(const struct hk_block *block, size_t size, size_t roomy)
 {
     int saved = errno;
     void *to = resize_in_place(block, size, roomy);
     struct hk_own *heap = to == NULL ? hk_own_of(block) : NULL;
-    struct hk_own_want want = {.align = 16, .size = roomy};
-    if (heap != NULL) {
-        to = hk_front_own_take(heap, &want);
-        want.size = size;
-        if (to == NULL && roomy > size)
-            to = hk_front_own_take(heap, &want);
-        if (to != NULL) {
-            memcpy(to, block->start, hk_min(block->size, size));
-            hk_front_own_free(block);
-        } else if (size <= block->size) {
-            to = block->start;
-        }
-    }
+    if (heap != NULL)
+        to = move(heap, block, size, roomy);
     if (to != NULL)
         errno = saved;
     return to;

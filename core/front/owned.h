@@ -21,12 +21,6 @@ HK_SLOW_PATH bool hk_front_own_destroy(struct hk_own *heap);
 /* A block; NULL and ENOMEM, in such a handler too. `heap` is one. */
 HK_NOINLINE void *hk_front_own_take(struct hk_own *heap, struct hk_own_want *want);
 
-/* Frees a block that hk_own_find has found; keeps errno. */
-HK_NOINLINE void hk_front_own_free(const struct hk_block *block);
-
-/* The same inside the gate; false: it is free already. */
-HK_SLOW_PATH bool hk_front_give_own(const struct hk_block *block);
-
 /* Puts any block without a code down, to be freed later: who frees it is turned away. */
 HK_SLOW_PATH void hk_front_defer(const struct hk_block *block);
 

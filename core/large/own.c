@@ -11,34 +11,42 @@ bool hk_own_may_have(struct hk_own *heap, size_t bytes)
     size_t held = hk_own_held(heap);
     if (HK_LIKELY(bytes <= heap->limit && held <= heap->limit - bytes))
         return true;
-    hk_poke_add(&heap->refused, 1);
+    heap->limited = true;
     return false;
+}
+
+void hk_own_count_refusal(struct hk_own *heap)
+{
+    hk_lock(&heap->lock);
+    hk_poke_add(&heap->refused, 1);
+    hk_unlock(&heap->lock);
 }
 
 void *hk_own_take(struct hk_own *heap, struct hk_own_want *want)
 {
     void *block = NULL;
     want->zero = true;
-    want->refused = false;
+    want->limited = want->refused = false;
     if (want->size > PTRDIFF_MAX || want->align > PTRDIFF_MAX)
         return NULL;
+    hk_own_free_waiting(heap);
     if (hk_own_is_huge(want->align, want->size))
         return hk_own_take_huge(heap, want);
     hk_lock(&heap->lock);
-    hk_own_free_waiting(heap);
-    uint64_t before = heap->refused;
+    heap->limited = false;
     if (hk_own_is_piece(want->align, want->size))
         block = hk_own_take_piece(heap, want);
     else if (!heap->broken)
         block = hk_own_take_large(heap, want);
-    want->refused = heap->refused != before || heap->broken;
+    want->limited = heap->limited;
+    want->refused = heap->limited || heap->broken;
     hk_unlock(&heap->lock);
     return block;
 }
 
 /* ---- what a pointer is ---- */
 
-_Atomic size_t hk_own_mappings;
+_Atomic size_t hk_own_mappings, hk_own_waiting;
 
 /* The heap that has a mapping, or NULL; nobody looks while no heap has any. */
 static struct hk_own *owner_of_huge(const void *ptr)
@@ -137,10 +145,10 @@ bool hk_own_free(const struct hk_block *block)
     struct hk_own *heap = hk_own_of(block);
     if (heap == NULL)
         return false;
+    hk_own_free_waiting(heap);
     if (hk_own_run_at(block->start) == NULL)
         return hk_own_free_huge(heap, block->start, (uintptr_t)heap);
     hk_lock(&heap->lock);
-    hk_own_free_waiting(heap);
     bool freed = free_locked(heap, block->start);
     hk_unlock(&heap->lock);
     return freed;
@@ -151,8 +159,11 @@ bool hk_own_free(const struct hk_block *block)
 static bool mark_later(struct hk_own *heap, void *start)
 {
     struct hk_own_head *head = hk_own_head_of(start);
-    if (hk_own_run_at(start) == NULL)
-        return hk_huge_swap_tag(start, (uintptr_t)heap, hk_own_later_tag(heap));
+    if (hk_own_run_at(start) == NULL) {
+        bool mine = hk_huge_swap_tag(start, (uintptr_t)heap, hk_own_later_tag(heap));
+        hk_add_relaxed(&hk_own_waiting, mine);
+        return mine;
+    }
     return hk_own_change(head, HK_OWN_LIVE, HK_OWN_LATER) || hk_own_change(head, HK_OWN_ALIGNED, HK_OWN_ALIGNED_LATER);
 }
 
@@ -163,28 +174,43 @@ bool hk_own_free_later(const struct hk_block *block)
         return false;
     void **link = block->start;
     *link = hk_load_relaxed(&heap->later);
-    while (!hk_cas_weak_release(&heap->later, link, block->start)) { /* pairs with hk_own_free_waiting */
+    while (!hk_cas_weak_release(&heap->later, link, block->start)) { /* pairs with free_all_waiting */
     }
     return true;
 }
 
-static void free_one_waiting(struct hk_own *heap, void *start)
+/* A mapping is put into the list `mappings` instead. The heap's lock. */
+static void free_one_waiting(struct hk_own *heap, void *start, void **mappings)
 {
     struct hk_own_head *head = hk_own_head_of(start);
-    if (hk_own_run_at(start) == NULL)
-        return; /* a mapping: goes with the heap */
+    if (hk_own_run_at(start) == NULL) {
+        *(void **)start = *mappings;
+        *mappings = start;
+        return;
+    }
     if (!hk_own_change(head, HK_OWN_LATER, HK_OWN_LIVE))
         hk_own_change(head, HK_OWN_ALIGNED_LATER, HK_OWN_ALIGNED);
     free_locked(heap, start);
 }
 
-void hk_own_free_waiting(struct hk_own *heap)
+static HK_NOINLINE void free_all_waiting(struct hk_own *heap)
 {
-    if (HK_LIKELY(hk_load_relaxed(&heap->later) == NULL)) /* a hint: the next call sees it */
-        return;
-    void *next, *start = hk_swap_acquire(&heap->later, NULL); /* pairs with hk_own_free_later */
+    void *next, *mappings = NULL;
+    hk_lock(&heap->lock);
+    void *start = hk_swap_acquire(&heap->later, NULL); /* pairs with hk_own_free_later */
     for (; start != NULL; start = next) {
         next = *(void **)start;
-        free_one_waiting(heap, start);
+        free_one_waiting(heap, start, &mappings);
     }
+    hk_unlock(&heap->lock);
+    for (; mappings != NULL; mappings = next) {
+        next = *(void **)mappings;
+        hk_own_free_huge(heap, mappings, hk_own_later_tag(heap));
+    }
+}
+
+void hk_own_free_waiting(struct hk_own *heap)
+{
+    if (HK_UNLIKELY(hk_load_relaxed(&heap->later) != NULL)) /* a hint: the next call sees it */
+        free_all_waiting(heap);
 }

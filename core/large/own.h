@@ -41,18 +41,26 @@ struct hk_own *hk_own_new(size_t limit);
 /* Does a heap have this address? No lock; of a heap that is destroyed at that moment the answer is either. */
 bool hk_own_is_heap(const struct hk_own *heap);
 
-/* All of it at once. False: another thread was faster. */
-bool hk_own_destroy(struct hk_own *heap);
+/* The first half of its end: from now on it is no heap any more, and the caller's alone. False: it was none, or another
+ * thread was faster. */
+bool hk_own_leave(struct hk_own *heap);
+
+/* The second half: all of it goes at once. */
+void hk_own_drop(struct hk_own *heap);
 
 /* What is asked for, and what is known of the answer. */
 struct hk_own_want {
     size_t align, size; /* bytes: a power of two, 16 or more; anything */
     bool zero;          /* the block is known to be zero */
-    bool refused;       /* by the heap's limit, or because it is broken: to try again does not help */
+    bool limited;       /* the heap's limit refused it, */
+    bool refused;       /* or it is broken: to try again does not help */
 };
 
 /* A block. NULL: no memory, or refused. */
 void *hk_own_take(struct hk_own *heap, struct hk_own_want *want);
+
+/* Counts a call of the program's that the limit refused, however often it has tried. */
+void hk_own_count_refusal(struct hk_own *heap);
 
 /* The live block of some heap that starts at ptr, or HK_BLOCK_NONE. Its owner asks: no lock, outside the gate too. */
 struct hk_block hk_own_find(const void *ptr);
@@ -63,9 +71,18 @@ struct hk_own *hk_own_of(const struct hk_block *block);
 /* Frees a block that hk_own_find has found. False: it was freed meanwhile, and nothing happened. */
 bool hk_own_free(const struct hk_block *block);
 
-/* The same for who is turned away at the gate: takes no lock. The next call for that heap completes it, but a mapping
- * stays until the heap is destroyed. False: as above, or others' work leads the search astray. */
+/* The same for who is turned away at the gate: takes no lock. The next call for that heap completes it. False: as
+ * above, or others' work leads the search astray. */
 bool hk_own_free_later(const struct hk_block *block);
+
+/* Mappings of all heaps that were freed so and are still there. */
+extern HK_HIDDEN _Atomic size_t hk_own_waiting;
+
+/* May the next call unmap some? A hint. */
+static inline bool hk_own_has_waiting(void)
+{
+    return HK_UNLIKELY(hk_load_relaxed(&hk_own_waiting) != 0);
+}
 
 /* Makes a large block hold `size` bytes without a copy, up to `roomy` where there is room; NULL: that cannot be done
  * (then take, copy, free). A mapping may move. */

@@ -76,13 +76,14 @@ static void count_huge(struct hk_own *heap, size_t bytes, size_t blocks)
     hk_own_look_peak(heap);
 }
 
-static bool may_count_huge(struct hk_own *heap, size_t bytes, size_t blocks)
+static bool may_count_huge(struct hk_own *heap, size_t bytes, size_t blocks, bool *limited)
 {
     hk_lock(&heap->lock);
-    hk_own_free_waiting(heap);
+    heap->limited = false;
     bool may = !heap->broken && hk_own_may_have(heap, bytes);
     if (may)
         count_huge(heap, bytes, blocks);
+    *limited = heap->limited;
     hk_unlock(&heap->lock);
     return may;
 }
@@ -97,7 +98,7 @@ static void count_huge_less(struct hk_own *heap, size_t bytes, size_t blocks)
 void *hk_own_take_huge(struct hk_own *heap, struct hk_own_want *want)
 {
     size_t bytes = hk_align_up(hk_max(want->size, 1), hk_os_page_size());
-    want->refused = !may_count_huge(heap, bytes, 1);
+    want->refused = !may_count_huge(heap, bytes, 1, &want->limited);
     if (want->refused)
         return NULL;
     void *start = hk_huge_alloc(bytes, want->align);
@@ -113,14 +114,18 @@ bool hk_own_free_huge(struct hk_own *heap, void *start, uintptr_t tag)
     size_t bytes = hk_huge_set_tag(start, tag, 0);
     if (bytes == 0)
         return false;
-    count_huge_less(heap, bytes, 1);
-    return hk_huge_free(start);
+    if (tag == hk_own_later_tag(heap))
+        hk_sub_relaxed(&hk_own_waiting, 1);
+    bool freed = hk_huge_free(start);
+    count_huge_less(heap, bytes, 1); /* the memory went before the heap may have as much */
+    return freed;
 }
 
 static void *resize_huge(struct hk_own *heap, const struct hk_block *block, size_t size)
 {
     size_t before = block->size, now = hk_align_up(size, hk_os_page_size());
-    if (now > before && !may_count_huge(heap, now - before, 0))
+    bool limited;
+    if (now > before && !may_count_huge(heap, now - before, 0, &limited))
         return NULL;
     void *start = hk_huge_resize(block->start, size);
     if (start == NULL && now > before)
@@ -136,8 +141,10 @@ void *hk_own_resize(const struct hk_block *block, size_t size, size_t roomy)
 {
     struct hk_own *heap = hk_own_of(block);
     struct hk_own_run *run = hk_own_run_at(block->start);
+    if (heap != NULL)
+        hk_own_free_waiting(heap);
     if (run == NULL)
-        return size > HK_RUN_PAGES_MAX * HK_PAGE / 2 ? resize_huge(heap, block, size) : NULL;
+        return heap != NULL && size > HK_RUN_PAGES_MAX * HK_PAGE / 2 ? resize_huge(heap, block, size) : NULL;
     if (!run->large || hk_own_is_piece(16, size) || size < hk_block_half(block) || roomy > HK_SPACE_MOST)
         return NULL;
     hk_lock(&heap->lock);

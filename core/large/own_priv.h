@@ -55,6 +55,7 @@ struct hk_own {
     struct hk_node all;  /* in the list of all heaps; its lock */
     struct hk_lock lock; /* guards the rest, and the runs */
     bool broken;         /* left behind half changed: see hk_own_fork_child */
+    bool limited;        /* the limit refused something since this was cleared */
     struct hk_list runs;
     struct hk_own_run *cutting; /* pieces are cut from it; never NULL */
     size_t limit;               /* bytes; SIZE_MAX: none. Constant */
@@ -185,7 +186,7 @@ static inline uintptr_t hk_own_later_tag(const struct hk_own *heap)
 
 /* ---- own.c; the heap's lock ---- */
 
-/* May the heap have `bytes` more? Counts a refusal. */
+/* May the heap have `bytes` more? Notes a refusal. */
 bool hk_own_may_have(struct hk_own *heap, size_t bytes);
 
 /* So much more is live; less by what wraps around. */
@@ -202,7 +203,7 @@ static inline void hk_own_look_peak(struct hk_own *heap)
         hk_poke(&heap->peak, hk_own_held(heap));
 }
 
-/* Completes what hk_own_free_later began, but for mappings. */
+/* Without the lock: completes what hk_own_free_later began. */
 void hk_own_free_waiting(struct hk_own *heap);
 
 #endif

@@ -148,8 +148,7 @@ bool hk_own_is_heap(const struct hk_own *heap)
     return run != NULL && (uintptr_t)heap - (uintptr_t)run == HK_OWN_START && hk_peek(&heap->mark) == hk_own_mark(heap);
 }
 
-/* Of several that destroy a heap one gets it. */
-static bool leave_list(struct hk_own *heap)
+bool hk_own_leave(struct hk_own *heap)
 {
     hk_lock(&lock);
     bool mine = hk_own_is_heap(heap);
@@ -169,10 +168,8 @@ static void free_mappings(struct hk_own *heap, uintptr_t tag)
 }
 
 /* The first run, in which the heap lies, goes last: it is the last one in the list of which it was the first. */
-bool hk_own_destroy(struct hk_own *heap)
+void hk_own_drop(struct hk_own *heap)
 {
-    if (!leave_list(heap))
-        return false;
     free_mappings(heap, (uintptr_t)heap);
     free_mappings(heap, hk_own_later_tag(heap));
     struct hk_node *next;
@@ -180,7 +177,6 @@ bool hk_own_destroy(struct hk_own *heap)
         next = node->next;
         hk_own_run_drop(hk_own_run_of(node));
     }
-    return true;
 }
 
 /* ---- questions ---- */
@@ -201,8 +197,8 @@ static struct hk_own_sums count_locked(const struct hk_own *heap)
 
 struct hk_own_sums hk_own_count(struct hk_own *heap)
 {
-    hk_lock(&heap->lock);
     hk_own_free_waiting(heap);
+    hk_lock(&heap->lock);
     struct hk_own_sums sums = count_locked(heap);
     hk_unlock(&heap->lock);
     return sums;

@@ -52,7 +52,9 @@ struct hk_block hk_page_heap_find(const void *ptr)
 
 bool hk_page_heap_free(const struct hk_block *block)
 {
-    return block->kind == HK_BLOCK_RUN ? hk_arena_give(block->start) : hk_huge_free(block->start);
+    if (block->kind == HK_BLOCK_RUN)
+        return hk_arena_give(block->start);
+    return HK_UNLIKELY(block->kind == HK_BLOCK_OWN) ? hk_own_free(block) : hk_huge_free(block->start);
 }
 
 /* A run stays one while it shrinks to half at most: it may grow again. Of less the copy is cheap, and what is left of a

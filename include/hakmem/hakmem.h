@@ -117,11 +117,11 @@ struct hak_heap_stats {
     size_t held_bytes;       /* memory that the heap has: never above the limit */
     size_t peak_held_bytes;  /* the most that it had so far */
     size_t limit;            /* 0: none */
-    uint64_t limit_refusals; /* how often the limit did not allow what was asked for */
+    uint64_t limit_refusals; /* calls that failed because of the limit */
 };
 
 /* Fills *stats; 0, or -1 and EINVAL when an argument is NULL or its size field is smaller than the first version of the
- * structure. */
+ * structure, EAGAIN as hak_heap_destroy. */
 HAK_API int hak_heap_stats(hak_heap *heap, struct hak_heap_stats *stats) HAK_NOEXCEPT;
 
 /* ---- Questions about blocks ---- */

@@ -67,6 +67,21 @@ static void blocks_hold_what_was_asked_for(void **state)
     assert_int_equal(hak_heap_destroy(heap), 0);
 }
 
+static void large_blocks_grow_to_the_limit(void **state)
+{
+    (void)state;
+    hak_heap *heap = hak_heap_new(80 * MIB);
+    char *run = hak_heap_malloc(heap, MIB), *mapping = hak_heap_malloc(heap, 40 * MIB);
+    assert_true(run != NULL && mapping != NULL);
+    assert_refused(hak_heap_realloc(heap, mapping, 100 * MIB), ENOMEM); /* neither where it is nor elsewhere */
+    assert_refused(e->realloc(run, 50 * MIB), ENOMEM);
+    assert_int_equal(stats_of(heap).limit_refusals, 2);
+    assert_non_null(mapping = hak_heap_realloc(heap, mapping, 78 * MIB)); /* not with room for more */
+    assert_int_equal(stats_of(heap).limit_refusals, 2);
+    hak_heap_free(heap, mapping);
+    assert_int_equal(hak_heap_destroy(heap), 0);
+}
+
 static void odd_arguments_are_refused(void **state)
 {
     (void)state;
@@ -196,7 +211,10 @@ static void the_limit_is_kept(void **state)
     assert_true(stats.held_bytes > MIB * 9 / 10 && stats.live_blocks == blocks);
     assert_refused(hak_heap_realloc(heap, last, MIB), ENOMEM);
     assert_refused(e->realloc(last, 100 * MIB), ENOMEM);
-    assert_non_null(hak_heap_realloc(heap, last, 1)); /* never refused to a smaller size */
+    assert_refused(hak_heap_aligned_alloc(heap, 64 * MIB, 1), ENOMEM);
+    assert_int_equal(stats_of(heap).limit_refusals, 4); /* calls, however often each has tried */
+    assert_non_null(hak_heap_realloc(heap, last, 1));   /* never refused to a smaller size */
+    assert_int_equal(stats_of(heap).limit_refusals, 4);
     e->free(last);
     assert_non_null(hak_heap_malloc(heap, 100));
     assert_non_null(e->malloc(MIB)); /* others have no such limit */
@@ -333,7 +351,7 @@ static void a_handler_breaks_nothing(void **state)
     (void)state;
     shared = hak_heap_new(0);
     for (size_t i = 0; i < TO_FREE; i++)
-        assert_non_null(to_free[i] = hak_heap_malloc(shared, i % 100 == 0 ? 50000 : 100));
+        assert_non_null(to_free[i] = hak_heap_malloc(shared, i % 100 == 0 ? 50000 : i % 100 == 50 ? 40 * MIB : 100));
     struct sigaction action = {.sa_handler = free_in_handler}, before;
     struct itimerval often = {.it_interval.tv_usec = 50, .it_value.tv_usec = 50}, never = {.it_value.tv_usec = 0};
     assert_int_equal(sigaction(SIGPROF, &action, &before), 0);
@@ -346,7 +364,7 @@ static void a_handler_breaks_nothing(void **state)
     assert_int_equal(setitimer(ITIMER_PROF, &never, NULL), 0);
     assert_int_equal(sigaction(SIGPROF, &before, NULL), 0);
     struct hak_heap_stats stats = stats_of(shared);
-    assert_int_equal(stats.live_blocks, TO_FREE - (size_t)freed);
+    assert_int_equal(stats.live_blocks, TO_FREE - (size_t)freed); /* mappings, too, are gone */
     assert_int_equal(hak_heap_destroy(shared), 0);
 }
 
@@ -400,6 +418,57 @@ static void many_threads_use_a_heap(void **state)
         live += places[i] != NULL;
     assert_int_equal(stats_of(shared).live_blocks, live); /* the threads have ended */
     assert_int_equal(hak_heap_destroy(shared), 0);
+}
+
+/* ---- several threads destroy the same heaps: each is destroyed once, and the others are told ---- */
+
+enum { DESTROYED = 1000 };
+static hak_heap *left[DESTROYED];
+static pthread_barrier_t at_once;
+
+static void *destroy_each(void *argument)
+{
+    size_t mine = 0;
+    (void)argument;
+    for (size_t i = 0; i < DESTROYED; i++) {
+        if (i % 50 == 0)
+            pthread_barrier_wait(&at_once);
+        mine += hak_heap_destroy(left[i]) == 0;
+    }
+    return (void *)mine;
+}
+
+static void destroy_at_once(void)
+{
+    pthread_t threads[THREADS];
+    size_t destroyed = 0;
+    if (freopen("/dev/null", "w", stderr) == NULL || hak_option_set("MISUSE", 0) != 0)
+        _exit(2);
+    for (size_t i = 0; i < DESTROYED; i++) {
+        left[i] = hak_heap_new(0);
+        if (hak_heap_malloc(left[i], 40000) == NULL)
+            _exit(3);
+    }
+    pthread_barrier_init(&at_once, NULL, THREADS);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, destroy_each, NULL);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *mine;
+        pthread_join(threads[i], &mine);
+        destroyed += (size_t)mine;
+    }
+    _exit(destroyed == DESTROYED ? 0 : 4);
+}
+
+static void one_thread_destroys_a_heap(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0)
+        destroy_at_once();
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 /* ---- fork ---- */
@@ -533,9 +602,11 @@ int main(void)
         cmocka_unit_test(zeroed_blocks_are_zero),
         cmocka_unit_test(a_resized_block_stays_in_its_heap),
         cmocka_unit_test(the_limit_is_kept),
+        cmocka_unit_test(large_blocks_grow_to_the_limit),
         cmocka_unit_test(wrong_calls_are_told),
         cmocka_unit_test(a_handler_breaks_nothing),
         cmocka_unit_test(many_threads_use_a_heap),
+        cmocka_unit_test(one_thread_destroys_a_heap),
         cmocka_unit_test(the_child_of_a_fork_has_the_heaps),
         cmocka_unit_test(a_hundred_thousand_heaps_are_small),
         cmocka_unit_test(statistics_count_blocks_of_heaps),

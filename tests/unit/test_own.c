@@ -37,6 +37,14 @@ static bool give(void *ptr)
     return block.kind == HK_BLOCK_OWN && hk_own_free(&block);
 }
 
+static bool destroy(struct hk_own *heap)
+{
+    bool mine = hk_own_leave(heap);
+    if (mine)
+        hk_own_drop(heap);
+    return mine;
+}
+
 static size_t usable(const void *ptr)
 {
     return hk_own_find(ptr).size;
@@ -123,9 +131,9 @@ static void any_blocks(void *arg)
     struct hk_own_sums sums = hk_own_count(heap[0]);
     EXPECT(sums.live_blocks == 0 && sums.live_bytes == 0 && sums.large_bytes == 0 && hk_own_check(heap[0]));
     EXPECT(sums.runs <= 3 && sums.held_bytes <= 8 * HK_MIB && sums.peak_bytes > sums.held_bytes);
-    EXPECT(hk_own_destroy(heap[0]) && !hk_own_is_heap(heap[0]));
+    EXPECT(destroy(heap[0]) && !hk_own_is_heap(heap[0]));
     work(heap[1], blocks[1], 1000, &seed); /* the other one is as it was */
-    EXPECT(hk_own_destroy(heap[1]));
+    EXPECT(destroy(heap[1]));
     EXPECT(hk_arena_live() == before && hk_huge_bytes() == 0 && hk_own_mappings == 0);
     sums = hk_own_count_all();
     EXPECT(sums.heaps == 0 && sums.live_blocks == 0 && sums.held_bytes == 0);
@@ -155,7 +163,7 @@ static void small_heap(void *arg)
         EXPECT(take(heap, 16, 16 + i % 4 * 16) != NULL);
     sums = hk_own_count(heap);
     EXPECT(sums.held_bytes <= sums.live_bytes + sums.live_bytes / 2 && sums.runs < 100);
-    EXPECT(hk_own_destroy(heap));
+    EXPECT(destroy(heap));
 }
 
 static void small_heaps_are_small(void **state)
@@ -189,7 +197,7 @@ static void reuse(void *arg)
         taken += hk_own_count(heap).runs;
     }
     EXPECT(taken <= 3000);
-    EXPECT(hk_own_destroy(heap));
+    EXPECT(destroy(heap));
 }
 
 static void freed_memory_is_used_again(void **state)
@@ -217,7 +225,7 @@ static void zero(void *arg)
             EXPECT(give(ptr));
     }
     EXPECT(virgin > 50);
-    EXPECT(hk_own_destroy(heap));
+    EXPECT(destroy(heap));
 }
 
 static void what_is_called_zero_is(void **state)
@@ -242,6 +250,7 @@ static void limit(void *arg)
         struct hk_own_sums sums = hk_own_count(heap);
         EXPECT(sums.held_bytes + sums.large_bytes <= most && sums.peak_bytes <= most);
         EXPECT(ptr != NULL || want.refused);
+        EXPECT(want.limited == (ptr == NULL) && (ptr == NULL || !want.refused));
         refused += ptr == NULL;
         if (ptr != NULL && last != NULL && i % 2 == 0) {
             struct hk_block block = hk_own_find(last);
@@ -252,8 +261,10 @@ static void limit(void *arg)
         }
         last = ptr != NULL ? ptr : last;
     }
-    EXPECT(refused != 0 && hk_own_count(heap).refused >= refused && hk_own_check(heap));
-    EXPECT(hk_own_destroy(heap));
+    EXPECT(refused != 0 && hk_own_count(heap).refused == 0 && hk_own_check(heap)); /* it is for the caller to count */
+    hk_own_count_refusal(heap);
+    EXPECT(hk_own_count(heap).refused == 1);
+    EXPECT(destroy(heap));
     EXPECT(hk_huge_bytes() == 0);
 }
 
@@ -291,7 +302,7 @@ static void resize(void *arg)
     }
     struct hk_own_sums sums = hk_own_count(heap);
     EXPECT(sums.live_bytes == 0 && sums.large_bytes == 0 && sums.held_bytes == HK_PAGE);
-    EXPECT(hk_own_destroy(heap));
+    EXPECT(destroy(heap));
 }
 
 static void large_blocks_are_resized_in_place(void **state)
@@ -319,7 +330,7 @@ static void wrong(void *arg)
     EXPECT(hk_own_find_wrong(small).kind == HK_MISUSE_DOUBLE_FREE);
     EXPECT(!hk_own_is_heap((struct hk_own *)(void *)((char *)heap + 64)) && !hk_own_is_heap(NULL));
     EXPECT(!hk_own_is_heap((struct hk_own *)(void *)small) && hk_own_is_heap(other));
-    EXPECT(hk_own_destroy(heap) && !hk_own_destroy(heap) && hk_own_is_heap(other));
+    EXPECT(destroy(heap) && !destroy(heap) && hk_own_is_heap(other));
     EXPECT(hk_own_find(small).kind == HK_BLOCK_NONE);
 }
 
@@ -344,7 +355,7 @@ static void corrupt(void *arg)
     EXPECT(take(heap, 16, 1000) == NULL && take(heap, 16, 100000) == NULL && take(heap, 16, 64 * HK_MIB) == NULL);
     EXPECT(take(other, 16, 100) != NULL);
     EXPECT(give(ptrs[6]) && give(ptrs[7]));
-    EXPECT(hk_own_destroy(heap) && hk_own_destroy(other));
+    EXPECT(destroy(heap) && destroy(other));
 }
 
 static void corrupted_links_are_not_followed(void **state)
@@ -363,19 +374,34 @@ static bool give_later(void *ptr)
     return block.kind == HK_BLOCK_OWN && hk_own_free_later(&block);
 }
 
+static bool is_nothing_live(struct hk_own *heap)
+{
+    struct hk_own_sums sums = hk_own_count(heap);
+    return sums.live_blocks == 0 && sums.live_bytes == 0 && sums.large_blocks == 0 && hk_own_check(heap);
+}
+
 static void later(void *arg)
 {
     (void)arg;
-    struct hk_own *heap = hk_own_new(0);
+    struct hk_own *heap = hk_own_new(50 * HK_MIB);
     void *ptrs[4] = {take(heap, 16, 10), take(heap, 512, 1000), take(heap, 16, 100000), take(heap, 16, 40 * HK_MIB)};
     for (unsigned i = 0; i < 4; i++) {
         EXPECT(give_later(ptrs[i]) && !give_later(ptrs[i]) && !give(ptrs[i]));
         EXPECT(hk_own_find(ptrs[i]).kind == HK_BLOCK_NONE);
     }
-    struct hk_own_sums sums = hk_own_count(heap);
-    EXPECT(sums.live_blocks == 1 && sums.large_blocks == 1 && hk_own_check(heap)); /* the mapping */
+    EXPECT(hk_own_has_waiting() && hk_huge_bytes() == 40 * HK_MIB);
+    EXPECT(is_nothing_live(heap) && hk_huge_bytes() == 0 && !hk_own_has_waiting());
+    /* Each call completes it first: then the limit allows what it would refuse. */
+    EXPECT(give_later(take(heap, 16, 40 * HK_MIB)));
+    void *ptr = take(heap, 16, 41 * HK_MIB);
+    EXPECT(ptr != NULL && hk_huge_bytes() == 41 * HK_MIB && give_later(ptr));
+    EXPECT((ptr = take(heap, 16, 100000)) != NULL && hk_huge_bytes() == 0);
+    EXPECT(give_later(take(heap, 16, 40 * HK_MIB)) && give(ptr) && hk_huge_bytes() == 0);
+    EXPECT((ptr = take(heap, 16, 100000)) != NULL && give_later(take(heap, 16, 40 * HK_MIB)));
+    struct hk_block block = hk_own_find(ptr);
+    EXPECT(hk_own_resize(&block, 40 * HK_MIB, 40 * HK_MIB) == NULL && hk_huge_bytes() == 0);
     EXPECT(give_later(take(heap, 16, 10)) && give_later(take(heap, 16, 40 * HK_MIB)));
-    EXPECT(hk_own_destroy(heap) && hk_huge_bytes() == 0 && hk_own_mappings == 0);
+    EXPECT(destroy(heap) && hk_huge_bytes() == 0 && hk_own_mappings == 0 && !hk_own_has_waiting());
 }
 
 static void who_is_turned_away_frees_later(void **state)
@@ -398,7 +424,7 @@ static void fork_child(void *arg)
     hk_all_locks_free();
     hk_own_fork_child(false);
     EXPECT(take(half, 16, 100) == NULL && take(whole, 16, 100) != NULL && give(ptr));
-    EXPECT(hk_own_destroy(half) && hk_own_destroy(whole));
+    EXPECT(destroy(half) && destroy(whole));
 }
 
 static void a_heap_left_half_changed_gives_no_more(void **state)
@@ -426,7 +452,7 @@ static void refuse(void *arg)
     EXPECT(hk_own_check(heap));
     fake_os_recover();
     work(heap, blocks, 200, &seed);
-    EXPECT(hk_own_check(heap) && hk_own_destroy(heap));
+    EXPECT(hk_own_check(heap) && destroy(heap));
     EXPECT((before == 0 || hk_arena_live() == before) && hk_huge_bytes() == 0);
 }
 
@@ -455,7 +481,7 @@ static void *share(void *arg)
         EXPECT(other == NULL || give(other));
         if (i % 1000 == 0) {
             struct hk_own *own = hk_own_new(0); /* the list and the table change meanwhile */
-            EXPECT(own != NULL && take(own, 16, 100) != NULL && hk_own_destroy(own));
+            EXPECT(own != NULL && take(own, 16, 100) != NULL && destroy(own));
         }
     }
     return NULL;
@@ -467,13 +493,39 @@ static void many_threads(void *arg)
     shared = hk_own_new(0);
     unit_in_threads(8, share);
     EXPECT(hk_own_check(shared));
-    EXPECT(hk_own_destroy(shared));
+    EXPECT(destroy(shared));
 }
 
 static void threads_share_a_heap(void **state)
 {
     (void)state;
     unit_passes(many_threads, NULL);
+}
+
+static struct hk_own *_Atomic left[2000];
+static _Atomic unsigned destroyed;
+
+static void *destroy_all(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < HK_COUNT(left); i++)
+        destroyed += destroy(left[i]);
+    return NULL;
+}
+
+static void destroy_at_once(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < HK_COUNT(left); i++)
+        EXPECT((left[i] = hk_own_new(0)) != NULL && take(left[i], 16, 100000) != NULL);
+    unit_in_threads(8, destroy_all);
+    EXPECT(destroyed == HK_COUNT(left) && hk_own_count_all().heaps == 0 && hk_own_count_all().live_blocks == 0);
+}
+
+static void one_thread_destroys_a_heap(void **state)
+{
+    (void)state;
+    unit_passes(destroy_at_once, NULL);
 }
 
 int main(void)
@@ -491,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_heap_left_half_changed_gives_no_more),
         cmocka_unit_test(every_call_may_be_refused),
         cmocka_unit_test(threads_share_a_heap),
+        cmocka_unit_test(one_thread_destroys_a_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
