@@ -20,17 +20,22 @@
 namespace hakmem {
 
 // A heap of one's own, destroyed with its object: no block of it may be used or freed from then on, and no container on
-// it outlive it. Movable; of a heap that was moved from, handle() is NULL and every allocation throws.
+// it outlive it. Movable; of a heap that was moved from, handle() is NULL, every allocation throws, and nothing is freed.
 class heap {
   public:
-    // Never more than `limit` bytes, its record included; 0: no limit. Throws.
-    explicit heap(std::size_t limit = 0) : handle_(hak_heap_new(limit))
+    // Throws.
+    heap() : heap(std::size_t{0}) {}
+
+    // Never more than `limit` bytes, its record included; 0: no limit. Throws. (For each type, so that heap(0) is not
+    // taken for a pointer.)
+    template <class Integer, class = std::enable_if_t<std::is_integral_v<Integer>>>
+    explicit heap(Integer limit) : handle_(hak_heap_new(static_cast<std::size_t>(limit)))
     {
         if (handle_ == nullptr)
             throw std::bad_alloc();
     }
 
-    // Takes a heap of hak_heap_new over.
+    // Takes a heap of hak_heap_new over. NULL is one that was moved from.
     explicit heap(hak_heap *handle) noexcept : handle_(handle) {}
 
     heap(heap &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
@@ -49,7 +54,7 @@ class heap {
 
     ~heap() { hak_heap_destroy(handle_); }
 
-    // A block; throws. `alignment` is a power of two.
+    // A block, of which no two are the same, also of 0 bytes; throws. `alignment` is a power of two.
     [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t))
     {
         void *block = hak_heap_aligned_alloc(handle_, alignment, bytes);
@@ -91,21 +96,22 @@ class heap {
     hak_heap *handle_;
 };
 
-// A memory_resource on the program's heap, or on a heap of one's own, which must outlive it. Two are equal when what one
-// allocated the other may deallocate. allocate throws; deallocate takes any size and alignment.
+// A memory_resource on the program's heap, or on a heap of one's own, which must outlive it: the heap, not the object,
+// which may be moved. On a heap that was moved from before, or on NULL, every allocation throws. Two are equal when what
+// one allocated the other may deallocate. allocate throws; deallocate takes any size and alignment.
 class resource final : public std::pmr::memory_resource {
   public:
     resource() noexcept = default;
-    explicit resource(heap &on) noexcept : handle_(on.handle()) {}
-    explicit resource(hak_heap *on) noexcept : handle_(on) {}
+    explicit resource(heap &on) noexcept : resource(on.handle()) {}
+    explicit resource(hak_heap *on) noexcept : handle_(on), is_own_(true) {}
 
     [[nodiscard]] hak_heap *handle() const noexcept { return handle_; }
 
   private:
     void *do_allocate(std::size_t bytes, std::size_t alignment) override
     {
-        void *block = handle_ != nullptr ? hak_heap_aligned_alloc(handle_, alignment, bytes)
-                                         : hak_aligned_alloc(alignment, bytes);
+        void *block =
+            is_own_ ? hak_heap_aligned_alloc(handle_, alignment, bytes) : hak_aligned_alloc(alignment, bytes);
         if (block == nullptr)
             throw std::bad_alloc();
         return block;
@@ -113,7 +119,7 @@ class resource final : public std::pmr::memory_resource {
 
     void do_deallocate(void *block, std::size_t bytes, std::size_t alignment) override
     {
-        if (handle_ != nullptr)
+        if (is_own_)
             hak_heap_free(handle_, block);
         else
             hak_free_aligned_sized(block, alignment, bytes);
@@ -121,14 +127,19 @@ class resource final : public std::pmr::memory_resource {
 
     bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override
     {
+#ifdef __cpp_rtti
         const auto *same = dynamic_cast<const resource *>(&other);
-        return same != nullptr && same->handle_ == handle_;
+        return same != nullptr && same->handle_ == handle_ && same->is_own_ == is_own_;
+#else
+        return this == &other; // what the other is nobody knows
+#endif
     }
 
     hak_heap *handle_ = nullptr;
+    bool is_own_ = false;
 };
 
-// An allocator for containers, on the program's heap or on a heap of one's own, which must outlive it. It goes with the
+// An allocator for containers, on the program's heap or on a heap of one's own, as resource above. It goes with the
 // contents of a container that is moved, assigned or swapped.
 template <class T> class allocator {
   public:
@@ -141,9 +152,12 @@ template <class T> class allocator {
     using is_always_equal = std::false_type;
 
     allocator() noexcept = default;
-    explicit allocator(heap &on) noexcept : handle_(on.handle()) {}
-    explicit allocator(hak_heap *on) noexcept : handle_(on) {}
-    template <class U> allocator(const allocator<U> &other) noexcept : handle_(other.handle()) {}
+    explicit allocator(heap &on) noexcept : allocator(on.handle()) {}
+    explicit allocator(hak_heap *on) noexcept : handle_(on), is_own_(true) {}
+    template <class U>
+    allocator(const allocator<U> &other) noexcept : handle_(other.handle_), is_own_(other.is_own_)
+    {
+    }
 
     // Throws std::bad_array_new_length where count * sizeof(T) is too large, too.
     [[nodiscard]] T *allocate(std::size_t count)
@@ -158,7 +172,7 @@ template <class T> class allocator {
 
     void deallocate(T *block, std::size_t count) noexcept
     {
-        if (handle_ != nullptr)
+        if (is_own_)
             hak_heap_free(handle_, block);
         else if (alignof(T) > alignof(std::max_align_t))
             hak_free_aligned_sized(block, alignof(T), count * sizeof(T));
@@ -170,23 +184,31 @@ template <class T> class allocator {
 
     template <class U> friend bool operator==(const allocator &a, const allocator<U> &b) noexcept
     {
-        return a.handle() == b.handle();
+        return a.is_same(b);
     }
     template <class U> friend bool operator!=(const allocator &a, const allocator<U> &b) noexcept
     {
-        return a.handle() != b.handle();
+        return !a.is_same(b);
     }
 
   private:
+    template <class U> friend class allocator;
+
+    template <class U> bool is_same(const allocator<U> &other) const noexcept
+    {
+        return handle_ == other.handle_ && is_own_ == other.is_own_;
+    }
+
     void *take(std::size_t bytes) noexcept
     {
         constexpr std::size_t alignment = alignof(T);
-        if (handle_ != nullptr)
+        if (is_own_)
             return hak_heap_aligned_alloc(handle_, alignment, bytes);
         return alignment > alignof(std::max_align_t) ? hak_aligned_alloc(alignment, bytes) : hak_malloc(bytes);
     }
 
     hak_heap *handle_ = nullptr;
+    bool is_own_ = false;
 };
 
 } // namespace hakmem

@@ -123,8 +123,68 @@ static void heaps_move_and_end()
     CHECK(taken.stats().live_blocks == 0);
 }
 
+template <class A> static bool is_empty_block_whole(A allocator)
+{
+    auto *one = allocator.allocate(0), *two = allocator.allocate(0);
+    bool whole = one != nullptr && two != nullptr && one != two;
+    allocator.deallocate(one, 0);
+    allocator.deallocate(two, 0);
+    return whole;
+}
+
+static void blocks_of_no_bytes()
+{
+    hakmem::heap heap(0), limited(0u), longer(0L); // no pointers
+    hakmem::resource own(heap), plain;
+    void *one = heap.allocate(0), *two = heap.allocate(0, 64);
+    CHECK(one != nullptr && two != nullptr && one != two && heap.owns(one) && heap.owns(two));
+    heap.deallocate(one);
+    heap.deallocate(two);
+    for (auto *resource : {&own, &plain}) {
+        for (std::size_t alignment = 1; alignment <= 4096; alignment *= 2) {
+            void *block = resource->allocate(0, alignment);
+            CHECK(block != nullptr && reinterpret_cast<std::uintptr_t>(block) % alignment == 0);
+            resource->deallocate(block, 0, alignment);
+        }
+    }
+    CHECK(is_empty_block_whole(hakmem::allocator<int>{heap}) && is_empty_block_whole(hakmem::allocator<int>{}));
+    CHECK(is_empty_block_whole(hakmem::allocator<wide>{heap}) && is_empty_block_whole(hakmem::allocator<wide>{}));
+    CHECK(heap.stats().live_blocks == 0 && heap.stats().limit == 0 && limited.stats().limit == 0);
+}
+
+// What is on no heap throws; it does not go to the program's.
+static void nothing_comes_of_no_heap()
+{
+    hakmem::heap first;
+    hakmem::resource before(first);
+    hakmem::heap moved(std::move(first)), null(static_cast<hak_heap *>(nullptr));
+    hakmem::resource after(first), on_null(static_cast<hak_heap *>(nullptr)), plain;
+    CHECK(throws([&] { static_cast<void>(null.allocate(1)); }) && null.stats().limit == 0 && !null.owns(&null));
+    CHECK(throws([&] { static_cast<void>(after.allocate(1)); }));
+    CHECK(throws([&] { static_cast<void>(on_null.allocate(1)); }));
+    CHECK(after == on_null && after != plain && plain != on_null && before != after);
+    void *block = before.allocate(10); // the heap is another object's, and is there
+    CHECK(moved.owns(block));
+    first.deallocate(block); // it is none of its
+    CHECK(moved.owns(block));
+    before.deallocate(block, 10);
+
+    hakmem::allocator<int> none{first}, plain_one;
+    hakmem::allocator<char> none_too(none);
+    CHECK(throws([&] { static_cast<void>(none.allocate(1)); }));
+    CHECK(throws([&] { static_cast<void>(none_too.allocate(1)); }));
+    CHECK(none == none_too && none != plain_one && none != hakmem::allocator<int>{moved});
+    std::vector<int, hakmem::allocator<int>> vector(none);
+    CHECK(throws([&] { vector.push_back(1); }) && vector.empty());
+    first = std::move(moved);
+    first = hakmem::heap(1 << 20);
+    CHECK(first.stats().limit == 1 << 20 && moved.handle() == nullptr);
+}
+
 int main()
 {
+    blocks_of_no_bytes();
+    nothing_comes_of_no_heap();
     containers_on_a_resource();
     containers_with_an_allocator();
     heaps_move_and_end();
