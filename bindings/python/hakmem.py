@@ -11,7 +11,8 @@
         work()
 
 Works where libhakmem is preloaded into the interpreter or linked with it; anywhere else the import is well and every
-call raises NotLoaded, which says what to do. The library is never loaded by this module: a second allocator beside the
+call raises NotLoaded, which says what to do; what an older library lacks raises TooOld, which is a NotLoaded, and the rest
+works. In the child of a fork all works as in the parent. The library is never loaded by this module: a second allocator beside the
 one that the process has would know nothing of its memory. (Without PYTHONMALLOC=malloc Python takes arenas of 256 KiB to
 1 MiB from the allocator and cuts its small objects from these itself.)
 
@@ -19,11 +20,14 @@ Sizes are bytes. Any thread; ctypes lets other threads run during a call. All bu
 """
 import contextlib
 import ctypes
+import errno
 import json
+import operator
 import os
+import re
 import tempfile
 
-__all__ = ['NotLoaded', 'loaded', 'version', 'stats', 'classes', 'print_stats', 'trim', 'picture', 'profile',
+__all__ = ['NotLoaded', 'TooOld', 'loaded', 'version', 'stats', 'classes', 'print_stats', 'trim', 'picture', 'profile',
            'profile_start', 'profile_write', 'profile_stop', 'option', 'set_option', 'usable_size']
 
 
@@ -33,6 +37,13 @@ class NotLoaded(RuntimeError):
     def __init__(self):
         super().__init__('hakmem is not the allocator of this process: start it with `./hakmem run -- python3 ...`, '
                          '`hakmem run -- python3 ...` or LD_PRELOAD=/path/of/libhakmem.so')
+
+
+class TooOld(NotLoaded):
+    """This process runs on a hakmem that does not have what was called."""
+
+    def __init__(self, library, name):
+        RuntimeError.__init__(self, 'hakmem %s, which this process runs on, has no %s' % (library, name))
 
 
 _FUNCTIONS = {
@@ -50,21 +61,69 @@ _FUNCTIONS = {
     'hak_malloc_usable_size': (ctypes.c_size_t, [ctypes.c_void_p]),
 }
 _functions = {}
+_process = None
+
+
+def _find(name):
+    """The function of that name in this process; AttributeError."""
+    global _process
+    if _process is None:
+        _process = ctypes.CDLL(None, use_errno=True)
+    function = _process[name] # an object of its own: what others say of its arguments does not matter here
+    function.restype, function.argtypes = _FUNCTIONS[name]
+    return function
+
+
+def _version():
+    """The version of the library that this process has, or None."""
+    try:
+        _find('hak_stats_json') # a library may be no hakmem, and have a hak_version
+        text = _find('hak_version')()
+    except (AttributeError, OSError):
+        return None
+    return text.decode() if text and re.fullmatch(rb'[0-9]+(\.[0-9]+)+.*', text) else None
 
 
 def _function(name):
-    """The function of that name in this process."""
-    if not _functions:
+    """The same, looked for once. Threads that race find the same."""
+    if name not in _functions:
+        found = _version()
+        if found is None:
+            raise NotLoaded()
         try:
-            process = ctypes.CDLL(None, use_errno=True)
-            for each, (result, arguments) in _FUNCTIONS.items():
-                function = getattr(process, each)
-                function.restype, function.argtypes = result, arguments
-                _functions[each] = function
-        except (AttributeError, OSError):
-            _functions.clear()
-            raise NotLoaded() from None
+            _functions[name] = _find(name)
+        except AttributeError:
+            raise TooOld(found, name) from None
     return _functions[name]
+
+
+def _whole(value, what, least, most):
+    """A whole number within bounds: ctypes would cut off what is too much. TypeError, ValueError."""
+    number = operator.index(value)
+    if not least <= number <= most:
+        raise ValueError('%s: %d is out of bounds' % (what, number))
+    return number
+
+
+def _size(value, what):
+    return _whole(value, what, 0, ctypes.c_size_t(-1).value)
+
+
+def _text(value):
+    """Bytes without a zero, at which C would end. TypeError, ValueError."""
+    text = os.fsencode(value)
+    if b'\0' in text:
+        raise ValueError('%r has a null character in it' % (value,))
+    return text
+
+
+def _option_name(name):
+    if not isinstance(name, str):
+        raise TypeError('the name of an option is a string, not %r' % (name,))
+    try:
+        return _text(name.removeprefix('HAKMEM_'))
+    except ValueError:
+        raise KeyError(name) from None
 
 
 def _fail(path=None):
@@ -74,11 +133,7 @@ def _fail(path=None):
 
 def loaded():
     """Does this process run on hakmem?"""
-    try:
-        _function('hak_version')
-    except NotLoaded:
-        return False
-    return True
+    return _version() is not None
 
 
 def version():
@@ -120,7 +175,7 @@ def print_stats(file=None):
 
 def trim(keep=0):
     """Gives memory that nothing lives in back to the system, but about `keep` bytes. Did any go?"""
-    return _function('hak_trim')(keep) == 1
+    return _function('hak_trim')(_size(keep, 'keep')) == 1
 
 
 def picture(path):
@@ -134,15 +189,17 @@ def picture(path):
 
 def profile_start(interval=0):
     """Begins a heap profile: one block is sampled in each `interval` bytes (0: 512 KiB, 1: every block)."""
+    function, interval = _function('hak_profile_start'), _size(interval, 'interval')
     ctypes.set_errno(0)
-    if _function('hak_profile_start')(interval) != 0:
+    if function(interval) != 0:
         _fail()
 
 
 def profile_write(path):
     """Writes what is recorded by now: .html, .pb.gz (pprof), .folded or .txt, by the end of the name."""
+    function, text = _function('hak_profile_write'), _text(path)
     ctypes.set_errno(0)
-    if _function('hak_profile_write')(os.fsencode(path)) != 0:
+    if function(text) != 0:
         _fail(path)
 
 
@@ -158,14 +215,17 @@ def profile(path, interval=0):
     try:
         yield
     finally:
-        profile_write(path)
-        profile_stop()
+        try:
+            profile_write(path)
+        finally:
+            profile_stop()
 
 
 def option(name):
     """The value of an option that is a number, with or without HAKMEM_. KeyError: there is no such option."""
+    function, text = _function('hak_option_get'), _option_name(name)
     ctypes.set_errno(0)
-    value = _function('hak_option_get')(name.removeprefix('HAKMEM_').encode())
+    value = function(text)
     if value == -1 and ctypes.get_errno() != 0:
         raise KeyError(name)
     return value
@@ -173,16 +233,18 @@ def option(name):
 
 def set_option(name, value):
     """Sets one. KeyError, ValueError (out of bounds), OSError (ENOTSUP: this library has no such box)."""
+    function, text = _function('hak_option_set'), _option_name(name)
+    value = _whole(value, name, -2**63, 2**63 - 1)
     ctypes.set_errno(0)
-    if _function('hak_option_set')(name.removeprefix('HAKMEM_').encode(), value) != 0:
+    if function(text, value) != 0:
         error = ctypes.get_errno()
-        if error == 22:
+        if error == errno.EINVAL:
             raise KeyError(name)
-        if error == 34:
+        if error == errno.ERANGE:
             raise ValueError('%s: %d is out of bounds' % (name, value))
         _fail()
 
 
 def usable_size(address):
     """What the block at an address may hold: a wrong address ends the process, as for free."""
-    return _function('hak_malloc_usable_size')(address)
+    return _function('hak_malloc_usable_size')(_size(address, 'address'))

@@ -47,7 +47,125 @@ for call in calls:
         self.assertEqual(done.stderr, '')
 
 
+def build(folder, name, source):
+    """A shared library of C source."""
+    path = os.path.join(folder, name)
+    subprocess.run([os.environ.get('CC', 'cc'), '-shared', '-fPIC', '-x', 'c', '-', '-o', path], input=source, text=True,
+                   check=True)
+    return path
+
+
+class OnOtherLibraries(unittest.TestCase):
+    def test_a_library_that_is_not_hakmem(self):
+        with tempfile.TemporaryDirectory() as folder:
+            only_version = build(folder, 'one.so', 'const char *hak_version(void) { return "0.1.0"; }')
+            no_text = build(folder, 'two.so', 'const char *hak_version(void) { return 0; } int hak_stats_json(int f) { return f; }')
+            other = build(folder, 'three.so', '''const char *hak_version(void) { return "other allocator"; }
+int hak_stats_json(int f) { return f; }''')
+            for library in (only_version, no_text, other):
+                run('''
+assert not hakmem.loaded()
+for call in (hakmem.version, hakmem.stats, hakmem.trim):
+    try:
+        call()
+    except hakmem.TooOld:
+        raise SystemExit('it is no hakmem')
+    except hakmem.NotLoaded:
+        pass
+''', LD_PRELOAD=library)
+
+    def test_an_older_hakmem(self):
+        with tempfile.TemporaryDirectory() as folder:
+            older = build(folder, 'older.so', '''#include <unistd.h>
+const char *hak_version(void) { return "0.0.9"; }
+int hak_stats_json(int f) { return write(f, "{\\"live_bytes\\": 7}", 17) != 17; }''')
+            run('''
+assert hakmem.loaded() and hakmem.version() == '0.0.9' and hakmem.stats() == {'live_bytes': 7}
+for call in (hakmem.trim, hakmem.profile_start, lambda: hakmem.option('STATS')):
+    try:
+        call()
+    except hakmem.TooOld as error:
+        assert '0.0.9' in str(error) and 'hak_' in str(error) and isinstance(error, hakmem.NotLoaded)
+    else:
+        raise SystemExit('%r went through' % call)
+''', LD_PRELOAD=older)
+
+
 class OnHakmem(unittest.TestCase):
+    def test_wrong_values(self):
+        on_hakmem('''
+def refuses(kind, call, *arguments):
+    try:
+        call(*arguments)
+    except kind:
+        return
+    raise SystemExit('%r took %r' % (call, arguments))
+
+for call in (hakmem.trim, hakmem.profile_start, hakmem.usable_size):
+    for value in ('1', b'bytes', 1.5, [1]):
+        refuses(TypeError, call, value)
+    for value in (-1, 1 << 64, 1 << 200):
+        refuses(ValueError, call, value)
+refuses(TypeError, hakmem.usable_size, None)
+refuses(TypeError, hakmem.option, 1)
+refuses(KeyError, hakmem.option, 'STATS\\0')
+refuses(TypeError, hakmem.set_option, 'PURGE_DELAY_MS', '1')
+refuses(ValueError, hakmem.set_option, 'PURGE_DELAY_MS', (1 << 64) + 100)
+refuses(KeyError, hakmem.set_option, 'STATS\\0', 1)
+refuses(TypeError, hakmem.profile_write, 1.5)
+refuses(ValueError, hakmem.profile_write, '/tmp/a\\0.html')
+assert hakmem.option('PURGE_DELAY_MS') == 500
+''')
+
+    def test_a_profile_ends_where_it_cannot_be_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            on_hakmem('''
+import os
+def told(path):
+    with hakmem.profile(path, interval=1):
+        pass
+try:
+    told('/nonexistent/x.folded')
+except FileNotFoundError as error:
+    assert error.filename == '/nonexistent/x.folded'
+else:
+    raise SystemExit('it was written')
+path = os.environ['FOLDER'] + '/x.total.folded'
+hakmem.profile_write(path)
+before = os.path.getsize(path)
+keep = [bytes(3000) for _ in range(1000)]
+hakmem.profile_write(path)
+assert os.path.getsize(path) == before, 'it goes on'
+''', FOLDER=folder)
+
+    def test_children_and_threads(self):
+        on_hakmem('''
+import os, threading
+barrier, wrong = threading.Barrier(8), []
+def look():
+    barrier.wait()
+    try:
+        assert hakmem.stats()['live_bytes'] > 0 and hakmem.option('STATS') == 0 and hakmem.version()
+    except BaseException as error:
+        wrong.append(error)
+threads = [threading.Thread(target=look) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not wrong, wrong
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        try:
+            assert hakmem.stats()['live_bytes'] > 0 and hakmem.trim() in (True, False)
+            hakmem.picture('/dev/null')
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+''')
+
     def test_statistics(self):
         done = on_hakmem('''
 import re
