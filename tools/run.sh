@@ -350,7 +350,7 @@ hk_exec_watched()
 # Reads the arguments of `record`: sets hk_trace_file, hk_trace_only and the array hk_command.
 hk_parse_record()
 {
-    hk_trace_file=$PWD/trace-%p.hkt
+    hk_trace_file=trace-%p.hkt
     hk_trace_only=
     hk_command=()
     while [[ $# -gt 0 ]]; do
@@ -360,7 +360,7 @@ hk_parse_record()
             if [[ $1 == --of ]]; then
                 hk_trace_only=$2
             else
-                [[ $2 == /* ]] && hk_trace_file=$2 || hk_trace_file=$PWD/$2
+                hk_trace_file=$2
             fi
             shift
             ;;
@@ -372,7 +372,8 @@ hk_parse_record()
         shift
     done
     [[ $# -gt 0 ]] || hk_usage "record: no COMMAND given"
-    hk_trace_file=${hk_trace_file//%p/$$}
+    hk_trace_file=${hk_trace_file//%p/$$} # of the name that was given, not of the folder
+    [[ $hk_trace_file == /* ]] || hk_trace_file=$PWD/$hk_trace_file
     hk_command=("$@")
 }
 

@@ -128,6 +128,21 @@ class Running:
         self.assertEqual((status, err), (0, ""))
         self.assertRegex(out, f"(?s){told['peak_live_bytes']} bytes; recorded: {told['peak_live_bytes']}.*\nhakmem .*\nlibc ")
 
+    def test_a_trace_is_named(self):
+        folder = os.path.join(self.dir, "folder %p")
+        os.mkdir(folder)
+        for words, name in ([], r"trace-\d+\.hkt"), (["-o", "of-%p"], r"of-\d+"), (["-o", os.path.join(folder, "x")], r"\d+"):
+            before = set(os.listdir(self.dir)) | set(os.listdir(folder))
+            status, _, err = self.call(self.hakmem, "record", *words, "--", "true", cwd=folder)
+            if "built without" in err:
+                self.skipTest("libzstd was not there")
+            if os.path.isabs((words or [""])[-1]): # the user's own %p, of a folder that is not there
+                self.assertEqual(status, 125, err)
+                continue
+            self.assertEqual(status, 0, err)
+            made = set(os.listdir(self.dir)) | set(os.listdir(folder))
+            self.assertRegex(" ".join(made - before), f"^{name}$")
+
     def test_record_and_replay_refuse(self):
         for words in (["record"], ["record", "-o"], ["record", "--what", "--", "ls"], ["record", "--of"], ["replay"],
                       ["replay", "/no/such"], ["replay", "--info", self.hakmem], ["record", "--", "/no/such"]):
