@@ -6,16 +6,20 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -200,7 +204,7 @@ static void signals(void)
 }
 
 /* Nothing is allowed any more but memory and the end. */
-static void sandbox(void)
+static void sandbox(unsigned count)
 {
     struct sock_filter steps[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -214,8 +218,84 @@ static void sandbox(void)
     };
     struct sock_fprog filter = {sizeof(steps) / sizeof(steps[0]), steps};
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
-    for (int i = 0; i < 100000; i++) {
+    for (unsigned i = 0; i < count; i++) {
         kept = malloc(i % 100 == 0 ? 100000 : 48);
+        free(kept);
+    }
+}
+
+/* A large aligned block, of which one page is written, and one that stays; each would be 400 KiB in a replay. */
+static void aligned(void)
+{
+    char *one = aligned_alloc(4096, 100 * 4096), *two = memalign(65536, 100 * 4096);
+    void *three;
+    must(one != NULL && two != NULL && posix_memalign(&three, 128, 100 * 4096) == 0);
+    one[0] = two[0] = *(char *)three = 1;
+    free(one);
+    free(three);
+    kept = two;
+}
+
+/* Two threads reallocate when they have ended as far as the recorder knows: in the last round of destructors. */
+static pthread_key_t last;
+static pthread_barrier_t both;
+
+struct late {
+    int rounds;
+    char *block;
+};
+
+static void reallocate_late(void *argument)
+{
+    struct late *late = argument;
+    if (++late->rounds < 4) {
+        must(pthread_setspecific(last, late) == 0);
+        return;
+    }
+    pthread_barrier_wait(&both);
+    for (int i = 0; i < 20000; i++)
+        must((late->block = realloc(late->block, 100 + (size_t)(i % 50) * 100)) != NULL);
+    free(late->block);
+}
+
+static void *end_late(void *argument)
+{
+    free(malloc(10)); /* from here on the recorder has a destructor, too */
+    must(pthread_setspecific(last, argument) == 0);
+    return NULL;
+}
+
+static void late(void)
+{
+    static struct late ends[2];
+    pthread_t ids[2];
+    must(pthread_key_create(&last, reallocate_late) == 0 && pthread_barrier_init(&both, NULL, 2) == 0);
+    for (int i = 0; i < 2; i++) {
+        ends[i].block = malloc(100);
+        must(pthread_create(&ids[i], NULL, end_late, &ends[i]) == 0);
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(ids[i], NULL);
+}
+
+/* Writes where it should not: to the memory that it shares with the process that writes the trace. */
+static void wild(unsigned seed)
+{
+    char path[200];
+    struct stat status;
+    snprintf(path, sizeof(path), "%s", getenv("HAK_RECORD_RING"));
+    path[strcspn(path, ":")] = '\0';
+    int file = open(path, O_RDWR);
+    must(file >= 0 && fstat(file, &status) == 0);
+    unsigned char *shared = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    must(shared != MAP_FAILED);
+    usleep(100000); /* the writer has seen who is recorded */
+    for (unsigned i = 0; i < 300000; i++) {
+        seed = seed * 1103515245 + 12345;
+        size_t at = seed / 65536 % 3 == 0 ? seed / 4 % 4096 : 4096 + seed / 64 % 60 * 65536 + seed / 65536 % 80;
+        if (i % 64 == 0 && i > 100000)
+            shared[at] = (unsigned char)(seed >> 24);
+        kept = malloc(seed % 500);
         free(kept);
     }
 }
@@ -253,7 +333,16 @@ int main(int argc, char **argv)
         some(500);
         execl("/proc/self/exe", "subject", "calls", (char *)NULL);
     } else if (strcmp(mode, "sandbox") == 0) {
-        sandbox();
+        sandbox(number != 0 ? number : 100000);
+    } else if (strcmp(mode, "aligned") == 0) {
+        aligned();
+    } else if (strcmp(mode, "late") == 0) {
+        late();
+    } else if (strcmp(mode, "wild") == 0) {
+        wild(number);
+    } else if (strcmp(mode, "slow") == 0) {
+        kept = malloc(99);
+        usleep(1000000);
     } else if (strcmp(mode, "closed") == 0) {
         for (int i = 0; i < 65536; i++)
             close(i);

@@ -8,6 +8,7 @@ usage: trace.py TEST HAKMEM_TRACE RECORDER LIBRARY SUBJECT [OPERATORS]
 import collections
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -131,6 +132,42 @@ def test_operators(folder):
         expect(trace.info["refused"] >= 2, f"{trace.info}")
 
 
+    limit = {"HAKMEM_MEMORY_LIMIT": str(64 << 20)}
+    trace = Trace(folder, "handler.hkt", OPERATORS[0], "handler", env=limit)
+    trace.exact()
+    said = [(step.kind, step.size >> 20) for step in trace.marked() if step.size >= 1 << 20]
+    wanted = []
+    for kind, size in (("malloc", 50), ("malloc", 51), ("aligned", 52)):
+        wanted += [("malloc", 40), ("free", 40), (kind, size), ("free", size)]
+    expect(said == wanted, f"with a handler: {said}")
+    expect(trace.info["unknown_frees"] == 0, f"{trace.info}")
+
+
+def test_aligned(folder):
+    """How much of large aligned blocks was touched; and threads that reallocate when they have ended."""
+    for library in (LIBRARY, ""):
+        trace = Trace(folder, "aligned.hkt", SUBJECT, "aligned", library=library, env={"MALLOC_PERTURB_": "0"})
+        trace.exact()
+        expect(trace.info["blocks_partly_resident"] == 3 + 2, f"{trace.info}") # and what mark() makes
+    for _ in range(3):
+        trace = Trace(folder, "late.hkt", SUBJECT, "late")
+        trace.exact()
+        expect(trace.info["resizes"] >= 40000 and trace.info["unknown_frees"] == 0, f"{trace.info}")
+        check_late([step for step in trace.steps if step.kind in ("leave", "resize")])
+
+
+def check_late(steps):
+    """Each realloc has the block that it left, which was 100 bytes smaller, or where it begins anew 5000."""
+    left = {}
+    for step in steps:
+        if step.kind == "leave":
+            left[step.slot] = step.size
+        else:
+            before = left.pop(step.origin, None)
+            expect(step.size in ((before or 0) + 100, 100), f"{step}: it was {before}")
+            expect(before is not None, f"{step}: nobody knows what it was")
+
+
 def sequences(steps):
     """Thread -> what it asked for, in its order."""
     found = collections.defaultdict(list)
@@ -232,6 +269,11 @@ def test_named(folder):
     trace = Trace(folder, "named.hkt", SUBJECT, "child", other, only="other-name")
     trace.exact()
     expect(trace.marked()[0].size == 100, "the child's calls")
+    with open(os.path.join(folder, "slow.sh"), "w", encoding="utf-8") as file:
+        file.write('"$@" >/dev/null 2>&1 & sleep 0.3\n') # COMMAND ends before what it has started
+    trace = Trace(folder, "orphan.hkt", "sh", file.name, other, "slow", only="other-name")
+    trace.exact()
+    expect(trace.marked()[0].size == 99, "a child that outlives COMMAND")
     trace = Trace(folder, "nobody.hkt", SUBJECT, "calls", only="nobody")
     expect(trace.info["events"] == 0, f"{trace.info}")
     expect(replayed(trace.path)["events"] == 0, "an empty trace")
@@ -284,13 +326,79 @@ def test_full(folder):
     writer_dies(folder)
 
 
+def start_recording(path, *command, limit="true"):
+    """A recording whose program waits for a line on its standard input; the pid of its writer."""
+    process = subprocess.Popen(["bash", "-c", limit + '; exec "$@"', "sh", TOOL, "record", path, "", RECORDER, "sh", "-c",
+                                'echo "$HAK_RECORD_RING"; read x; exec "$@"', "sh", *command], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return process, int(process.stdout.readline().split("/")[2])
+
+
+def test_behind(folder):
+    """The writer stands still for a while, and there is little room: the program waits, also where it may not sleep."""
+    path = os.path.join(folder, "behind.hkt")
+    for command in (["sandbox", "1500000"], ["threads", "4", "150000"]):
+        process, writer = start_recording(path, SUBJECT, *command, limit="ulimit -f 3000")
+        with process:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            for _ in range(4):
+                time.sleep(0.1)
+                os.kill(writer, signal.SIGSTOP)
+                time.sleep(0.4)
+                os.kill(writer, signal.SIGCONT)
+            _, errors = process.communicate(timeout=120)
+        info = json.loads(run(TOOL, "info", path))
+        expect(process.returncode == 0 and info["whole"] and info["lost"] == 0, f"{command}: {process}, {errors}, {info}")
+        expect(info["allocations"] >= int(command[-1]), f"{info}")
+
+
+def test_wild(folder):
+    """A program that writes over what it shares with the writer: both come to their ends, and a trace can be read."""
+    for seed in range(8):
+        path = os.path.join(folder, f"wild-{seed}.hkt")
+        done = subprocess.run([TOOL, "record", path, "", RECORDER + ":" + LIBRARY, SUBJECT, "wild", str(seed)],
+                              stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+        expect(done.returncode == 0, f"seed {seed}: {done}")
+        info = json.loads(run(TOOL, "info", path))
+        expect(info["whole"] and info["events"] > 1000, f"seed {seed}: {info}, {done.stderr}")
+        replayed(path)
+    # what is at the place of the shared memory of a writer that has ended is left alone
+    other = os.path.join(folder, "other")
+    with open(other, "wb") as file:
+        file.write(bytes(1 << 20))
+    fifo = os.path.join(folder, "fifo")
+    os.mkfifo(fifo)
+    for place in (f"{other}:1", other, f"{fifo}:{os.stat(fifo).st_ino}", "", ":", "/no/such:1", "x" * 9000 + ":1"):
+        run(SUBJECT, "calls", env={"LD_PRELOAD": RECORDER, "HAK_RECORD_RING": place})
+    with open(other, "rb") as file:
+        expect(file.read() == bytes(1 << 20), "another file was written to")
+
+
+def test_ignored(folder):
+    """Who starts it ignores SIGCHLD: COMMAND does, too, and everything works."""
+    path = os.path.join(folder, "ignored.hkt")
+    for command in ([TOOL, "record", path, "", RECORDER, "grep", "SigIgn", "/proc/self/status"],
+                    [TOOL, "info", path], [TOOL, "play", path], [TOOL, "replay", "--lib", "libc", "--rounds", "1", path]):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=120, check=False, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        expect(done.returncode == 0, f"{done}")
+        if command[1] == "record":
+            ignored = int(done.stdout.split()[-1], 16)
+            expect(ignored >> (signal.SIGCHLD - 1) & 1, "COMMAND has another disposition")
+    with open(path, "wb") as file:
+        file.write(b"no trace" * 200)
+    done = subprocess.run([TOOL, "replay", "--lib", "libc", path], stderr=subprocess.PIPE, timeout=60, check=False,
+                          preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    expect(done.returncode == 125, f"what cannot be replayed: {done}")
+
+
 def writer_dies(folder):
     """The process that writes is killed: the program goes on."""
     path = os.path.join(folder, "killed.hkt")
-    with subprocess.Popen([TOOL, "record", path, "", RECORDER, "sh", "-c", 'echo "$HAK_RECORD_RING"; read x; exec "$@"', "sh",
-                           SUBJECT, "threads", "20", "60000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:
-        os.kill(int(process.stdout.readline().split("/")[2]), 9)
+    process, writer = start_recording(path, SUBJECT, "threads", "20", "60000")
+    with process:
+        os.kill(writer, signal.SIGKILL)
         _, errors = process.communicate("go\n", timeout=120)
     expect(process.returncode == 0, f"the writer was killed: {process.returncode}, {errors}")
     expect(not json.loads(run(TOOL, "info", path))["whole"], "a trace without a writer")

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +219,7 @@ static void print_result(void)
 /* TRACE */
 int trace_play(char **words)
 {
+    signal(SIGCHLD, SIG_DFL); /* as trace_replay, for who calls this alone */
     int file = memfd_create("hakmem-replay", 0);
     if (file < 0 || ftruncate(file, sizeof(struct feed)) != 0)
         trace_die("replay: no shared memory: %s", strerror(errno));

@@ -41,13 +41,13 @@ static uint32_t chunks_at_most(void)
 }
 
 /* The size of files may be limited too: then there are fewer chunks. */
-static int make_ring(struct ring **place, const char *only)
+static int make_ring(struct write_task *task, const char *only)
 {
     struct sigaction ignored = {.sa_handler = SIG_IGN}, before;
     int file = (int)syscall(SYS_memfd_create, "hakmem-record", 1 /* MFD_CLOEXEC */);
     if (file < 0)
         trace_die("the shared memory cannot be made: %s", strerror(errno));
-    if (strlen(only) >= sizeof((*place)->only))
+    if (strlen(only) >= sizeof(task->ring->only))
         trace_die("record: the name %s is too long", only);
     sigaction(SIGXFSZ, &ignored, &before);
     for (uint32_t chunks = chunks_at_most(); chunks >= RING_CHUNKS_LEAST; chunks /= 2) {
@@ -61,7 +61,8 @@ static int make_ring(struct ring **place, const char *only)
         ring->chunks = chunks;
         strcpy(ring->only, only);
         sigaction(SIGXFSZ, &before, NULL);
-        *place = ring;
+        task->ring = ring;
+        task->chunks = chunks;
         return file;
     }
     trace_die("record: there is no room for the memory that is shared with the writer: %s", strerror(errno));
@@ -147,10 +148,13 @@ int trace_record(char **words)
     char text[64];
     struct write_task task = {.path = words[0], .parent = getpid(), .only = words[1]};
     char **command = words + 3;
-    task.ring_file = make_ring(&task.ring, words[1]);
+    task.ring_file = make_ring(&task, words[1]);
     task.file = make_trace(words[0], command);
     pid_t writer = start_writer(&task);
-    snprintf(text, sizeof(text), "/proc/%d/fd/%d", (int)writer, task.ring_file);
+    struct stat status;
+    if (fstat(task.ring_file, &status) != 0)
+        trace_die("record: the shared memory cannot be looked at: %s", strerror(errno));
+    snprintf(text, sizeof(text), "/proc/%d/fd/%d:%llu", (int)writer, task.ring_file, (unsigned long long)status.st_ino);
     if (setenv(RING_VARIABLE, text, 1) != 0 || setenv("LD_PRELOAD", words[2], 1) != 0)
         trace_die("record: no memory");
     execvp(command[0], command);

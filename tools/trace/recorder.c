@@ -13,28 +13,19 @@
 #define _GNU_SOURCE
 
 #include "recorder.h"
+
+#include "futex.h"
 #include "recorder_large.h"
-#include "ring.h"
+#include "recorder_ring.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-#define NAP_NS 1000000
-#define NAPS_MOST 5000 /* without a beat of the writer's: it is gone */
-#define IDLE_MOST 20   /* naps in which nothing waits to be written, and no chunk is free */
-#define SKIP 4096      /* events that a thread which found no chunk lets go before it looks for one again */
-#define ROUNDS 3       /* of destructors after which a thread has ended for us; glibc has four */
+#define SKIP 4096 /* events that a thread which found no chunk lets go before it looks for one again */
+#define ROUNDS 3  /* of destructors after which a thread has ended for us; glibc has four */
 
 enum { IDLE, CALLING, TURNING };
 
@@ -43,9 +34,11 @@ struct stream {
     struct ring_chunk *chunk; /* NULL: none yet, or no more */
     unsigned char *at;
     struct trace_coder coder;
-    uint32_t number; /* + 1; 0: none yet */
-    uint32_t skip;   /* events that are let go: there was no chunk */
-    uint8_t busy;    /* IDLE, or why a call is passed on */
+    uint32_t number;   /* + 1; 0: none yet */
+    uint32_t skip;     /* events that are let go: there was no chunk */
+    const void *noted; /* the last block, if no other went since */
+    bool resizing;     /* it has the lock of `late` from TRACE_LEAVE on */
+    uint8_t busy;      /* IDLE, or why a call is passed on */
     uint8_t rounds;
     bool ended;
 };
@@ -61,13 +54,15 @@ static _Alignas(128) _Atomic uint64_t numbers;
 static pthread_key_t ends;
 static __thread struct stream mine __attribute__((tls_model("initial-exec")));
 
-/* Threads that have ended still free (glibc does, behind all destructors): these share one stream. */
+/* Threads that have ended still free (glibc does, behind all destructors): these share one stream. A realloc has the
+ * lock to its end: of two events of a stream that belong together none stands between. */
 static struct stream late;
-static atomic_flag late_lock = ATOMIC_FLAG_INIT;
+static struct futex_lock late_lock;
 
-static void say(const char *what, const char *more)
+void record_stop(const char *why)
 {
-    dprintf(2, "hakmem: record: %s%s\n", what, more);
+    gate->on = false;
+    record_say(why, "");
 }
 
 static void count_lost(void)
@@ -76,41 +71,6 @@ static void count_lost(void)
 }
 
 /* ---- Chunks ---- */
-
-/* Waits while the writer is behind; false where it is gone. */
-static bool wait_for_writer(unsigned *naps, uint32_t *beats)
-{
-    struct timespec nap = {.tv_nsec = NAP_NS};
-    uint32_t now = atomic_load_explicit(&ring->beats, memory_order_relaxed);
-    if (now != *beats)
-        *naps = 0;
-    *beats = now;
-    if (++*naps > NAPS_MOST || atomic_load_explicit(&ring->over, memory_order_relaxed) != 0) {
-        gate->on = false;
-        say("nobody writes the trace any more: it ends here", "");
-        return false;
-    }
-    syscall(SYS_nanosleep, &nap, NULL); /* the function would be a point of cancellation, which malloc is not */
-    return true;
-}
-
-static struct ring_chunk *take_chunk(void)
-{
-    unsigned naps = 0, idle = 0;
-    uint32_t beats = atomic_load_explicit(&ring->beats, memory_order_relaxed);
-    while (gate->on) {
-        bool behind = atomic_load_explicit(&ring->waiting, memory_order_relaxed) >= RING_BACKLOG;
-        int64_t index = behind ? -1 : ring_pop_free(ring);
-        if (index >= 0)
-            return &ring->chunk[index];
-        /* With more threads than chunks none comes back soon. */
-        if (!behind && atomic_load_explicit(&ring->waiting, memory_order_relaxed) == 0 && ++idle > IDLE_MOST)
-            return NULL;
-        if (!wait_for_writer(&naps, &beats))
-            return NULL;
-    }
-    return NULL;
-}
 
 static void give_chunk(struct stream *stream)
 {
@@ -131,7 +91,7 @@ static bool turn(struct stream *stream, const struct trace_event *event)
         if (stream != &late)
             pthread_setspecific(ends, stream);
     }
-    struct ring_chunk *chunk = take_chunk();
+    struct ring_chunk *chunk = record_take_chunk(ring, &gate->on);
     if (chunk != NULL) {
         atomic_store_explicit(&chunk->used, 0, memory_order_relaxed);
         chunk->events = 0;
@@ -164,35 +124,41 @@ static inline void append(struct stream *stream, struct trace_event *event)
     atomic_store_explicit(&stream->chunk->used, (uint32_t)(stream->at - stream->chunk->bytes), memory_order_release);
 }
 
-static void append_late(struct trace_event *event)
+/* Notes an event of a thread, or of one that has ended. */
+static inline void append_own(struct stream *stream, struct trace_event *event)
 {
-    while (atomic_flag_test_and_set_explicit(&late_lock, memory_order_acquire))
-        sched_yield();
+    if (__builtin_expect(!stream->ended, 1)) {
+        append(stream, event);
+        return;
+    }
+    if (!stream->resizing)
+        futex_lock(&late_lock);
     append(&late, event);
-    atomic_flag_clear_explicit(&late_lock, memory_order_release);
+    stream->resizing = event->kind == TRACE_LEAVE;
+    if (!stream->resizing)
+        futex_unlock(&late_lock);
+}
+
+static inline void note_event(struct stream *stream, struct trace_event *event, const void *block)
+{
+    event->address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT;
+    stream->noted = block;
+    if (__builtin_expect(event->size >= TRACE_LARGE, 0) && block != NULL)
+        large_add(block, event->size);
+    append_own(stream, event);
 }
 
 static inline void note(struct stream *stream, enum trace_kind kind, const void *block, size_t size)
 {
-    struct trace_event event = {.kind = kind, .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT, .size = size};
-    if (__builtin_expect(size >= TRACE_LARGE, 0) && block != NULL)
-        large_add(block, size);
-    if (__builtin_expect(stream->ended, 0))
-        append_late(&event);
-    else
-        append(stream, &event);
+    struct trace_event event = {.kind = kind, .size = size};
+    note_event(stream, &event, block);
 }
 
 static void note_aligned(struct stream *stream, const void *block, size_t align, size_t size)
 {
-    struct trace_event event = {.kind = TRACE_ALIGNED,
-                                .address = (uintptr_t)block >> TRACE_ADDRESS_SHIFT,
-                                .size = size,
-                                .align_log2 = align > 1 ? 64 - (uint32_t)__builtin_clzll(align - 1) : 0};
-    if (stream->ended)
-        append_late(&event);
-    else
-        append(stream, &event);
+    struct trace_event event = {
+        .kind = TRACE_ALIGNED, .size = size, .align_log2 = align > 1 ? 64 - (uint32_t)__builtin_clzll(align - 1) : 0};
+    note_event(stream, &event, block);
 }
 
 /* The destructor of `ends`: again and again, so that other destructors come before. */
@@ -256,10 +222,25 @@ void record_gone(struct stream *stream, bool resizing, const void *block)
     if (block == NULL)
         return;
     event.touched = large_take(block);
-    if (__builtin_expect(stream->ended, 0))
-        append_late(&event);
+    stream->noted = NULL;
+    append_own(stream, &event);
+}
+
+void record_forget(void)
+{
+    mine.noted = NULL;
+}
+
+void record_found(const void *block, size_t align, size_t size)
+{
+    struct stream *stream = block != NULL && block != mine.noted ? record_enter() : NULL;
+    if (stream == NULL)
+        return;
+    if (align != 0)
+        note_aligned(stream, block, align, size);
     else
-        append(stream, &event);
+        note(stream, TRACE_MALLOC, block, size);
+    record_leave(stream);
 }
 
 void record_resized(struct stream *stream, const void *block, size_t size)
@@ -276,58 +257,16 @@ static void in_child(void)
     gate = &closed;
 }
 
-/* Is this the process that is meant? It may be one that became another program: then what was before is dropped. */
-static bool claim(struct ring *seen)
-{
-    uint32_t none = 0, me = (uint32_t)getpid();
-    if (seen->only[0] != '\0' && strncmp(seen->only, program_invocation_short_name, sizeof(seen->only)) != 0)
-        return false;
-    if (atomic_compare_exchange_strong(&seen->pid, &none, me))
-        return true;
-    if (none != me || atomic_load(&seen->over) != 0)
-        return false;
-    struct timespec nap = {.tv_nsec = NAP_NS};
-    atomic_store(&seen->again, 1);
-    for (unsigned naps = 0; atomic_load(&seen->again) != 0; naps++) {
-        if (naps == NAPS_MOST)
-            return false;
-        nanosleep(&nap, NULL);
-    }
-    return true;
-}
-
-static struct ring *map_ring(const char *path)
-{
-    struct stat status;
-    int file = open(path, O_RDWR | O_CLOEXEC);
-    if (file < 0)
-        return NULL; /* the trace is written already */
-    void *seen = fstat(file, &status) == 0 && status.st_size > (off_t)sizeof(struct ring)
-                     ? mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
-                     : MAP_FAILED;
-    int saved = errno;
-    close(file);
-    if (seen == MAP_FAILED) {
-        say("the memory shared with the writer cannot be mapped: ", strerror(saved));
-        return NULL;
-    }
-    struct ring *found = seen;
-    if (found->magic == RING_MAGIC && claim(found))
-        return found;
-    munmap(seen, (size_t)status.st_size);
-    return NULL;
-}
-
 __attribute__((constructor)) static void record_begin(void)
 {
     const char *path = secure_getenv(RING_VARIABLE);
     record_find_next();
-    if (path == NULL || (ring = map_ring(path)) == NULL)
+    if (path == NULL || (ring = record_map_ring(path)) == NULL)
         return;
     struct gate *open = mmap(NULL, sizeof(*open), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (open == MAP_FAILED || pthread_key_create(&ends, stream_ends) != 0 ||
         pthread_atfork(NULL, NULL, in_child) != 0) {
-        say("no memory to record with", "");
+        record_say("no memory to record with", "");
         return;
     }
     madvise(open, sizeof(*open), MADV_WIPEONFORK); /* refused by an old kernel: then there is in_child alone */

@@ -20,6 +20,11 @@ void record_block(struct stream *stream, bool zeroed, const void *block, size_t 
 void record_aligned(struct stream *stream, const void *block, size_t align, size_t size);
 void record_resized(struct stream *stream, const void *block, size_t size);
 
+/* For an operator new of the next library, which may have a malloc that does not come here: forgets what this thread
+ * has noted, and notes the block that it made, where that was not noted since. */
+void record_forget(void);
+void record_found(const void *block, size_t align, size_t size);
+
 /* Before a free, or before a realloc that record_resized follows. */
 void record_gone(struct stream *stream, bool resizing, const void *block);
 

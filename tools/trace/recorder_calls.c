@@ -241,41 +241,51 @@ EXPORT void free_aligned_sized(void *block, size_t align, size_t size)
 
 /* ---- C++ ---- */
 
-#define NEW(name)                                   \
-    EXPORT void *name(size_t size)                  \
-    {                                               \
-        void *block = malloc(size);                 \
-        void *(*after)(size_t) = NULL;              \
-        if (block == NULL)                          \
-            look(#name, &after);                    \
-        return after != NULL ? after(size) : block; \
-    }
-#define NEW_NOTHROW(name)                                \
-    EXPORT void *name(size_t size, const void *tag)      \
+/* Of the next operator: it may have a malloc of its own, that no call of ours leads to. */
+#define NEXT_NEW(name, call, block, align, size) \
+    do {                                         \
+        look(#name, &after);                     \
+        if (after != NULL) {                     \
+            record_forget();                     \
+            block = call;                        \
+            record_found(block, align, size);    \
+        }                                        \
+    } while (0)
+#define NEW(name)                                        \
+    EXPORT void *name(size_t size)                       \
     {                                                    \
         void *block = malloc(size);                      \
-        void *(*after)(size_t, const void *) = NULL;     \
+        void *(*after)(size_t) = NULL;                   \
         if (block == NULL)                               \
-            look(#name, &after);                         \
-        return after != NULL ? after(size, tag) : block; \
+            NEXT_NEW(name, after(size), block, 0, size); \
+        return block;                                    \
     }
-#define NEW_ALIGNED(name)                                  \
-    EXPORT void *name(size_t size, size_t align)           \
-    {                                                      \
-        void *block = memalign(align, size);               \
-        void *(*after)(size_t, size_t) = NULL;             \
-        if (block == NULL)                                 \
-            look(#name, &after);                           \
-        return after != NULL ? after(size, align) : block; \
+#define NEW_NOTHROW(name)                                     \
+    EXPORT void *name(size_t size, const void *tag)           \
+    {                                                         \
+        void *block = malloc(size);                           \
+        void *(*after)(size_t, const void *) = NULL;          \
+        if (block == NULL)                                    \
+            NEXT_NEW(name, after(size, tag), block, 0, size); \
+        return block;                                         \
     }
-#define NEW_ALIGNED_NOTHROW(name)                                 \
-    EXPORT void *name(size_t size, size_t align, const void *tag) \
-    {                                                             \
-        void *block = memalign(align, size);                      \
-        void *(*after)(size_t, size_t, const void *) = NULL;      \
-        if (block == NULL)                                        \
-            look(#name, &after);                                  \
-        return after != NULL ? after(size, align, tag) : block;   \
+#define NEW_ALIGNED(name)                                           \
+    EXPORT void *name(size_t size, size_t align)                    \
+    {                                                               \
+        void *block = memalign(align, size);                        \
+        void *(*after)(size_t, size_t) = NULL;                      \
+        if (block == NULL)                                          \
+            NEXT_NEW(name, after(size, align), block, align, size); \
+        return block;                                               \
+    }
+#define NEW_ALIGNED_NOTHROW(name)                                        \
+    EXPORT void *name(size_t size, size_t align, const void *tag)        \
+    {                                                                    \
+        void *block = memalign(align, size);                             \
+        void *(*after)(size_t, size_t, const void *) = NULL;             \
+        if (block == NULL)                                               \
+            NEXT_NEW(name, after(size, align, tag), block, align, size); \
+        return block;                                                    \
     }
 /* What else a delete is told, a size, an alignment or a tag, changes nothing. */
 #define DELETE(name)              \

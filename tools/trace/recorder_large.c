@@ -6,8 +6,9 @@
 
 #include "recorder_large.h"
 
+#include "futex.h"
+
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -25,7 +26,7 @@ static struct {
     size_t size;
 } large[LARGE_PLACES];
 static _Atomic uint8_t begin[LARGE_COUNTS];
-static atomic_flag large_lock = ATOMIC_FLAG_INIT;
+static struct futex_lock large_lock;
 
 static _Atomic uint8_t *count_of(const void *block)
 {
@@ -50,21 +51,10 @@ static uintptr_t *large_place(const void *block, uintptr_t wanted, size_t **size
     return NULL;
 }
 
-static void lock_large(void)
-{
-    while (atomic_flag_test_and_set_explicit(&large_lock, memory_order_acquire))
-        sched_yield();
-}
-
-static void unlock_large(void)
-{
-    atomic_flag_clear_explicit(&large_lock, memory_order_release);
-}
-
 void large_add(const void *block, size_t size)
 {
     size_t *kept;
-    lock_large();
+    futex_lock(&large_lock);
     uintptr_t *place = large_place(block, 0, &kept);
     if (place != NULL) {
         _Atomic uint8_t *count = count_of(block);
@@ -74,7 +64,7 @@ void large_add(const void *block, size_t size)
         if (now != UINT8_MAX)
             atomic_store_explicit(count, now + 1, memory_order_relaxed);
     }
-    unlock_large();
+    futex_unlock(&large_lock);
 }
 
 /* Resident pages of the block + 1, or 0 where the kernel does not tell. Under the lock. */
@@ -100,7 +90,7 @@ uint64_t large_take(const void *block)
     size_t *size;
     if (__builtin_expect(!may_be_large(block), 1))
         return 0;
-    lock_large();
+    futex_lock(&large_lock);
     uintptr_t *place = large_place(block, (uintptr_t)block, &size);
     if (place != NULL) {
         int saved = errno;
@@ -112,7 +102,7 @@ uint64_t large_take(const void *block)
             atomic_store_explicit(count, now - 1, memory_order_relaxed);
         errno = saved;
     }
-    unlock_large();
+    futex_unlock(&large_lock);
     return touched;
 }
 

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -267,6 +268,7 @@ __attribute__((format(printf, 1, 2))) static void say_progress(const char *forma
 /* [--lib NAME=PATH]... [--rounds N] [--json] [-o FILE] TRACE */
 int trace_replay(char **words)
 {
+    signal(SIGCHLD, SIG_DFL); /* whoever ignores it may have started us: then no child's status comes */
     FILE *file = stdout;
     read_words(words);
     for (unsigned at = 0; at < asked.count; at++) {

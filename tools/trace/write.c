@@ -6,10 +6,12 @@
 
 #include "write.h"
 
+#include "futex.h"
 #include "survey.h"
 #include "trace.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,9 +23,11 @@
 #include <zstd.h>
 
 #define LEVEL 3
-#define BUSY_MS 2
+#define BUSY_MS 2 /* between looks at the program, which wakes the writer only where it waits for it */
 #define IDLE_MS 20
-#define TOUCHES_MOST (1 << 24) /* large blocks of which is told how much was resident */
+#define EMPTY_MOST 3
+#define THREADS_AHEAD (1 << 20) /* so many threads more than chunks were written may have a number */
+#define TOUCHES_MOST (1 << 24)  /* large blocks of which is told how much was resident */
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -34,7 +38,12 @@ struct writer {
     ZSTD_CCtx *packer;
     void *packed;
     size_t room;
-    uint64_t events;
+    unsigned char *bytes; /* of the chunk in hand: the program may write to its own */
+    uint32_t *ready;      /* indices of chunks, the newest first */
+    uint64_t written;     /* chunks */
+    uint64_t damaged;     /* chunks that hold no events, but what the program has written there otherwise */
+    unsigned empty;       /* looks in a row at which nothing was ready, though threads say so */
+    pid_t pid;            /* that is recorded; 0: none so far */
     bool failed;
     uint64_t ticks, nanoseconds; /* at the start */
 };
@@ -69,23 +78,56 @@ static void put(struct writer *writer, const void *bytes, size_t size)
     }
 }
 
-/* The program may write anything there: numbers are bounded before they are used. */
+/* Are these events of one thread, in their order? Who reads the trace has no doubt of it. */
+static bool is_whole(const unsigned char *bytes, uint32_t used, uint64_t number, uint64_t time)
+{
+    struct trace_coder coder = {.number = number - 1, .time = time};
+    struct trace_event event;
+    const unsigned char *at = bytes, *end = bytes + used;
+    uint64_t last = number - 1;
+    while (at != NULL && at < end) {
+        at = trace_decode(at, end, &coder, &event);
+        if (at == NULL || event.number <= last || event.number == UINT64_MAX)
+            return false;
+        last = event.number;
+    }
+    return true;
+}
+
+/* The program may write anything there: each number is read once, and bounded before it is used. */
 static void write_chunk(struct writer *writer, struct ring_chunk *chunk)
 {
     uint32_t used = atomic_load_explicit(&chunk->used, memory_order_acquire); /* the thread's release in append */
     uint32_t held = atomic_load_explicit(&chunk->held, memory_order_relaxed);
-    if (held == 0 || used == 0 || used > sizeof(chunk->bytes) || writer->failed)
+    if (held == 0 || used == 0 || writer->failed)
         return;
-    size_t packed = ZSTD_compress2(writer->packer, writer->packed, writer->room, chunk->bytes, used);
+    struct trace_chunk header = {.bytes = used, .thread = held - 1, .number = chunk->number, .time = chunk->time};
+    if (used > sizeof(chunk->bytes) || header.thread > writer->written + THREADS_AHEAD || header.number == 0) {
+        writer->damaged++;
+        return;
+    }
+    memcpy(writer->bytes, chunk->bytes, used);
+    if (!is_whole(writer->bytes, used, header.number, header.time)) {
+        writer->damaged++;
+        return;
+    }
+    size_t packed = ZSTD_compress2(writer->packer, writer->packed, writer->room, writer->bytes, used);
     if (ZSTD_isError(packed)) {
         fail(writer, ZSTD_getErrorName(packed));
         return;
     }
-    struct trace_chunk header = {
-        .packed = (uint32_t)packed, .bytes = used, .thread = held - 1, .number = chunk->number, .time = chunk->time};
+    header.packed = (uint32_t)packed;
     put(writer, &header, sizeof(header));
     put(writer, writer->packed, packed);
-    writer->events += chunk->events;
+    writer->written++;
+}
+
+/* Gives a sign of life, and wakes who waits for it. */
+static void beat(struct ring *ring)
+{
+    atomic_fetch_add_explicit(&ring->beats, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&ring->sleepers, memory_order_relaxed) != 0)
+        futex_wake(&ring->beats, INT_MAX);
 }
 
 /* All chunks that are ready, the oldest first. True where there was one. */
@@ -93,25 +135,20 @@ static bool write_ready(struct writer *writer)
 {
     struct ring *ring = writer->task->ring;
     uint32_t newest = atomic_exchange_explicit(&ring->ready, 0, memory_order_acquire); /* ring_push_ready */
-    uint32_t oldest = 0;
-    bool any = newest != 0;
-    for (uint32_t left = ring->chunks; newest != 0 && newest <= ring->chunks && left != 0; left--) {
-        uint32_t next = ring->chunk[newest - 1].next;
-        ring->chunk[newest - 1].next = oldest;
-        oldest = newest;
-        newest = next;
+    uint32_t count = 0;
+    while (newest != 0 && newest <= writer->task->chunks && count < writer->task->chunks) {
+        writer->ready[count++] = newest - 1;
+        newest = ring->chunk[newest - 1].next;
     }
-    while (oldest != 0) {
-        struct ring_chunk *chunk = &ring->chunk[oldest - 1];
-        uint32_t next = chunk->next;
-        write_chunk(writer, chunk);
-        atomic_store_explicit(&chunk->held, 0, memory_order_relaxed);
+    for (uint32_t left = count; left != 0; left--) {
+        uint32_t index = writer->ready[left - 1];
+        write_chunk(writer, &ring->chunk[index]);
+        atomic_store_explicit(&ring->chunk[index].held, 0, memory_order_relaxed);
         atomic_fetch_sub_explicit(&ring->waiting, 1, memory_order_relaxed);
-        ring_push_free(ring, oldest - 1);
-        atomic_fetch_add_explicit(&ring->beats, 1, memory_order_relaxed);
-        oldest = next;
+        ring_push_free(ring, index);
+        beat(ring);
     }
-    return any;
+    return count != 0;
 }
 
 /* The process is another program by now (exec) and begins anew: what was before is dropped. */
@@ -120,9 +157,11 @@ static void begin_again(struct writer *writer)
     struct ring *ring = writer->task->ring;
     if (ftruncate(writer->task->file, sizeof(struct trace_header)) != 0 || lseek(writer->task->file, 0, SEEK_END) < 0)
         fail(writer, strerror(errno));
-    for (uint32_t at = 0; at < ring->chunks && at < atomic_load(&ring->fresh); at++)
-        atomic_store(&ring->chunk[at].held, 0);
-    writer->events = 0;
+    for (uint32_t at = 0; at < writer->task->chunks; at++) {
+        if (atomic_load(&ring->chunk[at].held) != 0) /* a write makes a page of it */
+            atomic_store(&ring->chunk[at].held, 0);
+    }
+    writer->written = writer->damaged = 0;
     atomic_store(&ring->fresh, 0);
     atomic_store(&ring->ready, 0);
     atomic_store(&ring->waiting, 0);
@@ -131,6 +170,7 @@ static void begin_again(struct writer *writer)
     atomic_store(&ring->lost, 0);
     atomic_store(&ring->refused, 0);
     atomic_store(&ring->again, 0); /* the program goes on */
+    futex_wake(&ring->again, 1);
 }
 
 /* A file that becomes readable when the process has ended, or -1. */
@@ -139,13 +179,37 @@ static int watch(pid_t pid)
     return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-static bool has_ended(int watched, pid_t pid, int wait_ms)
+static bool has_ended(int watched, pid_t pid)
 {
     struct pollfd file = {.fd = watched, .events = POLLIN};
     if (watched >= 0)
-        return poll(&file, 1, wait_ms) > 0;
-    poll(NULL, 0, wait_ms);
+        return poll(&file, 1, 0) > 0;
     return kill(pid, 0) != 0 && errno == ESRCH; /* a kernel before 5.3 */
+}
+
+/* Has the process that is recorded said so just now? Whatever is written there later is not believed. */
+static bool has_begun(struct writer *writer)
+{
+    pid_t now = (pid_t)atomic_load(&writer->task->ring->pid);
+    if (writer->pid != 0 || now <= 0)
+        return false;
+    writer->pid = now;
+    return true;
+}
+
+static void look_round(struct writer *writer)
+{
+    struct ring *ring = writer->task->ring;
+    uint32_t calls = atomic_load(&ring->calls);
+    if (atomic_load(&ring->again) == RING_AGAIN)
+        begin_again(writer);
+    bool any = write_ready(writer);
+    /* Threads wait by that count: where nothing is ready again and again it was written over. */
+    writer->empty = any || atomic_load(&ring->waiting) == 0 ? 0 : writer->empty + 1;
+    if (writer->empty > EMPTY_MOST)
+        atomic_store(&ring->waiting, 0);
+    beat(ring);
+    futex_wait_ms(&ring->calls, calls, any ? BUSY_MS : IDLE_MS);
 }
 
 /* Until the recorded process has ended, or nobody was recorded. */
@@ -154,25 +218,22 @@ static void write_until_end(struct writer *writer)
     struct ring *ring = writer->task->ring;
     pid_t watched = writer->task->parent;
     int file = watch(watched);
-    int wait_ms = BUSY_MS;
-    while (!has_ended(file, watched, wait_ms)) {
-        if (atomic_load(&ring->again) != 0)
-            begin_again(writer);
-        wait_ms = write_ready(writer) ? BUSY_MS : IDLE_MS;
-        atomic_fetch_add_explicit(&ring->beats, 1, memory_order_relaxed);
-        pid_t now = (pid_t)atomic_load(&ring->pid);
-        if (now != 0 && now != watched) {
-            int other = watch(now);
+    for (;;) {
+        if (has_begun(writer) && writer->pid != watched) {
+            int other = watch(writer->pid);
             if (file >= 0)
                 close(file);
             file = other;
-            watched = now;
+            watched = writer->pid;
         }
+        if (has_ended(file, watched) && (writer->pid != 0 || (pid_t)atomic_load(&ring->pid) <= 0))
+            break; /* else another one has begun just now */
+        look_round(writer);
     }
     if (file >= 0)
         close(file);
     write_ready(writer);
-    for (uint32_t at = 0; at < ring->chunks && at < atomic_load(&ring->fresh); at++)
+    for (uint32_t at = 0; at < writer->task->chunks && at < atomic_load(&ring->fresh); at++)
         write_chunk(writer, &ring->chunk[at]);
 }
 
@@ -187,7 +248,10 @@ static void report(struct writer *writer, const struct trace_summary *summary)
             path, (unsigned long long)summary->events, (unsigned long long)summary->threads, seconds,
             size / (double)(summary->events != 0 ? summary->events : 1), (double)summary->peak_bytes / 0x1p20,
             (unsigned long long)summary->peak_blocks);
-    if (summary->lost != 0)
+    if (writer->damaged != 0)
+        fprintf(stderr, "hakmem: record: %llu parts of the trace were lost: the program has written over them\n",
+                (unsigned long long)writer->damaged);
+    if (summary->lost > writer->damaged)
         fprintf(stderr, "hakmem: record: %llu events were lost: the trace is not exact\n",
                 (unsigned long long)summary->lost);
 }
@@ -204,7 +268,7 @@ static void summarise(struct writer *writer)
     size_t count;
     uint64_t passed = nanoseconds() - writer->nanoseconds;
     double rate = (double)(trace_ticks() - writer->ticks) / ((double)(passed != 0 ? passed : 1) / 1e9);
-    if (atomic_load(&ring->pid) == 0) {
+    if (writer->pid == 0) {
         fprintf(stderr, "hakmem: record: %s%s%s; the trace is empty\n",
                 writer->task->only[0] != '\0' ? "no program with the name " : "nothing was recorded",
                 writer->task->only, writer->task->only[0] != '\0' ? " was started" : ": COMMAND loads no preload");
@@ -215,13 +279,13 @@ static void summarise(struct writer *writer)
     put(writer, &list, sizeof(list));
     put(writer, touches, list.bytes);
     free(touches);
-    summary.lost = atomic_load(&ring->lost);
-    summary.pid = atomic_load(&ring->pid);
+    summary.lost = atomic_load(&ring->lost) + writer->damaged;
+    summary.pid = (uint64_t)writer->pid;
     summary.refused = atomic_load(&ring->refused);
     summary.units_per_second = (uint64_t)(rate / (1 << TRACE_TIME_SHIFT));
     put(writer, &last, sizeof(last));
     put(writer, &summary, sizeof(summary));
-    if (!writer->failed && atomic_load(&ring->pid) != 0)
+    if (!writer->failed && writer->pid != 0)
         report(writer, &summary);
 }
 
@@ -231,7 +295,9 @@ void write_trace(struct write_task *task)
     writer.room = ZSTD_compressBound(TRACE_CHUNK);
     writer.packed = malloc(writer.room);
     writer.packer = ZSTD_createCCtx();
-    if (writer.packed == NULL || writer.packer == NULL) {
+    writer.bytes = malloc(TRACE_CHUNK);
+    writer.ready = malloc(task->chunks * sizeof(*writer.ready));
+    if (writer.packed == NULL || writer.packer == NULL || writer.bytes == NULL || writer.ready == NULL) {
         fail(&writer, "no memory");
         return;
     }
@@ -243,4 +309,6 @@ void write_trace(struct write_task *task)
         summarise(&writer);
     ZSTD_freeCCtx(writer.packer);
     free(writer.packed);
+    free(writer.bytes);
+    free(writer.ready);
 }

@@ -16,6 +16,7 @@ struct write_task {
     pid_t parent;     /* that becomes COMMAND */
     int file, ring_file;
     struct ring *ring;
+    uint32_t chunks; /* in it */
 };
 
 /* Returns when the trace is whole, or said why not. */
