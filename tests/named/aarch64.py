@@ -136,13 +136,7 @@ def main():
     steps = {'fastpath': fastpath, 'suites': suites, 'kernel': kernel}
     if sys.argv[2:3] == ['kernel'] and len(sys.argv) == 4:
         sys.exit(kernel(sys.argv[3]))
-    chosen = sys.argv[2:] or list(steps)
-    for name in chosen:
-        if name not in steps:
-            sys.exit('usage: ./hakmem test aarch64 [%s]...' % '|'.join(steps))
-    failed = [name for name in chosen if steps[name]() != 0]
-    print('aarch64: ' + ('failed: ' + ' '.join(failed) if failed else 'all passed'))
-    return 1 if failed else 0
+    return ports.run_steps('aarch64', steps, sys.argv[2:])
 
 
 if __name__ == '__main__':

@@ -37,14 +37,9 @@ def build(compiler):
 
 
 def main():
-    chosen = sys.argv[2:] or COMPILERS
-    missing = [name for name in chosen if not shutil.which(name)]
-    for name in missing:
-        print('skipped: %s is not installed' % name)
+    names = ports.those_there('compilers', {name: name for name in COMPILERS}, sys.argv[2:])
     failed = []
-    for name in chosen:
-        if name in missing:
-            continue
+    for name in names:
         folder, fault = build(name)
         if fault is None:
             fault = ports.run_suites(folder, {}, ('unit',)) or None
@@ -53,7 +48,7 @@ def main():
         print('%s: %s' % (name, 'passed' if fault is None else 'failed'), flush=True)
         failed += [name] if fault is not None else []
     print('compilers: ' + ('failed: ' + ' '.join(failed) if failed else 'all passed'))
-    return 1 if failed else 77 if len(missing) == len(chosen) else 0
+    return 1 if failed else 0 if names else 77
 
 
 if __name__ == '__main__':

@@ -123,13 +123,7 @@ def sqlite(glibc_build):
 def main():
     ports.demand(musl_gcc='musl-tools', meson='meson', ninja='ninja-build')
     steps = {'sqlite': lambda: sqlite(os.path.abspath(sys.argv[1])), 'suites': suites}
-    chosen = sys.argv[2:] or list(steps)
-    for name in chosen:
-        if name not in steps:
-            sys.exit('usage: ./hakmem test musl [%s]...' % '|'.join(steps))
-    failed = [name for name in chosen if steps[name]() != 0]
-    print('musl: ' + ('failed: ' + ' '.join(failed) if failed else 'all passed'))
-    return 1 if failed else 0
+    return ports.run_steps('musl', steps, sys.argv[2:])
 
 
 if __name__ == '__main__':

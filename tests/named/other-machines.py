@@ -8,12 +8,15 @@
     ./hakmem test other-machines [NAME...]
 """
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'support'))
+import ports  # noqa: E402
+
 MACHINES = {'riscv64': 'riscv64-linux-gnu-gcc', 'armhf': 'arm-linux-gnueabihf-gcc', 'i386': 'i686-linux-gnu-gcc'}
 SAYS = 'hakmem is for Linux on 64-bit x86-64 and aarch64, not for'
 
@@ -32,15 +35,12 @@ def is_refused(name):
 
 
 def main():
-    names = sys.argv[2:] or list(MACHINES)
-    missing = [name for name in names if not shutil.which(MACHINES[name])]
-    for name in missing:
-        print('skipped: %s: no %s' % (name, MACHINES[name]))
-    faults = {name: fault for name in names if name not in missing for fault in [is_refused(name)] if fault}
+    names = ports.those_there('other-machines', MACHINES, sys.argv[2:])
+    faults = {name: fault for name in names for fault in [is_refused(name)] if fault}
     for name, fault in faults.items():
         print('%s is not refused as it should be:\n%s' % (name, fault))
-    print('other-machines: %d refused' % (len(names) - len(missing) - len(faults)))
-    return 1 if faults else 77 if len(missing) == len(names) else 0
+    print('other-machines: %d refused' % (len(names) - len(faults)))
+    return 1 if faults else 0 if names else 77
 
 
 if __name__ == '__main__':

@@ -31,6 +31,29 @@ def demand(**tools):
             skip('no %s (on Debian: apt-get install %s)' % (tool, package))
 
 
+def choose(test, names, words):
+    """The words, or all names where there are none; the end where one is no name."""
+    if set(words) - set(names):
+        sys.exit('usage: ./hakmem test %s [%s]...' % (test, '|'.join(names)))
+    return words or list(names)
+
+
+def those_there(test, tools, words):
+    """Of {name: tool} those that are named, or all, whose tool is there; the others are said."""
+    names = choose(test, tools, words)
+    missing = [name for name in names if not shutil.which(tools[name])]
+    for name in missing:
+        print('skipped: %s: no %s' % (name, tools[name]))
+    return [name for name in names if name not in missing]
+
+
+def run_steps(test, steps, words):
+    """Runs the steps ({name: function}) that are named, or all, and says what failed. The exit status."""
+    failed = [name for name in choose(test, steps, words) if steps[name]() != 0]
+    print('%s: %s' % (test, 'failed: ' + ' '.join(failed) if failed else 'all passed'))
+    return 1 if failed else 0
+
+
 def call(*command, cwd=None, env=None, limit=None):
     """Output of a command that must succeed: the test fails else, and shows it."""
     done = subprocess.run(command, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
