@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -382,7 +383,7 @@ static void *use_shared(void *argument)
         if (block == NULL)
             return argument;
         memset(block, (int)at, size < 64 ? size : 64);
-        block = __atomic_exchange_n(&places[at], block, __ATOMIC_ACQ_REL);
+        block = atomic_exchange(&places[at], block);
         if (block != NULL && block[0] != (unsigned char)at)
             return block;
         if (i % 5 == 0 && block != NULL)

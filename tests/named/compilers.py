@@ -19,6 +19,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'support'))
 import ports  # noqa: E402
 
+# So many times as long as a test alone has: beside builds it may take much longer.
+SLOWNESS = 5
+
 COMPILERS = ('gcc-11', 'gcc-12', 'clang-14', 'clang-15', 'clang-16', 'clang-19')
 
 
@@ -42,7 +45,7 @@ def main():
     for name in names:
         folder, fault = build(name)
         if fault is None:
-            fault = ports.run_suites(folder, {}, ('unit',)) or None
+            fault = ports.run_suites(folder, {}, ('unit',), SLOWNESS) or None
         else:
             print(fault)
         print('%s: %s' % (name, 'passed' if fault is None else 'failed'), flush=True)

@@ -228,7 +228,7 @@ static void sandbox(unsigned count)
 static void aligned(void)
 {
     char *one = aligned_alloc(4096, 100 * 4096), *two = memalign(65536, 100 * 4096);
-    void *three;
+    void *three = NULL;
     must(one != NULL && two != NULL && posix_memalign(&three, 128, 100 * 4096) == 0);
     one[0] = two[0] = *(char *)three = 1;
     free(one);

@@ -502,7 +502,7 @@ static void threads_share_a_heap(void **state)
     unit_passes(many_threads, NULL);
 }
 
-static struct hk_own *_Atomic left[2000];
+static struct hk_own *left[2000];
 static _Atomic unsigned destroyed;
 
 static void *destroy_all(void *arg)

@@ -36,10 +36,10 @@ static void *early_block(size_t size)
     size_t whole = (size + 31) & ~(size_t)15;
     if (size > sizeof(early) || whole > sizeof(early) - early_used)
         return NULL;
-    unsigned char *block = early + early_used + 16;
-    memcpy(block - 16, &size, sizeof(size));
+    unsigned char *head = early + early_used;
+    memcpy(head, &size, sizeof(size));
     early_used += whole;
-    return block;
+    return head + 16;
 }
 
 static bool is_early(const void *block)
