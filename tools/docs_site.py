@@ -22,7 +22,7 @@ ROOT = check_links.ROOT
 
 # The pages as a reader meets them; what is not named is found from these.
 NAV = [
-    ('Start', ['README.md', 'docs/options.md', 'docs/statistics.md', 'docs/heap-picture.md', 'docs/heaps.md', 'docs/idle.md', 'docs/numa.md', 'docs/machines.md',
+    ('Start', ['README.md', 'docs/options.md', 'docs/statistics.md', 'docs/heap-picture.md', 'docs/heaps.md', 'docs/hardened.md', 'docs/idle.md', 'docs/numa.md', 'docs/machines.md',
                'docs/abi.md', 'SECURITY.md', 'CHANGELOG.md']),
     ('Tutorials', ['docs/tutorials/my-service-grows.md', 'docs/tutorials/my-program-is-slow.md', 'docs/tutorials/which-allocator.md',
                    'docs/tutorials/write-a-front.md', 'docs/tutorials/read-the-code.md', 'docs/comparison.md']),

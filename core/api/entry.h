@@ -11,33 +11,59 @@
 
 #include "front/block.h"
 #include "front/fast.h"
+#include "front/hardened/hard.h"
 
 #include <errno.h>
 #include <string.h>
 
+/* What the two fast paths leave to, for who comes after others. NULL and ENOMEM. */
+static inline void *hk_entry_malloc_slow(size_t size)
+{
+    return HK_TAIL ? hk_hard_malloc_slow(size) : hk_malloc_slow(size);
+}
+
 static HK_ALWAYS_INLINE void *hk_entry_malloc(size_t size)
 {
-    return hk_malloc_fast(size, hk_malloc_slow);
+    return HK_TAIL ? hk_hard_malloc(size, hk_hard_malloc_slow, 0) : hk_malloc_fast(size, hk_malloc_slow);
+}
+
+static HK_ALWAYS_INLINE void hk_entry_free(void *ptr)
+{
+    if (HK_TAIL)
+        hk_hard_free(ptr, 0, HK_HARD_ANY);
+    else
+        hk_free_fast(ptr);
+}
+
+/* Without -Dtail the size is not trusted, so nothing is won by it: the class is one load away. */
+static HK_ALWAYS_INLINE void hk_entry_free_sized(void *ptr, size_t size)
+{
+    if (HK_TAIL)
+        hk_hard_free(ptr, size, HK_HARD_SIZED);
+    else
+        hk_free_fast(ptr);
 }
 
 static HK_ALWAYS_INLINE void *hk_entry_calloc(size_t count, size_t size)
 {
     size_t bytes;
-    if (HK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes) || bytes > HK_TINY_MAX))
-        return hk_calloc_slow(__builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes);
-    void *ptr = hk_malloc_fast(bytes, hk_malloc_slow);
+    if (HK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes) || bytes > HK_TINY_MAX)) {
+        bytes = __builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes;
+        return HK_TAIL ? hk_hard_calloc(bytes) : hk_calloc_slow(bytes);
+    }
+    void *ptr = hk_entry_malloc(bytes);
     return HK_LIKELY(ptr != NULL) ? memset(ptr, 0, bytes) : NULL;
 }
 
 static inline void *hk_entry_realloc(void *ptr, size_t size)
 {
     if (ptr == NULL)
-        return hk_malloc_fast(size, hk_malloc_slow);
+        return hk_entry_malloc(size);
     if (size == 0) {
-        hk_free_fast(ptr);
+        hk_entry_free(ptr);
         return NULL;
     }
-    return hk_resize(ptr, size);
+    return HK_TAIL ? hk_hard_resize(ptr, size) : hk_resize(ptr, size);
 }
 
 static inline void *hk_entry_reallocarray(void *ptr, size_t count, size_t size)
@@ -53,7 +79,9 @@ static inline void *hk_entry_reallocarray(void *ptr, size_t count, size_t size)
 /* align is a power of two. */
 static inline void *hk_entry_aligned(size_t align, size_t size)
 {
-    return align <= 16 ? hk_malloc_fast(size, hk_malloc_slow) : hk_malloc_aligned(align, size);
+    if (align <= 16)
+        return hk_entry_malloc(size);
+    return HK_TAIL ? hk_hard_aligned(align, size) : hk_malloc_aligned(align, size);
 }
 
 static inline void *hk_entry_aligned_alloc(size_t align, size_t size)
@@ -95,7 +123,9 @@ void *hk_entry_pvalloc(size_t size);
 
 static inline size_t hk_entry_usable_size(const void *ptr)
 {
-    return ptr == NULL ? 0 : hk_block_find(ptr, "malloc_usable_size").size;
+    if (ptr == NULL)
+        return 0;
+    return HK_TAIL ? hk_hard_size(ptr, "malloc_usable_size") : hk_block_find(ptr, "malloc_usable_size").size;
 }
 
 /* A static library gives a program only the objects that something in it names. Whoever enters the allocator by any

@@ -32,18 +32,17 @@ void *hak_reallocarray(void *ptr, size_t count, size_t size)
 
 void hak_free(void *ptr)
 {
-    hk_free_fast(ptr);
+    hk_entry_free(ptr);
 }
 
-/* The size is not trusted, so nothing is won by it: the class is one load away. */
 void hak_free_sized(void *ptr, size_t size)
 {
-    hk_free_fast(ptr);
+    hk_entry_free_sized(ptr, size);
 }
 
 void hak_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-    hk_free_fast(ptr);
+    hk_entry_free_sized(ptr, size);
 }
 
 void *hak_aligned_alloc(size_t alignment, size_t size)
@@ -95,6 +94,8 @@ size_t hak_good_size(size_t size)
 {
     if (size > PTRDIFF_MAX)
         return 0;
+    if (HK_TAIL)
+        return size; /* behind it is the end */
     if (hk_front_has_class(size))
         return hk_class_size(hk_class_of(size));
     return hk_align_up(size, size <= HK_RUN_MAX ? HK_PAGE : hk_os_page_size());

@@ -158,6 +158,8 @@ static HK_ONCE void report_at_exit(void)
             hk_report_none(fd);
         return;
     }
+    if (HK_DELAY)
+        hk_hard_let_all_go(); /* says what was written into them */
     if (wants_stats())
         print_stats(fd);
     hk_picture_finish();

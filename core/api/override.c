@@ -18,7 +18,7 @@ HK_EXPORT void *malloc(size_t size)
 
 HK_EXPORT void free(void *ptr)
 {
-    hk_free_fast(ptr);
+    hk_entry_free(ptr);
 }
 
 HK_EXPORT void *calloc(size_t count, size_t size)
@@ -67,12 +67,12 @@ HK_EXPORT size_t malloc_usable_size(void *ptr)
 /* C23; declared in our header. */
 void free_sized(void *ptr, size_t size)
 {
-    hk_free_fast(ptr);
+    hk_entry_free_sized(ptr, size);
 }
 
 void free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-    hk_free_fast(ptr);
+    hk_entry_free_sized(ptr, size);
 }
 
 /* Old names that programs linked long ago, and interposers, may still call. */

@@ -90,7 +90,7 @@ static HK_SLOW_PATH void *new_slow(size_t size, size_t align)
     while (_ZSt15get_new_handlerv != NULL && (next = _ZSt15get_new_handlerv()) != NULL) {
         hk_no_lock_held("calls the program's new_handler");
         next();
-        void *ptr = align > 1 ? hk_entry_aligned(align, size) : hk_malloc_slow(size);
+        void *ptr = align > 1 ? hk_entry_aligned(align, size) : hk_entry_malloc_slow(size);
         if (ptr != NULL)
             return ptr;
     }
@@ -106,36 +106,48 @@ static HK_SLOW_PATH void *new_slow(size_t size, size_t align)
     abort();
 }
 
+/* With -Dtail the block says where it is from: a sized delete of ours is to believe it then. */
+static inline void *note_new(void *ptr)
+{
+    return HK_TAIL ? hk_hard_is_of_new(ptr) : ptr;
+}
+
 static HK_NOINLINE void *new_missed(size_t size)
 {
-    void *ptr = hk_malloc_slow(size);
-    return HK_LIKELY(ptr != NULL) ? ptr : new_slow(size, 1);
+    void *ptr = hk_entry_malloc_slow(size);
+    return note_new(HK_LIKELY(ptr != NULL) ? ptr : new_slow(size, 1));
 }
 
 /* The primitives. Either delete takes a block of either new. */
 
 NEW(_Znwm, size_t size)
 {
-    return hk_malloc_fast(size, new_missed);
+    return HK_TAIL ? hk_hard_malloc(size, new_missed, HK_END_OF_NEW) : hk_malloc_fast(size, new_missed);
 }
 
 NEW(_ZnwmSt11align_val_t, size_t size, size_t align)
 {
     void *ptr = hk_entry_aligned(align, size);
-    return HK_LIKELY(ptr != NULL) ? ptr : new_slow(size, align);
+    return note_new(HK_LIKELY(ptr != NULL) ? ptr : new_slow(size, align));
 }
 
 DELETE(_ZdlPv, void *ptr)
 {
-    hk_free_fast(ptr);
+    hk_entry_free(ptr);
 }
 
 DELETE(_ZdlPvSt11align_val_t, void *ptr, size_t align)
 {
-    hk_free_fast(ptr);
+    hk_entry_free(ptr);
 }
 
-/* The others: one jump through the table of global offsets, or, linked statically, to the address. */
+/* The others: one jump through the table of global offsets, or, linked statically, to the address. With -Dtail a sized
+ * delete goes there only where the program has an operator of its own, which may ask for more than it was asked for.
+ * (Where it has one of the nothrow forms alone, its blocks are not of ours.) */
+
+#define OURS(name) our##name
+#define KEEP_OURS(name) extern HK_HIDDEN __typeof__(name) OURS(name) HK_ALIAS(name)
+#define IS_OURS(name) (name == OURS(name))
 
 NEW(_Znam, size_t size)
 {
@@ -147,9 +159,15 @@ NEW(_ZnamSt11align_val_t, size_t size, size_t align)
     return _ZnwmSt11align_val_t(size, align);
 }
 
+KEEP_OURS(_Znwm);
+KEEP_OURS(_ZdlPv);
+
 DELETE(_ZdlPvm, void *ptr, size_t size)
 {
-    _ZdlPv(ptr);
+    if (HK_TAIL && IS_OURS(_Znwm) && IS_OURS(_ZdlPv))
+        hk_hard_free(ptr, size, HK_HARD_DELETE);
+    else
+        _ZdlPv(ptr);
 }
 
 DELETE(_ZdlPvRKSt9nothrow_t, void *ptr, const void *tag)
@@ -162,9 +180,15 @@ DELETE(_ZdaPv, void *ptr)
     _ZdlPv(ptr);
 }
 
+KEEP_OURS(_Znam);
+KEEP_OURS(_ZdaPv);
+
 DELETE(_ZdaPvm, void *ptr, size_t size)
 {
-    _ZdaPv(ptr);
+    if (HK_TAIL && IS_OURS(_Znwm) && IS_OURS(_Znam) && IS_OURS(_ZdlPv) && IS_OURS(_ZdaPv))
+        hk_hard_free(ptr, size, HK_HARD_DELETE);
+    else
+        _ZdaPv(ptr);
 }
 
 DELETE(_ZdaPvRKSt9nothrow_t, void *ptr, const void *tag)
@@ -172,9 +196,15 @@ DELETE(_ZdaPvRKSt9nothrow_t, void *ptr, const void *tag)
     _ZdaPv(ptr);
 }
 
+KEEP_OURS(_ZnwmSt11align_val_t);
+KEEP_OURS(_ZdlPvSt11align_val_t);
+
 DELETE(_ZdlPvmSt11align_val_t, void *ptr, size_t size, size_t align)
 {
-    _ZdlPvSt11align_val_t(ptr, align);
+    if (HK_TAIL && IS_OURS(_ZnwmSt11align_val_t) && IS_OURS(_ZdlPvSt11align_val_t))
+        hk_hard_free(ptr, size, HK_HARD_DELETE);
+    else
+        _ZdlPvSt11align_val_t(ptr, align);
 }
 
 DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align, const void *tag)
@@ -187,9 +217,16 @@ DELETE(_ZdaPvSt11align_val_t, void *ptr, size_t align)
     _ZdlPvSt11align_val_t(ptr, align);
 }
 
+KEEP_OURS(_ZnamSt11align_val_t);
+KEEP_OURS(_ZdaPvSt11align_val_t);
+
 DELETE(_ZdaPvmSt11align_val_t, void *ptr, size_t size, size_t align)
 {
-    _ZdaPvSt11align_val_t(ptr, align);
+    if (HK_TAIL && IS_OURS(_ZnwmSt11align_val_t) && IS_OURS(_ZnamSt11align_val_t) && IS_OURS(_ZdlPvSt11align_val_t) &&
+        IS_OURS(_ZdaPvSt11align_val_t))
+        hk_hard_free(ptr, size, HK_HARD_DELETE);
+    else
+        _ZdaPvSt11align_val_t(ptr, align);
 }
 
 DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, void *ptr, size_t align, const void *tag)

@@ -6,6 +6,7 @@
 #include "large/huge.h"
 #include "box/pool.h"
 #include "box/side.h"
+#include "front/hardened/hard.h"
 #include "os/os.h"
 #include "pages/meta.h"
 #include "pages/ss_arena.h"
@@ -192,6 +193,8 @@ static void add_own(struct hk_usage *u)
 
 void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
 {
+    if (HK_DELAY)
+        hk_hard_let_all_go(); /* they live, for all that is counted */
     memset(u, 0, sizeof *u);
     u->counted = source == HK_USAGE_COUNTED;
     if (HK_TRANSFER)

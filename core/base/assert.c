@@ -21,6 +21,34 @@ void hk_assert_failed(const char *what, const char *file, int line)
     abort();
 }
 
+/* What an end says, or what was free (superslab/end.h). */
+static void put_end(struct hk_fmt *f, enum hk_misuse kind, const char *verb, const void *ptr)
+{
+    if (kind == HK_MISUSE_PAST_END)
+        hk_fmt(f, "write past the end of %p (found by %s)", ptr, verb);
+    else if (kind == HK_MISUSE_BEFORE)
+        hk_fmt(f, "write before the start of %p, or past the end of the block before it (found by %s)", ptr, verb);
+    else
+        hk_fmt(f, "write after free into %p (found by %s)", ptr, verb);
+}
+
+static void end_line(struct hk_fmt *f, bool abort_always)
+{
+    hk_fmt(f, "\n");
+    hk_fmt_end(f);
+    if (hk_opt(HK_OPT_MISUSE) != 0 || abort_always)
+        abort();
+}
+
+void hk_misuse_size(const void *ptr, size_t size, size_t given)
+{
+    struct hk_fmt f;
+    hk_no_lock_held("reports a misuse");
+    hk_fmt_start(&f, 2);
+    hk_fmt(&f, "hakmem: free of %p as %zu bytes, which was asked for as %zu bytes", ptr, given, size);
+    end_line(&f, false);
+}
+
 void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size)
 {
     struct hk_fmt f;
@@ -41,14 +69,13 @@ void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const voi
         hk_fmt(&f, "%s of %p, which is no heap (or is one no more)", verb, ptr);
     else if (kind == HK_MISUSE_INTERIOR)
         hk_fmt(&f, "%s of an interior pointer %p (inside the %zu-byte block at %p)", verb, ptr, size, block);
+    else if (HK_TAIL && kind >= HK_MISUSE_PAST_END)
+        put_end(&f, kind, verb, ptr);
     else
         hk_fmt(&f, "corrupted free list in the %zu-byte slab at %p (write after free)", size, ptr);
-    if (kind == HK_MISUSE_DOUBLE_FREE && size != 0)
+    if ((kind == HK_MISUSE_DOUBLE_FREE || kind >= HK_MISUSE_PAST_END) && size != 0)
         hk_fmt(&f, " (%zu-byte block)", size);
-    hk_fmt(&f, "\n");
-    hk_fmt_end(&f);
-    if (hk_opt(HK_OPT_MISUSE) != 0 || kind == HK_MISUSE_CORRUPT)
-        abort();
+    end_line(&f, kind == HK_MISUSE_CORRUPT);
 }
 
 void hk_corrupt_note(const void *slab, size_t size)

@@ -59,13 +59,6 @@ void hk_heap_sweep(void)
 
 /* ---- pages of free blocks ---- */
 
-/* What is in the third word of a free block whose pages went, plus its address. The program's first write to the block
- * overwrites it; where that leaves it out, the pages of the next time stay. */
-#define GIVEN_MARK 0x5d1e37f9u
-
-/* Of smaller blocks few have a whole page between their ends. */
-#define SMALLEST ((size_t)8192)
-
 /* A SuperSlab that is looked at counts as so many bytes given, whether something goes or not: there may be many of
  * which nothing does, or the system may refuse. */
 #define LOOK_COSTS HK_SLAB_SIZE
@@ -78,9 +71,9 @@ static size_t give_inner_pages(char *block, size_t size)
     size_t page = hk_os_page_size();
     char *first = (char *)(((uintptr_t)(third + 1) + page - 1) & ~(page - 1));
     char *end = (char *)((uintptr_t)(block + size) & ~(page - 1));
-    if (first >= end || *third == (uintptr_t)block + GIVEN_MARK || !hk_os_purge(first, (size_t)(end - first)))
+    if (first >= end || *third == (uintptr_t)block + HK_GIVEN_MARK || !hk_os_purge(first, (size_t)(end - first)))
         return 0;
-    *third = (uintptr_t)block + GIVEN_MARK;
+    *third = (uintptr_t)block + HK_GIVEN_MARK;
     return (size_t)(end - first);
 }
 
@@ -88,7 +81,7 @@ static size_t give_list(const struct hk_slab *slab, void *block)
 {
     size_t given = 0;
     for (unsigned i = 0; i < slab->capacity && block != NULL && hk_slab_link_is_sane(slab, block); i++) {
-        void *next = *(void **)block;
+        void *next = hk_link_of(block);
         given += give_inner_pages(block, slab->block_size);
         block = next;
     }
@@ -106,7 +99,7 @@ static size_t give_slab(struct hk_slab *slab)
     /* In this order, since a slab keeps its owner while it lies in the pool: one that is in use, and belongs to a heap
      * whose lock is held, stays so. Pairs with next_active. */
     if (hk_peek_acquire(&slab->state) != HK_SLAB_FREE && hk_slab_owner(slab) == &heap->owner &&
-        slab->block_size >= SMALLEST)
+        slab->block_size >= HK_GIVEN_FROM)
         given = give_list(slab, slab->free) + give_list(slab, slab->spare);
     hk_unlock(&heap->lock);
     return given;

@@ -21,7 +21,7 @@ struct hk_owner *hk_remote_push(const struct hk_chain *chain)
     uint64_t before = hk_load_relaxed(&slab->remote);
     uint64_t after;
     do {
-        *(void **)chain->last = hk_remote_first(before);
+        hk_link_to(chain->last, hk_remote_first(before));
         after = (uint64_t)(hk_remote_length(before) + chain->count) << HK_REMOTE_POINTER_BITS | (uintptr_t)chain->first;
         /* Release: hk_remote_take sees the links. Acquire: whoever makes a zero word nonzero writes wake_next, and the
          * collector that made it zero has read that before. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * block: asks what a pointer is, once for each slow path: of a slab, the side box, a run, a huge block, or none, which
- * is said at once. Included by front/ANY.c and api/entry.h only.
+ * is said at once. Included by front/ANY.c, front/hardened/ANY.c and
+ * api/entry.h only.
  *
  * Any thread, outside the gate. Takes no lock but where nothing is found at first. Must not know what for.
  */

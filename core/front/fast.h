@@ -47,7 +47,7 @@ static HK_ALWAYS_INLINE void *hk_malloc_fast(size_t size, hk_slow_malloc *slow)
         return slow(size);
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->malloc_hits++;
-    ((uintptr_t *)block)[1] = 0; /* takes the free mark away */
+    hk_slab_unmark(block);
     return block;
 }
 

@@ -5,6 +5,7 @@
 #include "front/profiled.h"
 
 #include "box/side.h"
+#include "front/hardened/hard.h"
 #include "front/inside.h"
 #include "front/wrong.h"
 #include "large/page_heap.h"
@@ -233,6 +234,8 @@ void hk_front_profile_end(void)
 bool hk_front_profile_read(struct hk_profile_result *result)
 {
     struct hk_thread *thread = hk_front_thread();
+    if (HK_DELAY)
+        hk_hard_let_all_go();
     if (!hk_front_go_in_waiting(thread))
         return false;
     bool got = hk_profile_read(result);

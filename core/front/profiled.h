@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * profiled: what the front does while a profile is made (box/profile.h). Included by front/ANY.c, api/profile_ANY.c
+ * profiled: what the front does while a profile is made (box/profile.h). Included by front/ANY.c,
+ * front/hardened/ANY.c, api/profile_ANY.c
  * and api/profile_ANY.h only.
  *
  * While none is made this costs nothing on the fast paths: a profile takes every code out of the threads' tables, so

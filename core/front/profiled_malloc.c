@@ -27,7 +27,7 @@ static void *pop_ready(const struct hk_thread *thread, unsigned cls)
         return NULL;
     if (HK_TELEMETRY)
         hk_front_hits(front, hk_code_of_class(cls))->malloc_hits++;
-    ((uintptr_t *)block)[1] = 0;
+    hk_slab_unmark(block);
     return block;
 }
 

@@ -3,7 +3,7 @@
  * realloc: in place where that is possible, else by a copy. Where there is no memory for a smaller copy the block stays
  * where it is.
  */
-#include "front/slow.h"
+#include "front/resize.h"
 
 #include "box/peak.h"
 #include "box/purge.h"
@@ -12,16 +12,11 @@
 #include "front/inside.h"
 #include "front/owned.h"
 #include "front/profiled.h"
+#include "front/slow.h"
 #include "large/page_heap.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* Untouched room for a block that grows, so that growing step by step does not copy each time. */
-static size_t with_headroom(size_t size)
-{
-    return size > HK_TINY_MAX ? size + size / 8 : size;
-}
 
 /* What grows above the Mid classes is a run, which may grow on where it is. NULL: it is none. */
 static void *take_for_grown(const struct hk_block *block, size_t size)
@@ -32,7 +27,7 @@ static void *take_for_grown(const struct hk_block *block, size_t size)
 
 static void *move_to_new(const struct hk_block *block, size_t size)
 {
-    size_t roomy = size > block->size ? with_headroom(size) : size;
+    size_t roomy = size > block->size ? hk_with_headroom(size) : size;
     int saved = errno;
     void *to = take_for_grown(block, roomy);
     if (to == NULL)
@@ -50,27 +45,7 @@ static void *move_to_new(const struct hk_block *block, size_t size)
     return to;
 }
 
-/* Up to so many bytes half of a block is left as it is; half of a larger one is memory that others can use. */
-#define HALF_KEPT 8192u
-
-/* Is it so near to what the block holds that it is left as it is? */
-static bool is_kept(const struct hk_block *block, size_t size)
-{
-    size_t have = block->size;
-    size_t less = have - have / 8;
-    if (block->kind == HK_BLOCK_SIDE)
-        less = have / 4;
-    else if (have <= HALF_KEPT)
-        less = hk_block_half(block);
-    else if (have <= HK_MID_MAX)
-        less = have / 2 + 1;
-    else if (block->kind == HK_BLOCK_SLAB)
-        less = have - have / 4; /* no part of it could go back: it is copied */
-    return size <= have && size >= less;
-}
-
-/* A run or a huge block, in place when the neighbours allow it; NULL: by a copy. */
-static void *resize_large(const struct hk_block *block, size_t size)
+void *hk_resize_large(const struct hk_block *block, size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     bool grows = size > block->size;
@@ -78,7 +53,7 @@ static void *resize_large(const struct hk_block *block, size_t size)
         return NULL;
     if (block->kind == HK_BLOCK_HUGE && !grows)
         hk_peak_look(0);
-    size_t roomy = grows ? with_headroom(size) : size;
+    size_t roomy = grows ? hk_with_headroom(size) : size;
     void *to =
         hk_profile_is_used() ? hk_front_resize_profiled(block, size, roomy) : hk_page_heap_resize(block, size, roomy);
     if (to != NULL && !grows)
@@ -87,9 +62,7 @@ static void *resize_large(const struct hk_block *block, size_t size)
     return to;
 }
 
-/* There is no memory for a smaller copy. What is behind `size` goes back as far as its box can do that without memory:
- * others may wait for it. */
-static HK_SLOW_PATH void *shrink_where_it_is(const struct hk_block *block, size_t size)
+void *hk_shrink_where_it_is(const struct hk_block *block, size_t size)
 {
     struct hk_thread *thread = hk_front_thread();
     bool large = block->kind == HK_BLOCK_RUN || block->kind == HK_BLOCK_HUGE;
@@ -108,14 +81,14 @@ static HK_NOINLINE void *resize_or_move(const struct hk_block *block, size_t siz
     void *to = NULL;
     if (block->kind >= HK_BLOCK_RUN) {
         if (HK_UNLIKELY(block->kind == HK_BLOCK_OWN)) /* in which it stays */
-            return hk_front_own_resize(block, size, size > block->size ? with_headroom(size) : size);
-        to = resize_large(block, size);
+            return hk_front_own_resize(block, size, size > block->size ? hk_with_headroom(size) : size);
+        to = hk_resize_large(block, size);
     }
     errno = saved;
     if (to == NULL)
         to = move_to_new(block, size);
     if (HK_UNLIKELY(to == NULL) && size <= block->size) {
-        to = shrink_where_it_is(block, size);
+        to = hk_shrink_where_it_is(block, size);
         errno = saved;
     }
     return to;
@@ -124,7 +97,7 @@ static HK_NOINLINE void *resize_or_move(const struct hk_block *block, size_t siz
 void *hk_resize(void *ptr, size_t size)
 {
     struct hk_block block = hk_block_find(ptr, "realloc");
-    if (HK_LIKELY(is_kept(&block, size)))
+    if (HK_LIKELY(hk_stays_as_it_is(&block, size)))
         return ptr;
     if (block.kind == HK_BLOCK_NONE) {
         errno = EINVAL;

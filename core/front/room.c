@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "front/back.h"
 #include "front/bin.h"
+#include "os/secret.h"
 #include "front/profiled.h"
 
 #include <string.h>
@@ -16,8 +17,8 @@
  * order lie together and pin next to nothing. A scattered flush counts two, or one where an array took it
  * all in which nobody has looked since the last; a refill takes REFILL_WEIGHT back, and a flush into an array in which
  * somebody has looked takes two. Of large blocks few flushes are much: so a thread is in a drain, too, when it has
- * given away so, since the last of these, as many bytes as its front may hold. Where there are many threads blocks freed
- * in order count as well: each that frees what it had, and sleeps, would keep a slab of each class.
+ * given away so, since the last of these, as many bytes as its front may hold. Where there are many threads blocks
+ * freed in order count as well: each that frees what it had, and sleeps, would keep a slab of each class.
  */
 #define DRAIN_SCATTERED 64u
 #define REFILL_WEIGHT 8u
@@ -232,12 +233,36 @@ static HK_NOINLINE void *take_past_bin(struct hk_thread *thread, unsigned cls)
     return block;
 }
 
+/* A number below `bound`. */
+static inline unsigned draw(uint64_t *chance, unsigned bound)
+{
+    uint64_t x = *chance != 0 ? *chance : hk_secret_of(chance) ^ hk_ticks();
+    x = x != 0 ? x : 1;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    *chance = x;
+    return (unsigned)((x * HK_SECRET_SPREAD >> 32) * bound >> 32);
+}
+
+/* top[0] to top[1 - n], in any order. */
+static inline void shuffle(uint64_t *chance, void **top, unsigned n)
+{
+    for (unsigned i = n; i > 1; i--) {
+        void **one = top - draw(chance, i), **last = top - (i - 1), *block = *one;
+        *one = *last;
+        *last = block;
+    }
+}
+
 /* Out of line, or a refill of one block, the common one of large classes, has its frame. */
 static HK_NOINLINE void *fill_bin(struct hk_thread *thread, unsigned cls, unsigned n, unsigned *got)
 {
     void *lent[HK_BIN_LENT];
     void **top = hk_bin_top(thread, cls, n, lent);
     *got = hk_back_take(thread, cls, top, n);
+    if (HK_SHUFFLE)
+        shuffle(thread->own.room.chance, top, *got);
     return *got != 0 ? hk_bin_fill(thread, cls, top, n, *got) : NULL;
 }
 

@@ -31,6 +31,7 @@ struct hk_room {
     unsigned flushes;   /* counts to the next look at what the front really holds */
     unsigned hand;      /* next class whose cap the budget looks at */
     struct hk_cap cap[HK_CLASS_COUNT];
+    uint64_t chance[HK_SHUFFLE]; /* one or none: the state of a generator; 0: not seeded */
 };
 
 /* Half as much room again, at least a class's first few blocks and at most `most`. */

@@ -8,6 +8,7 @@
 #include "box/side.h"
 #include "front/block.h"
 #include "front/fast.h"
+#include "front/hardened/hard.h"
 #include "front/inside.h"
 
 #include <errno.h>
@@ -121,6 +122,8 @@ void hk_free_outside(void *ptr)
 bool hk_trim(size_t keep)
 {
     int saved = errno;
+    if (HK_DELAY)
+        hk_hard_let_all_go();
     struct hk_thread *thread = hk_front_thread();
     struct hk_pass *pass = hk_front_pass(thread);
     if (!hk_front_hold_of(thread))

@@ -46,7 +46,7 @@ static inline void *take_of_class(struct hk_thread *thread, unsigned cls)
     else if (block == NULL)
         hk_heap_take(&hk_orphan_heap, cls, &block, 1);
     if (block != NULL)
-        ((uintptr_t *)block)[1] = 0; /* takes the free mark away */
+        hk_slab_unmark(block);
     return block;
 }
 
@@ -152,12 +152,12 @@ static void *take_bypassed(struct hk_thread *thread, unsigned cls)
 {
     if (!hk_front_go_in(thread))
         return NULL;
-    uintptr_t *block = hk_heap_take_one(hk_front_heap(thread), cls);
+    void *block = hk_heap_take_one(hk_front_heap(thread), cls);
     hk_front_come_out(&thread->pass);
     if (HK_UNLIKELY(block == NULL))
         return NULL;
     count_malloc_miss(thread, cls);
-    block[1] = 0;
+    hk_slab_unmark(block);
     return block;
 }
 
@@ -186,7 +186,7 @@ static HK_ALWAYS_INLINE void *malloc_of_class(size_t size, unsigned cls)
         return hk_step_mid_missed(size);
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->malloc_hits++;
-    ((uintptr_t *)block)[1] = 0;
+    hk_slab_unmark(block);
     return block;
 }
 

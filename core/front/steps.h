@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * steps: what the slow paths of malloc are made of. Included by front/slow_malloc.c and front/profiled_malloc.c only.
+ * steps: what the slow paths of malloc are made of. Included by front/slow_malloc.c,
+ * front/profiled_malloc.c and front/hardened/ANY.c only.
  *
  * Who synchronises: as in slow.h. Must not know what a profile is.
  */

@@ -33,6 +33,8 @@ static bool read_pairs(const uintptr_t *pair, struct hk_auxv *a)
             found.page_size = pair[1];
         else if (pair[0] == AT_SYSINFO_EHDR)
             found.vdso = (const void *)pair[1];
+        else if (pair[0] == AT_RANDOM)
+            found.random = (const void *)pair[1];
         else if (pair[0] == AT_SECURE)
             found.secure = pair[1] == 0 ? HK_SECURE_NO : HK_SECURE_YES;
     }

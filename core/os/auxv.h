@@ -15,6 +15,7 @@ enum hk_auxv_secure { HK_SECURE_UNKNOWN, HK_SECURE_NO, HK_SECURE_YES };
 struct hk_auxv {
     size_t page_size;
     const void *vdso;           /* the kernel's library in the process, or NULL */
+    const void *random;         /* 16 bytes that nobody can foresee, or NULL */
     enum hk_auxv_secure secure; /* the program got rights by its start that its caller has not */
 };
 

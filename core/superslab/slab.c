@@ -2,6 +2,7 @@
 #include "superslab/slab.h"
 
 #include "base/telemetry.h"
+#include "superslab/end.h"
 
 /* In classes up to this size, where a page has two starts or more, all on a page are marked as free when the first of
  * them go to a front: the page is about to be used anyway, and a wild free next to a live block is then found. */
@@ -13,6 +14,8 @@ _Atomic uint32_t hk_slab_bound[HK_CLASS_COUNT + 1] HK_ALIGNED(HK_CACHE_LINE);
 /* The record may have described another SuperSlab: no slab of this one has held a class. */
 void hk_superslab_init(struct hk_superslab *ss, char *base)
 {
+    if (HK_TAIL || HK_LINKS || HK_SHUFFLE)
+        hk_secret_learn();
     ss->base = base;
     ss->empty_mask = 0;
     ss->unused_mask = UINT32_MAX;
@@ -99,7 +102,7 @@ static uintptr_t mark_start(uintptr_t *block, bool first)
 static bool was_freed(const struct hk_slab *slab, const uintptr_t *block, uintptr_t second)
 {
     return second == hk_free_mark(block) ||
-           (block[0] != 0 && hk_registry_code((const void *)block[0]) == hk_code_of_class(slab->cls));
+           (block[0] != 0 && hk_registry_code(hk_link_of(block)) == hk_code_of_class(slab->cls));
 }
 
 static void mark_again(char *block, const char *end, size_t size)
@@ -149,6 +152,22 @@ static void raise_bound(const struct hk_slab *slab, unsigned carved)
     }
 }
 
+/* Ends of blocks that lay there before: nobody has these yet. (Of the smallest it is the mark; they have no end.) */
+static void clear_ends(const struct hk_slab *slab, void **top, unsigned n)
+{
+    if (slab->zero || slab->block_size == HK_BLOCK_MIN)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        hk_poke(hk_end_at(top[-(ptrdiff_t)i], slab->block_size), 0);
+}
+
+/* With -Dfill every block in a bin has a mark. */
+static void mark_mid(const struct hk_slab *slab, void **top, unsigned n)
+{
+    for (unsigned i = 0; slab->block_size > MARK_VIRGIN_MAX && i < n; i++)
+        ((uintptr_t *)top[-(ptrdiff_t)i])[1] = hk_free_mark(top[-(ptrdiff_t)i]);
+}
+
 /* There is a virgin block. */
 static HK_ALWAYS_INLINE unsigned take_virgin(struct hk_slab *slab, void **top, unsigned n)
 {
@@ -167,6 +186,8 @@ static HK_ALWAYS_INLINE unsigned take_virgin(struct hk_slab *slab, void **top, u
         count_pages(slab, carved - got, carved);
     for (unsigned i = 0; i < got; i++, block += size)
         top[-(ptrdiff_t)i] = block;
+    if (HK_TAIL)
+        clear_ends(slab, top, got);
     return got;
 }
 
@@ -175,10 +196,12 @@ unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
     unsigned got = 0;
     for (;;) {
         void *block = slab->free;
-        for (; block != NULL && got < n; block = *(void **)block, got++) {
+        for (void *next; block != NULL && got < n; block = next, got++) {
             if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, block)))
                 return hk_slab_give_up(slab, got);
             top[-(ptrdiff_t)got] = block;
+            next = hk_link_of(block);
+            hk_link_leave(block, slab->block_size);
         }
         slab->free = block;
         if (got == n || slab->spare == NULL)
@@ -188,8 +211,12 @@ unsigned hk_slab_take(struct hk_slab *slab, void **top, unsigned n)
     }
     /* Where nothing was ever written none waits in a bin without a mark. Else most blocks have one: they were free. */
     unsigned more = slab->block_size <= MARK_VIRGIN_MAX || !slab->zero ? n - got : got == 0;
-    if (more != 0 && slab->carved < slab->capacity)
-        got += take_virgin(slab, top - got, more);
+    if (more != 0 && slab->carved < slab->capacity) {
+        unsigned virgin = take_virgin(slab, top - got, more);
+        if (HK_FILL)
+            mark_mid(slab, top - got, virgin);
+        got += virgin;
+    }
     hk_poke_add(&slab->used, got);
     return got;
 }
@@ -201,7 +228,7 @@ void *hk_slab_take_zero(struct hk_slab *slab)
         return NULL;
     hk_poke_add(&slab->used, 1);
     if (slab->block_size <= MARK_VIRGIN_MAX) /* else its page stays untouched */
-        ((uintptr_t *)block)[1] = 0;
+        hk_slab_unmark(block);
     return block;
 }
 
@@ -215,13 +242,13 @@ void hk_slab_put_chain(struct hk_slab *slab, void *first, unsigned n)
     } else {
         void *last = first;
         for (unsigned i = 1; i < n; i++) {
-            last = *(void **)last;
+            last = hk_link_of(last);
             if (HK_UNLIKELY(!hk_slab_link_is_sane(slab, last))) {
                 hk_corrupt_note(slab->base, slab->block_size);
                 return;
             }
         }
-        *(void **)last = slab->spare;
+        hk_link_to(last, slab->spare);
         slab->spare = first;
     }
     hk_poke_sub(&slab->used, n);

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "slab_lists.h"
+#include "superslab/link.h"
 #include "superslab/registry.h"
 
 struct hk_owner;
@@ -200,7 +201,8 @@ static inline void *hk_slab_pop(struct hk_slab *slab)
         hk_slab_give_up(slab, 0);
         return NULL;
     }
-    slab->free = *(void **)block;
+    slab->free = hk_link_of(block);
+    hk_link_leave(block, slab->block_size);
     hk_poke_add(&slab->used, 1);
     return block;
 }
@@ -211,7 +213,7 @@ void *hk_slab_take_zero(struct hk_slab *slab);
 /* Puts one block back. The caller counts `used` once per batch. Owner's lock. */
 static inline void hk_slab_put(struct hk_slab *slab, void *block)
 {
-    *(void **)block = slab->free;
+    hk_link_to(block, slab->free);
     slab->free = block;
 }
 
@@ -233,6 +235,13 @@ static inline uintptr_t hk_free_mark(const void *block)
 static inline bool hk_slab_is_marked(const void *block)
 {
     return ((const uintptr_t *)block)[1] == hk_free_mark(block);
+}
+
+/* The block is handed out. With -Dfill something is left where the mark was not whole, for who looks. */
+static HK_ALWAYS_INLINE void hk_slab_unmark(void *block)
+{
+    uintptr_t *second = (uintptr_t *)block + 1;
+    *second = HK_FILL ? *second ^ hk_free_mark(block) : 0;
 }
 
 /* Bytes from the start of the span that were handed out since it was acquired. Whoever holds a block of it sees at

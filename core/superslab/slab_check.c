@@ -8,7 +8,7 @@
 static unsigned list_length(const struct hk_slab *slab, const void *block)
 {
     unsigned n = 0;
-    for (; block != NULL && n <= slab->capacity; block = *(void *const *)block, n++) {
+    for (; block != NULL && n <= slab->capacity; block = hk_link_of(block), n++) {
         if (!hk_slab_is_block(slab, block))
             return UINT32_MAX / 4;
     }

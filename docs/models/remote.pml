@@ -88,7 +88,7 @@ inline hk_remote_push(s, from, to, length)
     collect = false;
     atomic { before = first[s]; before_count = count[s] }  /*= before = hk_load_relaxed(&slab->remote) */
     do
-    :: link[to] = before;      /*= *(void **)chain->last = hk_remote_first(before) */
+    :: link[to] = before;      /*= hk_link_to(chain->last, hk_remote_first(before)) */
        atomic {
            if                  /*= hk_cas_weak_acq_rel(&slab->remote, &before, after) */
            :: first[s] == before && count[s] == before_count ->

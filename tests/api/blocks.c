@@ -3,6 +3,7 @@
  * malloc, free, malloc_usable_size, free_sized: plain blocks of every size.
  */
 #include "api.h"
+#include "config.h"
 
 const struct entries *e;
 
@@ -15,10 +16,11 @@ static void zero_size_gives_unique_blocks(void **state)
         blocks[i] = e->malloc(0);
         assert_non_null(blocks[i]);
         assert_aligned(blocks[i], 16);
-        assert_true(e->usable_size(blocks[i]) >= 16);
+        if (!HK_TAIL)
+            assert_true(e->usable_size(blocks[i]) >= 16);
         for (int k = 0; k < i; k++)
             assert_ptr_not_equal(blocks[i], blocks[k]);
-        memset(blocks[i], i, 16);
+        memset(blocks[i], i, e->usable_size(blocks[i]));
     }
     for (int i = 0; i < COUNT; i++)
         e->free(blocks[i]);

@@ -6,6 +6,7 @@
 #include "api.h"
 
 #include "config.h"
+#include "taken.h"
 
 #include <hakmem/hakmem.h>
 
@@ -119,13 +120,13 @@ static void live_figures_are_exact(void **state)
         struct hak_stats before = stats_now();
         blocks[i] = hak_malloc(border_sizes[i]);
         assert_non_null(blocks[i]);
-        assert_change(&before, 1, (ptrdiff_t)hak_malloc_usable_size(blocks[i]));
+        assert_change(&before, 1, (ptrdiff_t)taken_for(hak_malloc_usable_size(blocks[i])));
     }
     for (size_t i = 0; i < BORDER_SIZES; i++) {
         struct hak_stats before = stats_now();
-        size_t usable = hak_malloc_usable_size(blocks[i]);
+        size_t taken = taken_for(hak_malloc_usable_size(blocks[i]));
         hak_free(blocks[i]);
-        assert_change(&before, -1, -(ptrdiff_t)usable);
+        assert_change(&before, -1, -(ptrdiff_t)taken);
     }
 }
 
@@ -141,14 +142,14 @@ static void live_figures_after_many_operations(void **state)
         size_t slot = random_below(&random, SLOTS);
         if (blocks[slot]) {
             live--;
-            bytes -= hak_malloc_usable_size(blocks[slot]);
+            bytes -= taken_for(hak_malloc_usable_size(blocks[slot]));
             hak_free(blocks[slot]);
             blocks[slot] = NULL;
         } else {
             blocks[slot] = hak_malloc(1 + random_below(&random, (size_t)1 << (4 + random_below(&random, 11))));
             assert_non_null(blocks[slot]);
             live++;
-            bytes += hak_malloc_usable_size(blocks[slot]);
+            bytes += taken_for(hak_malloc_usable_size(blocks[slot]));
         }
     }
     struct hak_stats after = stats_now();
@@ -248,8 +249,8 @@ static void huge_and_run_parts(void **state)
     assert_non_null(run);
     assert_non_null(huge);
     struct hak_stats after = stats_now();
-    assert_int_equal(after.run_bytes - before.run_bytes, hak_malloc_usable_size(run));
-    assert_int_equal(after.huge_bytes - before.huge_bytes, hak_malloc_usable_size(huge));
+    assert_int_equal(after.run_bytes - before.run_bytes, taken_for(hak_malloc_usable_size(run)));
+    assert_int_equal(after.huge_bytes - before.huge_bytes, taken_for(hak_malloc_usable_size(huge)));
     hak_free(run);
     hak_free(huge);
     after = stats_now();

@@ -6,6 +6,7 @@
  * usage: peak small|mid|runs|kept|huge|grown|turns
  */
 #include "config.h"
+#include "taken.h"
 #include <hakmem/hakmem.h>
 
 #include <pthread.h>
@@ -28,16 +29,16 @@ static struct hak_stats now(void)
     return stats;
 }
 
-/* `total` bytes of blocks of a size; nobody asks in between. Returns their usable bytes. */
+/* `total` bytes of blocks of a size; nobody asks in between. Returns what they take. */
 static size_t take_and_free(size_t total, size_t size)
 {
     static void *blocks[MOST];
     size_t count = total / size, bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        blocks[i] = hak_malloc(size);
+        blocks[i] = hak_malloc(size - TAKEN_END);
         if (!blocks[i])
             exit(77); /* so much there is not */
-        bytes += hak_malloc_usable_size(blocks[i]);
+        bytes += taken_for(hak_malloc_usable_size(blocks[i]));
     }
     for (size_t i = 0; i < count; i++)
         hak_free(blocks[i]);

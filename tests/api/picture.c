@@ -6,6 +6,7 @@
 #include "api.h"
 
 #include "config.h"
+#include "taken.h"
 
 #include <hakmem/hakmem.h>
 
@@ -272,7 +273,7 @@ static void a_large_heap_gives_a_page_of_moderate_size(void **state)
     enum { COUNT = 290000 };
     static void *many[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
-        many[i] = hak_malloc(32768);
+        many[i] = hak_malloc(32768 - TAKEN_END);
         if (!many[i]) {
             release(many, i);
             skip();

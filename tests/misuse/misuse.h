@@ -20,6 +20,12 @@ enum {
     SAYS_CORRUPT = 8,  /* hakmem: corrupted free list in the 48-byte slab at 0x... (write after free) */
     MAY_GO_ON = 16,    /* nothing is said and the process lives */
     ANY_BLOCK = 32,    /* the block named in the message is not known to the test */
+    /* Those of -Dtail and -Dfill: */
+    SAYS_PAST = 64,     /* hakmem: write past the end of 0x... */
+    SAYS_BEFORE = 128,  /* hakmem: write before the start of 0x... */
+    SAYS_WRITTEN = 256, /* hakmem: write after free into 0x... */
+    SAYS_SIZE = 512,    /* hakmem: free of 0x... as 47 bytes, which was asked for as 48 bytes */
+    MAY_FAULT = 1024,   /* what lies there may be no memory at all */
 };
 
 struct expected {
@@ -37,7 +43,7 @@ struct misuse {
     void (*body)(size_t size);
 };
 
-extern const struct misuse invalid_misuses[], never_misuses[], double_misuses[], other_misuses[];
+extern const struct misuse invalid_misuses[], never_misuses[], double_misuses[], other_misuses[], end_misuses[];
 
 extern const struct entries *e;
 extern struct expected *expected;

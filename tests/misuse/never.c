@@ -6,6 +6,7 @@
 #include "misuse.h"
 
 #include "check.h"
+#include "taken.h"
 
 #include <string.h>
 
@@ -29,8 +30,8 @@ static char *slab_of(const char *block)
 static char *last_start(size_t size)
 {
     char *block = next(size);
-    size_t usable = e->usable_size(block);
-    return slab_of(block) + (SLAB / usable - 1) * usable;
+    size_t apart = taken_for(e->usable_size(block));
+    return slab_of(block) + (SLAB / apart - 1) * apart;
 }
 
 static void expect_never(const char *verb, const char *wild)
@@ -48,10 +49,10 @@ static void free_never(char *wild)
 static char *last_start_after_many(size_t size)
 {
     char *block = next(size);
-    size_t usable = e->usable_size(block);
-    for (size_t n = 0; n <= SLAB / usable || block != slab_of(block); n++)
+    size_t apart = taken_for(e->usable_size(block));
+    for (size_t n = 0; n <= SLAB / apart || block != slab_of(block); n++)
         block = next(size);
-    return block + (SLAB / usable - 1) * usable;
+    return block + (SLAB / apart - 1) * apart;
 }
 
 /* On the page of a block that is handed out. */
@@ -59,9 +60,9 @@ static void never_beside(size_t size)
 {
     last_start_after_many(size);
     char *block = blocks[count - 1], *wild = block;
-    size_t usable = e->usable_size(block);
-    while (wild + usable < block + PAGE)
-        wild += usable;
+    size_t apart = taken_for(e->usable_size(block));
+    while (wild + apart < block + PAGE)
+        wild += apart;
     free_never(wild);
 }
 
@@ -131,10 +132,10 @@ static void never_flushed_by_another_thread(size_t size)
 static char *tail(size_t size)
 {
     char *start = last_start(size);
-    size_t usable = e->usable_size(blocks[0]);
-    if (SLAB % usable == 0)
+    size_t apart = taken_for(e->usable_size(blocks[0]));
+    if (SLAB % apart == 0)
         check_skip("blocks of this size leave no tail");
-    return start + usable;
+    return start + apart;
 }
 
 static void tail_of_the_first_slab(size_t size)

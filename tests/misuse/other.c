@@ -22,7 +22,7 @@ static void scribble(size_t size, size_t word, uintptr_t value)
 {
     static unsigned char *blocks[MANY];
     size_t count = size > 32768 ? 64 : size > 1024 ? 600 : MANY;
-    expect(MAY_GO_ON | SAYS_CORRUPT | SAYS_DOUBLE | ANY_BLOCK, "free", NULL);
+    expect(MAY_GO_ON | SAYS_CORRUPT | SAYS_DOUBLE | SAYS_WRITTEN | ANY_BLOCK, "free", NULL);
     for (size_t i = 0; i < count; i++)
         blocks[i] = take(size);
     for (size_t i = 0; i < count; i++)

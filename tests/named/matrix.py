@@ -41,6 +41,16 @@ REFUSED = [
     ({"front": "slab", "tls_sll": "enabled"}, "no place between"),
     ({"front": "slab", "transfer": "enabled"}, "no batches"),
     ({"front": "percpu", "tls_sll": "enabled"}, "no place between"),
+    ({"fill": "start", "tail": "disabled"}, "there is none with tail"),
+    ({"fill": "whole", "tail": "disabled"}, "there is none with tail"),
+    *(({name: choice, "front": front}, "a thread")
+      for name, choice in (("hardened", "true"), ("fill", "start"), ("fill", "whole"), ("links", "encoded"))
+      for front in ("slab", "none")),
+    *(({name: choice, "tls_sll": "enabled"}, "a thread")
+      for name, choice in (("hardened", "true"), ("fill", "start"), ("fill", "whole"), ("links", "encoded"))),
+    ({"shuffle": "enabled", "front": "slab"}, "as they lie"),
+    ({"shuffle": "enabled", "front": "percpu"}, "as they lie"),
+    ({"hardened": "true", "front": "percpu"}, "as they lie"),
 ]
 
 # The tests of a case: whole suites, and some others by name. A pattern that fits none in a configuration is said to be

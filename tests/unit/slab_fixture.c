@@ -28,6 +28,6 @@ struct hk_slab *fixture_open(struct hk_superslab *ss, unsigned index, unsigned c
 void *fixture_chain(void **blocks, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        *(void **)blocks[i] = i + 1 < n ? blocks[i + 1] : NULL;
+        hk_link_to(blocks[i], i + 1 < n ? blocks[i + 1] : NULL);
     return n > 0 ? blocks[0] : NULL;
 }

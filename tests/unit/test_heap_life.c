@@ -150,7 +150,7 @@ static void push_strays(void *arg)
     hk_heap_give(first, blocks + 60, 4);
     fixture_end(first);
     struct hk_slab *slab = hk_slab_of(blocks[0]);
-    *(void **)blocks[0] = NULL;
+    hk_link_to(blocks[0], NULL);
     struct hk_chain chain = {slab, blocks[0], blocks[0], 1};
     EXPECT(hk_remote_push(&chain) == &hk_orphan_heap.owner); /* and the pusher is slow to collect */
     fixture_take(second, KIB, adopted, 4);
@@ -183,7 +183,7 @@ static void push_several_strays(void *arg)
     fixture_end(first);
     for (unsigned i = 0; i < 3; i++) {
         void *block = blocks[i * PER_SLAB];
-        *(void **)block = NULL;
+        hk_link_to(block, NULL);
         struct hk_chain chain = {hk_slab_of(block), block, block, 1};
         EXPECT(hk_remote_push(&chain) == &hk_orphan_heap.owner);
     }
@@ -212,7 +212,7 @@ static void push_strays_to_reused(void *arg)
     struct hk_slab *slab = hk_slab_of(blocks[0]);
     fixture_end(first);
     EXPECT(fixture_heap() == first);
-    *(void **)blocks[0] = NULL;
+    hk_link_to(blocks[0], NULL);
     slab->remote = (uint64_t)1 << 48 | (uintptr_t)blocks[0]; /* a pusher that read the owner before it ended */
     hk_remote_wake(&first->owner, slab);
     fixture_take(first, KIB, more, 1);

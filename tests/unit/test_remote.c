@@ -52,7 +52,7 @@ static void a_chain_comes_back_as_it_was_pushed(void **state)
     assert_int_equal(hk_remote_count(slab), 0);
     for (unsigned i = 0; i < 5; i++) {
         assert_ptr_equal(block, blocks[i]);
-        block = *(void **)block;
+        block = hk_link_of(block);
     }
     assert_null(block);
     assert_null(hk_remote_take(slab, &count));
@@ -80,7 +80,7 @@ static void a_slab_is_on_the_stack_once(void **state)
     const unsigned order[] = {5, 6, 7, 8, 2, 3, 4, 0, 1};
     for (unsigned i = 0; i < 9; i++) {
         assert_ptr_equal(block, blocks[order[i]]);
-        block = *(void **)block;
+        block = hk_link_of(block);
     }
     assert_null(block);
 }
