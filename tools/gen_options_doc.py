@@ -36,6 +36,10 @@ NOTES = {
                       'beyond that, or half of what is live, goes back whatever its age; see [idle memory](idle.md).',
     'PURGE_THREAD': 'Read at the start. The process then has a second thread from its start on, and so has each child '
                     'of a fork; see [idle memory](idle.md).',
+    'GUARD': 'Read at the start, also by `hak_guard_start`. With 1 the process has a second thread; see '
+             '[guarded blocks](guarded.md).',
+    'GUARD_COST': 'Of the time that the program runs, all its threads together. Without the thread, of the time that goes by.',
+    'GUARD_SLOTS': 'Read when the first block is guarded.',
     'FRONT_BYTES': 'Or a quarter of the slabs that the thread owns (16 KiB for each), whichever is more. With more than four '
                    'threads they share four times as much, down to a sixteenth of it for each; see '
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',

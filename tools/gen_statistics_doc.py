@@ -71,6 +71,7 @@ EXAMPLE = {
     'acquired_partial': 0, 'acquired_empty': 0, 'acquired_unused': 310, 'acquired_new': 11, 'refills': 3848,
     'flushes': 0, 'remote_chains': 0, 'purged_bytes': 0, 'os_calls': 57, 'huge_bytes': 0, 'run_bytes': 20971520,
     'refilled': 166401, 'flushed': 0, 'hot_slabs': 320, 'cold_slabs': 1, 'transfers': 0, 'peak_live_bytes': 42008576,
+    'guarded_blocks': 0, 'guarded_taken': 0,
     'process_resident_bytes': 43868160, 'classes': [],
 }
 EXAMPLE_CLASS = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * leaks_lines: the lines that places lie in, from the tables of lines that compilers leave with -g (DWARF 2 to 5).
- * Included by api/leaks_ANY.c only.
+ * Included by api/leaks_ANY.c and api/guard_report.c only.
  *
  * Pure, but for the report that it completes. Files are read with care: what does not fit into them is not there, and
  * what is compressed is passed over.

@@ -2,6 +2,7 @@
 #include "api/leaks_report.h"
 
 #include "api/leaks_lines.h"
+#include "api/report_frame.h"
 #include "base/fmt.h"
 #include "os/os.h"
 
@@ -53,23 +54,6 @@ static void put_sum(struct hk_fmt *f, unsigned long long blocks, unsigned long l
     hk_fmt(f, "%llu byte%s in %llu block%s", bytes, bytes == 1 ? "" : "s", blocks, blocks == 1 ? "" : "s");
 }
 
-/* As debuggers and sanitizers write a frame, so that their tools find the line. */
-static void put_frame(struct hk_fmt *f, const struct hk_report *r, unsigned number, uintptr_t pc)
-{
-    char name[HK_NAME_BYTES];
-    const struct hk_place *place = &r->place[hk_report_place(r, pc)];
-    const struct hk_module *m = place->module != 0 ? &r->module[place->module - 1] : NULL;
-    hk_report_name(r, place, name);
-    hk_fmt(f, "    #%u 0x%zx", number, (size_t)pc);
-    if (place->name != NULL)
-        hk_fmt(f, " in %s", name);
-    if (place->file != NULL && place->name != NULL)
-        hk_fmt(f, " %s:%u", place->file, place->line);
-    if (m != NULL && m->path[0] == '/')
-        hk_fmt(f, " (%s+0x%zx)", m->path, (size_t)(pc - 1 + m->shift));
-    hk_fmt(f, "\n");
-}
-
 static void put_row(struct hk_fmt *f, const struct hk_report *r, size_t i, bool direct)
 {
     const struct hk_profile_row *row = &r->result.row[i];
@@ -77,7 +61,7 @@ static void put_row(struct hk_fmt *f, const struct hk_report *r, size_t i, bool 
     put_sum(f, hk_profile_whole(row->sums.live), hk_profile_whole(row->sums.live_bytes));
     hk_fmt(f, ", asked for by\n");
     for (unsigned d = 0; d < row->stack->depth; d++)
-        put_frame(f, r, d, row->stack->pc[d]);
+        hk_report_put_frame(f, r, d, row->stack->pc[d]);
     if (row->stack->depth == 0)
         hk_fmt(f, "    [no stack]\n");
 }

@@ -4,6 +4,7 @@
  */
 #include "api/board.h"
 #include "api/entry.h"
+#include "api/guard.h"
 #include "api/leaks.h"
 #include "api/picture.h"
 #include "api/profile.h"
@@ -72,6 +73,7 @@ static void fork_child(void)
     bool may_start = !hk_gate_is_inside(hk_front_pass(mine));
     hk_purge_fork_child(may_start);
     hk_picture_fork_child(may_start);
+    hk_guard_fork_child(may_start);
     hk_profile_fork_child();
     hk_leaks_fork_child();
     errno = saved;
@@ -132,6 +134,7 @@ __attribute__((constructor(101))) static void start(void)
     hk_picture_start();
     hk_profile_start();
     hk_leaks_start();
+    hk_guard_start();
 }
 
 /* The page has the tables in it. */
@@ -172,6 +175,7 @@ static HK_ONCE void report_at_exit(void)
 __attribute__((destructor(101))) static void finish(void)
 {
     hk_purge_stop();
+    hk_guard_finish();
     report_at_exit();
     hk_thread_exit_fini(); /* after the reports: what threads that end now leave is given away as long as that goes */
 }

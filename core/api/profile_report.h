@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * profile_report: a profile made ready to be written: what was sampled, each return address once, with the file that it
- * lies in and the function's name. Included by api/profile_ANY.c, api/profile_ANY.h and
- * api/leaks_ANY.h only.
+ * lies in and the function's name. Included by api/profile_ANY.c, api/profile_ANY.h,
+ * api/leaks_ANY.h and api/report_frame.h only.
  *
  * A report is its caller's; all of it is in mappings of its own, and reads files. Nothing allocates. Never in malloc.
  */

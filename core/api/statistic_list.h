@@ -65,7 +65,10 @@
     X(uint64_t, transfers, BATCHES, ALWAYS, "transfer", "batches of blocks that went from front to front",             \
       u->transfers)                                                                                                    \
     X(size_t, peak_live_bytes, BYTES, ALWAYS, "peak",                                                                  \
-      "the most that live_bytes was so far; slabs of small blocks count whole", peak_live(u))
+      "the most that live_bytes was so far; slabs of small blocks count whole", peak_live(u))                          \
+    X(size_t, guarded_blocks, BLOCKS, ALWAYS, "guarded", "of live_blocks those between pages that nobody may touch",   \
+      u->guarded.live_blocks)                                                                                          \
+    X(uint64_t, guarded_taken, BLOCKS, ALWAYS, "guarded", "such blocks that were handed out so far", u->guarded.taken)
 
 /* Of one class, from struct hak_class_stats's first field on; the value is made of `c`, what the reading says of class
  * `cls`. */

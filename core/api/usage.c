@@ -152,6 +152,22 @@ static void visit_metadata(void *ctx, void *start, size_t size)
     u->mapped += size;
 }
 
+/* A live block's page is resident; what of it the program did not ask for counts as metadata. */
+static void add_guarded(struct hk_usage *u)
+{
+    size_t live, before = u->metadata;
+    u->guarded = hk_guarded_count();
+    live = u->guarded.live_bytes;
+    hk_guarded_visit(visit_metadata, u);
+    if (u->counted)
+        u->metadata += u->guarded.live_blocks * hk_guarded_page();
+    u->live += live;
+    u->live_blocks += u->guarded.live_blocks;
+    live = hk_min(live, u->metadata - before);
+    u->live_resident += live;
+    u->metadata -= live;
+}
+
 /* Splits the resident bytes of a class: first to live blocks (a large block may be untouched), then to cached ones, the
  * rest is free in the slabs. */
 static void add_class(struct hk_usage *u, unsigned cls)
@@ -211,6 +227,7 @@ void hk_usage_read(struct hk_usage *u, enum hk_usage_source source)
     if (hk_own_is_used())
         add_own(u);
     add_side(u);
+    add_guarded(u);
     hk_meta_visit(visit_metadata, u);
     hk_lock(hk_pool_lock());
     hk_registry_visit(visit_metadata, u);

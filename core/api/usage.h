@@ -11,6 +11,7 @@
 #ifndef HK_API_USAGE_H
 #define HK_API_USAGE_H
 
+#include "box/guarded.h"
 #include "front/front.h"
 
 struct hk_class_usage {
@@ -43,6 +44,7 @@ struct hk_usage {
     uint64_t refills, flushes, chains, transfers;
     uint64_t refilled, flushed; /* blocks */
     struct hk_front_hits hits;  /* zero without telemetry */
+    struct hk_guarded_sums guarded;
     struct hk_class_usage cls[HK_CLASS_COUNT];
 };
 

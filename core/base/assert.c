@@ -32,12 +32,10 @@ static void put_end(struct hk_fmt *f, enum hk_misuse kind, const char *verb, con
         hk_fmt(f, "write after free into %p (found by %s)", ptr, verb);
 }
 
-static void end_line(struct hk_fmt *f, bool abort_always)
+static void end_line(struct hk_fmt *f)
 {
     hk_fmt(f, "\n");
     hk_fmt_end(f);
-    if (hk_opt(HK_OPT_MISUSE) != 0 || abort_always)
-        abort();
 }
 
 void hk_misuse_size(const void *ptr, size_t size, size_t given)
@@ -46,14 +44,23 @@ void hk_misuse_size(const void *ptr, size_t size, size_t given)
     hk_no_lock_held("reports a misuse");
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: free of %p as %zu bytes, which was asked for as %zu bytes", ptr, given, size);
-    end_line(&f, false);
+    end_line(&f);
+    hk_misuse_end(HK_MISUSE_INVALID);
 }
 
-void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size)
+static void say_where(struct hk_fmt *f, const char *verb, const void *ptr, const void *block, size_t size)
+{
+    size_t before = (size_t)((const char *)block - (const char *)ptr), behind = -before - size;
+    bool is_behind = (const char *)ptr >= (const char *)block;
+    hk_fmt(f, "overflow: somebody wrote to %p, %zu bytes %s the %zu-byte block at %p (found by %s)", ptr,
+           is_behind ? behind : before, is_behind ? "behind" : "before", size, block, verb);
+}
+
+bool hk_misuse_say(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size)
 {
     struct hk_fmt f;
     if (kind == HK_MISUSE_DOUBLE_FREE && hk_misuse_left_behind && verb[0] == 'f')
-        return;
+        return false;
     hk_no_lock_held("reports a misuse");
     hk_fmt_start(&f, 2);
     hk_fmt(&f, "hakmem: ");
@@ -69,13 +76,28 @@ void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const voi
         hk_fmt(&f, "%s of %p, which is no heap (or is one no more)", verb, ptr);
     else if (kind == HK_MISUSE_INTERIOR)
         hk_fmt(&f, "%s of an interior pointer %p (inside the %zu-byte block at %p)", verb, ptr, size, block);
+    else if (kind == HK_MISUSE_BESIDE)
+        say_where(&f, verb, ptr, block, size);
     else if (HK_TAIL && kind >= HK_MISUSE_PAST_END)
         put_end(&f, kind, verb, ptr);
     else
         hk_fmt(&f, "corrupted free list in the %zu-byte slab at %p (write after free)", size, ptr);
     if ((kind == HK_MISUSE_DOUBLE_FREE || kind >= HK_MISUSE_PAST_END) && size != 0)
         hk_fmt(&f, " (%zu-byte block)", size);
-    end_line(&f, kind == HK_MISUSE_CORRUPT);
+    end_line(&f);
+    return true;
+}
+
+void hk_misuse_end(enum hk_misuse kind)
+{
+    if (hk_opt(HK_OPT_MISUSE) != 0 || kind == HK_MISUSE_CORRUPT)
+        abort();
+}
+
+void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size)
+{
+    if (hk_misuse_say(kind, verb, ptr, block, size))
+        hk_misuse_end(kind);
 }
 
 void hk_corrupt_note(const void *slab, size_t size)

@@ -24,6 +24,7 @@ enum hk_misuse {
     HK_MISUSE_HEAP,        /* no heap of one's own */
     HK_MISUSE_ELSEWHERE,   /* no block of the heap that it was given to */
     HK_MISUSE_CORRUPT,     /* a free block's link was overwritten; `ptr` is the slab */
+    HK_MISUSE_BESIDE,      /* the byte at `ptr` was written to, which lies beside the block at `block` */
     HK_MISUSE_PAST_END,    /* the end behind the block was overwritten */
     HK_MISUSE_BEFORE,      /* the end in front of it was */
     HK_MISUSE_WRITTEN,     /* the block was written into while it was free */
@@ -36,6 +37,11 @@ void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const voi
 
 /* The same of a free, or a delete, that says `given` bytes where the block has `size`. */
 HK_APART(hk_misuse_size) void hk_misuse_size(const void *ptr, size_t size, size_t given);
+/* Its two halves, for who knows more to say. False: nothing was to be said. */
+HK_APART(hk_misuse)
+bool hk_misuse_say(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
+HK_APART(hk_misuse)
+void hk_misuse_end(enum hk_misuse kind);
 
 /* In the child of a fork of several threads: from now on a second free is ignored without a message. glibc's
  * pthread_create takes the stack of an ended thread out of its cache, frees that thread's blocks of thread-local

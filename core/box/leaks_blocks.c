@@ -4,6 +4,7 @@
  */
 #include "box/leaks_priv.h"
 
+#include "box/guarded.h"
 #include "box/heap.h"
 #include "box/pool.h"
 #include "box/side.h"
@@ -130,6 +131,7 @@ static void skip_own(struct hk_leak_scan *s)
     const void *table = hk_profile_table(&size);
     hk_meta_visit(skip_region, s);
     hk_side_visit(skip_chunk, s);
+    hk_guarded_visit(skip_region, s);
     if (table != NULL)
         skip(s, table, size);
     skip(s, (const void *)s->still->stack, HK_STILL_STACK);
@@ -212,6 +214,7 @@ bool hk_leaks_collect(struct hk_leak_scan *s)
     struct hk_side_visitor side = {add_side_block, add_unclear, s};
     hk_pool_visit(add_superslab, s);
     hk_side_visit_blocks(&side);
+    hk_guarded_visit_blocks(add_side_block, s);
     hk_arena_visit(add_run, s);
     hk_huge_visit(add_huge, s);
     tag_large_blocks(s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "front/block.h"
 
+#include "box/guarded.h"
 #include "box/side.h"
 #include "front/inside.h"
 #include "front/wrong.h"
@@ -12,6 +13,13 @@ struct hk_block hk_block_find_large(const void *ptr)
     if (size != 0)
         return (struct hk_block){HK_BLOCK_SIDE, (void *)(uintptr_t)ptr, size};
     return hk_page_heap_find(ptr);
+}
+
+static HK_NOINLINE void look_for_guarded(struct hk_block *block, const void *ptr)
+{
+    size_t size = hk_guarded_has(ptr) ? hk_guarded_bytes(ptr) : 0;
+    if (size != 0)
+        *block = (struct hk_block){HK_BLOCK_GUARDED, (void *)(uintptr_t)ptr, size};
 }
 
 /* Before a pointer is said to be wrong. Who is turned away may be a handler that interrupted who holds the lock. */
@@ -29,6 +37,9 @@ struct hk_block hk_block_find_outside(const void *ptr, const char *verb)
 {
     struct hk_block block = hk_block_find_large(ptr);
     if (HK_UNLIKELY(block.kind == HK_BLOCK_NONE)) {
+        look_for_guarded(&block, ptr);
+        if (block.kind != HK_BLOCK_NONE)
+            return block;
         block.size = look_for_huge_again(ptr);
         block.kind = block.size != 0 ? HK_BLOCK_HUGE : HK_BLOCK_NONE;
         if (block.kind == HK_BLOCK_NONE)

@@ -14,7 +14,8 @@
 #include "superslab/slab.h"
 
 /* A pointer whose code is 0, without a message: HK_BLOCK_NONE where others' work leads the search for a huge block
- * astray, too. */
+ * astray, too; and for guarded blocks.
+ */
 struct hk_block hk_block_find_large(const void *ptr);
 
 /* The slab of a live block; NULL after a message. The code of ptr is not 0. What was handed out lies before the tail.

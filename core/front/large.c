@@ -7,6 +7,7 @@
 #include "box/peak.h"
 #include "box/purge.h"
 #include "front/block.h"
+#include "front/guard.h"
 #include "front/inside.h"
 #include "front/owned.h"
 #include "front/profiled.h"
@@ -57,12 +58,22 @@ static bool give_large(const struct hk_block *block)
     return freed;
 }
 
+/* A block that is no large one; false: it is none at all. */
+static HK_NOINLINE bool free_elsewhere(const struct hk_block *block)
+{
+    if (block->kind == HK_BLOCK_SIDE)
+        hk_front_free_side(block->start);
+    else if (hk_guarded_has(block->start))
+        hk_front_free_guarded(block->start);
+    else
+        return false;
+    return true;
+}
+
 void hk_free_large(const struct hk_block *block)
 {
-    if (block->kind == HK_BLOCK_SIDE) {
-        hk_front_free_side(block->start);
+    if (HK_UNLIKELY(block->kind <= HK_BLOCK_SIDE) && free_elsewhere(block))
         return;
-    }
     int saved = errno;
     struct hk_thread *thread = hk_front_thread();
     if (HK_UNLIKELY(!hk_front_go_in(thread))) {

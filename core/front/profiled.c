@@ -4,6 +4,7 @@
  */
 #include "front/profiled.h"
 
+#include "box/guarded.h"
 #include "box/side.h"
 #include "front/hardened/hard.h"
 #include "front/inside.h"
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 
+_Atomic uint32_t hk_front_watchers;
 struct hk_front_ways hk_front_ways = {HK_MID_SIZES, HK_WIDE_MAX + 1, HK_MID_MAX + 1};
 
 static void set_ways(size_t mid_sizes, size_t large_from, size_t classes_below)
@@ -23,7 +25,7 @@ static void set_ways(size_t mid_sizes, size_t large_from, size_t classes_below)
 
 /* ---- codes ---- */
 
-static void clear_codes(struct hk_front *front)
+void hk_front_clear_codes(struct hk_front *front)
 {
     for (unsigned i = 0; i < HK_COUNT(front->code_of); i++)
         hk_poke(&front->code_of[i], 0);
@@ -50,12 +52,26 @@ static void look_again(struct hk_thread *thread)
 {
     hk_fence_full();
     if (hk_profile_is_on())
-        clear_codes(thread->front);
+        hk_front_clear_codes(thread->front);
+}
+
+void hk_front_write_codes(struct hk_thread *thread)
+{
+    if (!hk_profile_is_on())
+        write_codes(thread->front, thread->opened);
+    look_again(thread);
+}
+
+void hk_front_mend_codes(struct hk_thread *thread)
+{
+    if (thread->front->code_of[HK_COUNT(thread->front->code_of) - 1] == 0)
+        hk_front_write_codes(thread);
 }
 
 void hk_front_set_codes(struct hk_thread *thread)
 {
     hk_poke(&thread->opened, 0);
+    hk_poke(&thread->guard, 0);
     if (!hk_profile_is_on())
         write_codes(thread->front, 0);
     look_again(thread);
@@ -72,6 +88,21 @@ void hk_front_note_opened(struct hk_thread *thread, unsigned cls)
             hk_poke(&thread->front->code_of[i], (uint8_t)hk_code_of_class(cls));
     }
     look_again(thread);
+}
+
+void hk_front_close_ways(void)
+{
+    hk_poke(&hk_front_ways.mid_sizes, 0);
+}
+
+/* As look_again. */
+void hk_front_open_ways(void)
+{
+    if (!hk_profile_is_on())
+        hk_poke(&hk_front_ways.mid_sizes, HK_MID_SIZES);
+    hk_fence_full();
+    if (hk_profile_is_on())
+        hk_front_close_ways();
 }
 
 /* Of each thread whose table is there: the heap's lock keeps it. */
@@ -91,7 +122,7 @@ static void visit_tables(void (*change)(struct hk_thread *thread, struct hk_fron
 
 static void clear_table(struct hk_thread *thread, struct hk_front *front)
 {
-    clear_codes(front);
+    hk_front_clear_codes(front);
 }
 
 static void write_table(struct hk_thread *thread, struct hk_front *front)
@@ -138,6 +169,29 @@ void hk_front_note_sampled(struct hk_thread *thread, const struct hk_wish *wish,
         hk_front_come_out(&thread->pass);
     }
     errno = saved;
+}
+
+void hk_front_note_guarded(struct hk_thread *thread, const struct hk_wish *wish, void *ptr)
+{
+    struct hk_stack stack;
+    size_t bytes = hk_front_bytes(wish->size, wish->align);
+    if (!hk_profile_wants(&thread->sampler, bytes))
+        return;
+    hk_profile_look(&stack, wish->first);
+    if (!hk_front_go_in(thread))
+        return;
+    hk_guarded_mark(ptr, hk_profile_note(&stack, bytes));
+    hk_front_come_out(&thread->pass);
+}
+
+/* Turned away: the profile counts it for ever. */
+void hk_front_forget_guarded(uintptr_t tag)
+{
+    struct hk_thread *thread = hk_front_thread();
+    if (!hk_front_go_in(thread))
+        return;
+    hk_profile_forget(tag, 0);
+    hk_front_come_out(hk_front_pass(thread));
 }
 
 /* Turned away: later. */
@@ -211,8 +265,9 @@ bool hk_front_profile_begin(size_t interval)
         return false;
     bool begun = hk_profile_begin(interval);
     if (begun) {
+        hk_front_watch(HK_WATCH_PROFILE);
+        hk_fence_full(); /* pairs with look_again, and with hk_front_open_ways */
         set_ways(0, SIZE_MAX, 0);
-        hk_fence_full(); /* pairs with look_again */
         visit_tables(clear_table);
     }
     hk_front_come_out(hk_front_pass(thread));
@@ -226,6 +281,7 @@ void hk_front_profile_end(void)
     if (!hk_profile_is_on() || !hk_front_go_in_waiting(thread))
         return;
     hk_profile_end();
+    hk_and_relaxed(&hk_front_watchers, ~HK_WATCH_PROFILE);
     set_ways(HK_MID_SIZES, HK_WIDE_MAX + 1, HK_MID_MAX + 1);
     visit_tables(write_table);
     hk_front_come_out(hk_front_pass(thread));

@@ -29,11 +29,40 @@ struct hk_front_ways {
 extern HK_HIDDEN struct hk_front_ways hk_front_ways;
 #define HK_MID_SIZES (HK_MID_MAX - HK_TINY_MAX)
 
+/* Who wants to see the mallocs that take the slow path: the profile while one is made, and who guards blocks from then
+ * on. Relaxed: before a code is taken away it is said here. */
+#define HK_WATCH_PROFILE 1u
+#define HK_WATCH_GUARD 2u
+extern HK_HIDDEN _Atomic uint32_t hk_front_watchers;
+
+static inline uint32_t hk_front_watched_by(void)
+{
+    return hk_load_relaxed(&hk_front_watchers);
+}
+
+static inline void hk_front_watch(uint32_t who)
+{
+    hk_or_relaxed(&hk_front_watchers, who);
+}
+
 /* Puts into the new table of this thread what belongs there now. After hk_heap_begin once more: see hk_front_watch. */
 void hk_front_set_codes(struct hk_thread *thread);
 
 /* The same of a class that this thread opens (hk_front_open_class). */
 void hk_front_note_opened(struct hk_thread *thread, unsigned cls);
+
+/* For front/guard_ANY.c and front/guard.c. This thread's table is whole again, but while a profile is made. */
+void hk_front_write_codes(struct hk_thread *thread);
+
+/* The same where it is not. */
+void hk_front_mend_codes(struct hk_thread *thread);
+
+/* Takes all codes out of another thread's table; the lock of its heap is held. */
+void hk_front_clear_codes(struct hk_front *front);
+
+/* The ways of Mid sizes: they come to the slow path's end, or no longer, but while a profile is made. */
+void hk_front_close_ways(void);
+void hk_front_open_ways(void);
 
 /* What is asked for. */
 struct hk_wish {
@@ -62,6 +91,10 @@ void *hk_front_take_sampled(struct hk_thread *thread, const struct hk_wish *wish
 
 /* A larger block, just taken, is a sampled one. */
 void hk_front_note_sampled(struct hk_thread *thread, const struct hk_wish *wish, void *ptr);
+
+/* A guarded block, just taken, is a sampled one if the profile wants it; and the profile forgets it. */
+void hk_front_note_guarded(struct hk_thread *thread, const struct hk_wish *wish, void *ptr);
+void hk_front_forget_guarded(uintptr_t tag);
 
 /* Frees a block of the side box, which a profile may know; keeps errno. Outside the gate. */
 void hk_front_free_side(void *ptr);

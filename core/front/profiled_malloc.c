@@ -31,7 +31,7 @@ static void *pop_ready(const struct hk_thread *thread, unsigned cls)
     return block;
 }
 
-static inline void *take_uncounted(struct hk_thread *thread, size_t size)
+void *hk_step_ready(struct hk_thread *thread, size_t size)
 {
     if (!hk_front_has_class(size))
         return hk_step_sized(size);
@@ -65,7 +65,7 @@ static HK_NOINLINE void *take_sampled(struct hk_thread *thread, const struct hk_
     if (wish->size > HK_MID_MAX)
         return take_large(thread, wish, true, &zero);
     void *block = hk_front_take_sampled(thread, wish);
-    return block != NULL ? block : take_uncounted(thread, wish->size);
+    return block != NULL ? block : hk_step_ready(thread, wish->size);
 }
 
 /* All but the common case. */
@@ -75,7 +75,7 @@ static HK_NOINLINE void *malloc_counted(size_t size, const void *first)
     struct hk_wish wish = {size, 16, first};
     if (is_sampled(thread, &wish))
         return take_sampled(thread, &wish);
-    return take_uncounted(thread, size);
+    return hk_step_ready(thread, size);
 }
 
 /* A block that is not sampled and lies ready in its bin: what most calls are. */
@@ -113,7 +113,7 @@ static void *take_for_calloc(struct hk_thread *thread, const struct hk_wish *wis
         *zero = block != NULL;
     }
     errno = saved;
-    return block != NULL ? block : take_uncounted(thread, wish->size);
+    return block != NULL ? block : hk_step_ready(thread, wish->size);
 }
 
 void *hk_profiled_calloc(size_t size, const void *first)
@@ -134,7 +134,7 @@ void *hk_profiled_aligned(size_t align, size_t size, const void *first)
         return take_large(thread, &wish, sampled, &zero);
     void *ptr = sampled ? hk_front_take_sampled(thread, &wish) : NULL;
     if (ptr == NULL)
-        ptr = take_uncounted(thread, hk_class_size(cls));
+        ptr = hk_step_ready(thread, hk_class_size(cls));
     if (HK_LIKELY((uintptr_t)ptr % align == 0)) /* NULL, too */
         return ptr;
     hk_free_outside(ptr); /* from the side box, whose blocks lie anywhere */

@@ -38,10 +38,12 @@ static void *move_to_new(const struct hk_block *block, size_t size)
         return NULL;
     errno = saved;
     memcpy(to, block->start, hk_min(block->size, size));
-    if (block->kind == HK_BLOCK_SLAB)
+    if (block->kind == HK_BLOCK_SLAB) {
         hk_free_fast(block->start);
-    else
-        hk_free_large(block);
+        return to;
+    }
+    hk_free_large(block);
+    hk_front_free_deferred();
     return to;
 }
 

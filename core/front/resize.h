@@ -27,6 +27,8 @@ static inline bool hk_stays_as_it_is(const struct hk_block *block, size_t size)
     size_t less = have - have / 8;
     if (block->kind == HK_BLOCK_SIDE)
         less = have / 4;
+    else if (block->kind == HK_BLOCK_GUARDED) /* it moves, and who goes on with the old one is found */
+        less = have;
     else if (have <= HK_HALF_KEPT)
         less = hk_block_half(block);
     else if (have <= HK_MID_MAX)

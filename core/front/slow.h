@@ -34,10 +34,10 @@ HK_NOINLINE void hk_free_outside(void *ptr);
 /* After a fork: frees what threads put down that were turned away meanwhile. */
 void hk_front_free_deferred(void);
 
-/* A block whose code is 0, as it was found (front/block.h); keeps errno. */
+/* A block whose code is 0, as it was found (front/block.h), deferred blocks left alone; keeps errno. */
 HK_NOINLINE void hk_free_large(const struct hk_block *block);
 
-/* Any pointer without a code but NULL, deferred blocks left alone; keeps errno. */
+/* Any pointer without a code but NULL, likewise. */
 HK_NOINLINE void hk_free_unknown(void *ptr);
 
 /* The common case of a size above 32 KiB: a page run. NULL: hk_malloc_slow's long way knows more; errno is as it was. */

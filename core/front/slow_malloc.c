@@ -7,6 +7,7 @@
 #include "box/purge.h"
 #include "box/side.h"
 #include "front/fast.h"
+#include "front/guard.h"
 #include "front/inside.h"
 #include "front/profiled.h"
 #include "front/steps.h"
@@ -202,8 +203,11 @@ void *hk_malloc_slow(size_t size)
         return malloc_of_class(size, hk_class_of_mid(size));
     if (size >= HK_OPERAND(hk_front_ways.large_from))
         return malloc_run(size);
-    if (hk_profile_is_on())
-        return hk_profiled_malloc(size, __builtin_return_address(0));
+    uint32_t watchers = hk_front_watched_by();
+    if (HK_UNLIKELY(watchers != 0)) {
+        const void *first = __builtin_return_address(0);
+        return watchers == HK_WATCH_PROFILE ? hk_profiled_malloc(size, first) : hk_watched_malloc(size, first);
+    }
     if (HK_LIKELY(size <= HK_TINY_MAX))
         return hk_step_missed(size);
     if (size <= HK_MID_MAX)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * steps: what the slow paths of malloc are made of. Included by front/slow_malloc.c,
- * front/profiled_malloc.c and front/hardened/ANY.c only.
+ * front/profiled_malloc.c, front/guard.c and front/hardened/ANY.c only.
  *
  * Who synchronises: as in slow.h. Must not know what a profile is.
  */
@@ -23,6 +23,12 @@ HK_NOINLINE void *hk_step_sized(size_t size);
 /* One of a class whose bin is empty: any up to 32 KiB, or a Mid one. */
 void *hk_step_missed(size_t size);
 HK_NOINLINE void *hk_step_mid_missed(size_t size);
+
+/* What malloc does without a profile: a block that lies ready in its bin, or else one of the above. `thread` may be
+ * NULL.
+ */
+struct hk_thread;
+void *hk_step_ready(struct hk_thread *thread, size_t size);
 
 /* A Mid one that is known to be zero, where no front has any; NULL: take another. May set errno. */
 HK_NOINLINE void *hk_step_virgin(size_t size);

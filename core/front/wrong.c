@@ -10,6 +10,7 @@
 #include "large/own.h"
 #include "box/side.h"
 #include "front/front.h"
+#include "front/guard.h"
 #include "pages/ss_arena.h"
 
 /* What it is taken for. */
@@ -61,6 +62,10 @@ static bool is_in_handler(void)
 
 void hk_wrong_unknown(const void *ptr, const char *verb)
 {
+    if (hk_guarded_has(ptr)) {
+        hk_front_wrong_guarded(ptr, verb);
+        return;
+    }
     struct hk_pass *pass = hk_front_pass(hk_front_thread());
     bool inside = hk_gate_enter(pass);
     struct finding found = find_what_it_is(ptr, inside);

@@ -28,6 +28,9 @@ size_t hk_os_ask_page_size(void);
 /* Address space that may be read (as zeros), not written yet, and counts against no commit limit; NULL when refused. */
 void *hk_os_reserve_readable(size_t size);
 
+/* The same that may not be read either. */
+void *hk_os_reserve_hidden(size_t size);
+
 /* Memory to read and write, zero, in one mapping of its own; NULL when refused. */
 void *hk_os_map(size_t size);
 
@@ -40,6 +43,9 @@ bool hk_os_map_at(void *ptr, size_t size, bool *taken);
 
 /* Makes a part of a reservation readable and writable. Page-aligned. */
 bool hk_os_commit(void *ptr, size_t size);
+
+/* The other way round: whoever touches it ends by SIGSEGV. Its pages stay until they are purged. */
+bool hk_os_hide(void *ptr, size_t size);
 
 /* Gives the pages back; they read as zero from then on. False (mlock, seccomp): nothing may be assumed of the contents.
  */

@@ -77,6 +77,11 @@ void *hk_os_reserve_readable(size_t size)
     return map_pages(size, PROT_READ, MAP_NORESERVE);
 }
 
+void *hk_os_reserve_hidden(size_t size)
+{
+    return map_pages(size, PROT_NONE, MAP_NORESERVE);
+}
+
 void *hk_os_map(size_t size)
 {
     return map_pages(size, PROT_READ | PROT_WRITE, 0);
@@ -103,6 +108,12 @@ bool hk_os_commit(void *ptr, size_t size)
 {
     count_call();
     return hk_sys3(SYS_mprotect, (long)ptr, (long)size, PROT_READ | PROT_WRITE) == 0;
+}
+
+bool hk_os_hide(void *ptr, size_t size)
+{
+    count_call();
+    return hk_sys3(SYS_mprotect, (long)ptr, (long)size, PROT_NONE) == 0;
 }
 
 bool hk_os_purge(void *ptr, size_t size)

@@ -99,6 +99,24 @@ void hk_thread_sleep(_Atomic uint32_t *word, uint32_t value, unsigned ms)
     hk_sys4(SYS_futex, (long)word, HK_FUTEX_WAIT_PRIVATE, value, ms != HK_FOREVER ? (long)&t : 0);
 }
 
+static uint64_t us_of(clockid_t clock)
+{
+    struct timespec t;
+    if (hk_sys2(SYS_clock_gettime, clock, (long)&t) != 0)
+        return 0;
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t hk_thread_cpu_us(void)
+{
+    return us_of(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t hk_process_cpu_us(void)
+{
+    return us_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 void hk_thread_wake(_Atomic uint32_t *word)
 {
     hk_sys3(SYS_futex, (long)word, HK_FUTEX_WAKE_PRIVATE, INT_MAX);

@@ -46,6 +46,10 @@ void hk_thread_watch_fork(void (*prepare)(void), void (*parent)(void), void (*ch
  * may be held. */
 bool hk_thread_start(void *(*run)(void *));
 
+/* Microseconds that this thread, or all of them, have run so far; 0: it cannot be told. */
+uint64_t hk_thread_cpu_us(void);
+uint64_t hk_process_cpu_us(void);
+
 #define HK_FOREVER UINT32_MAX
 
 /* Sleeps until hk_thread_wake(word), until the word is no longer `value`, or for `ms` (HK_FOREVER: however long). */

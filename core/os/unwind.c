@@ -245,6 +245,11 @@ void hk_unwind_thread(char name[HK_THREAD_NAME])
     memset(name + used, 0, HK_THREAD_NAME - used);
 }
 
+unsigned hk_unwind_thread_number(void)
+{
+    return (unsigned)hk_sys0(SYS_gettid);
+}
+
 uintptr_t hk_unwind_function(uintptr_t pc)
 {
     const uint8_t *header = hk_object_header(pc);

@@ -30,6 +30,9 @@ bool hk_unwind_can_read(uintptr_t address);
 #define HK_THREAD_NAME 16u
 void hk_unwind_thread(char name[HK_THREAD_NAME]);
 
+/* The kernel's number of the calling thread. */
+unsigned hk_unwind_thread_number(void);
+
 /* Where the function begins that an address lies in, by its call frame information; 0: it has none. */
 uintptr_t hk_unwind_function(uintptr_t pc);
 

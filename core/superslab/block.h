@@ -12,12 +12,13 @@
 #include "base/bits.h"
 
 enum hk_block_kind {
-    HK_BLOCK_NONE, /* no live block starts there */
-    HK_BLOCK_SLAB, /* a block of a class */
-    HK_BLOCK_SIDE, /* of the side box */
-    HK_BLOCK_RUN,  /* a page run */
-    HK_BLOCK_HUGE, /* a mapping of its own */
-    HK_BLOCK_OWN,  /* of a heap of one's own; last: one comparison with a large kind finds these two */
+    HK_BLOCK_NONE,    /* no live block starts there */
+    HK_BLOCK_SLAB,    /* a block of a class */
+    HK_BLOCK_GUARDED, /* of the box guarded */
+    HK_BLOCK_SIDE,    /* of the side box; last of the kinds that a look-up of runs does not find */
+    HK_BLOCK_RUN,     /* a page run */
+    HK_BLOCK_HUGE,    /* a mapping of its own */
+    HK_BLOCK_OWN,     /* of a heap of one's own; last: one comparison with a large kind finds these two */
 };
 
 struct hk_block {

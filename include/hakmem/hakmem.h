@@ -203,6 +203,8 @@ struct hak_stats {
                              * page runs and mappings right to 2 MiB; blocks of classes count as the slabs of 64 KiB
                              * that they were in, with what was free there and in front caches. More of it is in
                              * docs/statistics.md */
+    size_t guarded_blocks;  /* of live_blocks those between pages that nobody may touch (hak_guard_start) */
+    uint64_t guarded_taken; /* such blocks that were handed out so far */
 };
 
 /* Of one size class. Fields are only ever added at the end. */
@@ -278,6 +280,17 @@ HAK_API void hak_profile_stop(void) HAK_NOEXCEPT;
  * bytes, ENOMEM, EPERM where the system does not let threads be stopped or this is a handler that interrupted malloc,
  * or why the file cannot be written. */
 HAK_API int64_t hak_leaks(const char *path) HAK_NOEXCEPT;
+
+/* ---- Wrong uses of blocks, found while the program runs; docs/guarded.md ---- */
+
+/* From now on a block is taken now and then that lies between pages which nobody may touch: a write or read beside it,
+ * or after its free, is told on stderr, with where it was asked for and freed, and ends the program as SIGSEGV does.
+ * HAKMEM_GUARD_COST bounds what that takes. Starts a thread, unless HAKMEM_GUARD=no-thread, and takes SIGSEGV, which
+ * goes on to who had it. Again does no harm; not in a handler. 0; -1 and ENOMEM. */
+HAK_API int hak_guard_start(void) HAK_NOEXCEPT;
+
+/* No more blocks are taken. Those that live stay guarded, and so do those that were freed. */
+HAK_API void hak_guard_stop(void) HAK_NOEXCEPT;
 
 /* ---- Options that are numbers: the names of docs/options.md without HAKMEM_, in capitals ---- */
 

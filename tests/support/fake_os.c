@@ -415,6 +415,11 @@ void *hk_os_reserve_readable(size_t size)
     return spoiled_pointer(refused(FAKE_RESERVE_READABLE) ? NULL : map_paged(size, PROT_READ));
 }
 
+void *hk_os_reserve_hidden(size_t size)
+{
+    return spoiled_pointer(refused(FAKE_RESERVE_HIDDEN) ? NULL : map_paged(size, PROT_NONE));
+}
+
 void *hk_os_map(size_t size)
 {
     return spoiled_pointer(refused(FAKE_MAP) ? NULL : map_paged(size, PROT_READ | PROT_WRITE));
@@ -425,6 +430,11 @@ bool hk_os_commit(void *ptr, size_t size)
     bool done = !refused(FAKE_COMMIT) && !crooked(ptr, &size) && mprotect(ptr, size, PROT_READ | PROT_WRITE) == 0;
     committed += done ? size : 0;
     return spoiled(done);
+}
+
+bool hk_os_hide(void *ptr, size_t size)
+{
+    return spoiled(!refused(FAKE_HIDE) && !crooked(ptr, &size) && mprotect(ptr, size, PROT_NONE) == 0);
 }
 
 bool hk_os_purge(void *ptr, size_t size)

@@ -19,6 +19,8 @@ enum fake_call {
     FAKE_MAP,
     FAKE_MAP_AT,
     FAKE_COMMIT,
+    FAKE_RESERVE_HIDDEN,
+    FAKE_HIDE,
     FAKE_PURGE,
     FAKE_UNMAP,
     FAKE_REMAP,

@@ -245,6 +245,7 @@ static void wrong_line(char *line, size_t size, const char *text, size_t i)
 {
     const char *more = table[i].option == HK_OPT_STATS          ? " or json:PATH (at most 255 bytes)"
                        : table[i].option == HK_OPT_MEMORY_LIMIT ? " or auto"
+                       : table[i].option == HK_OPT_GUARD        ? " or no-thread"
                                                                 : "";
     if (table[i].option == HK_OPT_MISUSE)
         snprintf(line, size, "hakmem: %s is not abort or warn; kept at abort\n", text);

@@ -55,7 +55,7 @@ EXPECTED = {
     'free-transfer': (10, 5, 1, 1, 0, 2, 1, 'array 1', ''),
     'free-chains': (14, 7, 1, 2, 0, 2, 1, 'array 1 heap 1', ''),
     'realloc-stays': (7, 5, 1, 0, 3, 0, 1, 'arena 1', ''),
-    'realloc-moves': (8, 6, 1, 0, 3, 0, 2, 'arena 2', ''),
+    'realloc-moves': (9, 7, 1, 0, 3, 0, 2, 'arena 2', ''),
     'calloc-run': (5, 4, 0, 0, 0, 0, 1, 'arena 1', ''),
     'free-run': (8, 6, 2, 0, 2, 0, 1, 'arena 1', ''),
     'thread-end': (13, 8, 0, 0, 0, 0, 2, 'array 1 heap 2 orphans 1 records 1', ''),
