@@ -259,7 +259,7 @@ void hk_picture_legend(struct hk_fmt *f, const struct hk_usage *u, const struct 
     hk_fmt(
         f,
         "<h2 id=\"superslabs\" data-count=\"%zu\">Slabs in %zu SuperSlab%s</h2>\n<p>A row is a SuperSlab of 2 MiB, "
-        "lowest address first; its 32 cells are slabs of 64 KiB (a wide cell: two slabs as one), and behind it stands "
+        "lowest address first; its 32 cells are slabs of 64 KiB (a wide cell: a span of several), and behind it stands "
         "how much of it is used, by the program or in front caches. Colour tells the size of a slab's blocks: with it "
         "stand the slabs of that size, what is live in them, and its share of their resident pages. Shade tells how "
         "many blocks are used: a full block is hot, a frame is cold.</p>\n<ul id=\"groups\">\n",

@@ -34,5 +34,6 @@ struct hk_owner *hk_remote_push(const struct hk_chain *chain)
                         state */
     if (hk_load_relaxed(&owner->state) != HK_OWNER_ALIVE)
         return owner;
-    return hk_add_relaxed(&owner->queued, 1) >= hk_load_relaxed(&hk_remote_patience) ? owner : NULL; /* a hint */
+    uint32_t queued = hk_add_relaxed(&owner->queued, slab->slabs);
+    return queued >= hk_load_relaxed(&hk_remote_patience) ? owner : NULL; /* a hint */
 }

@@ -30,10 +30,10 @@ enum hk_owner_state {
 };
 
 struct hk_owner {
-    _Atomic uintptr_t wake; /* first slab of the wake stack, linked through wake_next */
-    _Atomic uint32_t
-        queued; /* slabs pushed since the last collect; relaxed: tells pushers that the owner may be asleep */
-    _Atomic uint32_t state; /* enum hk_owner_state */
+    _Atomic uintptr_t wake;  /* first slab of the wake stack, linked through wake_next */
+    _Atomic uint32_t queued; /* slabs pushed since the last collect, spans by their length; relaxed: tells pushers that
+                                the owner may be asleep */
+    _Atomic uint32_t state;  /* enum hk_owner_state */
 } HK_ALIGNED(HK_CACHE_LINE);
 
 /* Blocks of one slab on their way back to it, linked through their first words. */
@@ -56,8 +56,9 @@ static inline unsigned hk_remote_length(uint64_t word)
     return (unsigned)(word >> HK_REMOTE_POINTER_BITS);
 }
 
-/* An owner that lets so many slabs (2 MiB of them) wait is asleep or only frees elsewhere. `hk_remote_patience` is how
- * many it may: that, or less where there are many owners. Who counts these writes it; relaxed. */
+/* An owner that lets so many slabs (2 MiB of them) wait is asleep or only frees elsewhere; a span of five counts five.
+ * `hk_remote_patience` is how many it may: that, or less where there are many owners. Who counts these writes it;
+ * relaxed. */
 #define HK_REMOTE_QUEUED 32u
 
 extern HK_HIDDEN _Atomic uint32_t hk_remote_patience;

@@ -27,6 +27,16 @@ static HK_SLOW_PATH void put_without_front(struct hk_slab *slab, void *ptr)
     errno = saved;
 }
 
+/* What one free of a wide block makes free may be more than a piece: whole arrays, and chains that waited. */
+static HK_NOINLINE void tick_after_wide(struct hk_thread *thread, size_t before)
+{
+    size_t now = hk_purge_free_bytes(); /* others change it too: about what this block leaves */
+    if (now > before + HK_PURGE_MOST / 2)
+        hk_purge_tick_long(now - before);
+    else
+        hk_purge_tick_short(&thread->ticks);
+}
+
 /* Puts a checked and marked block into this thread's front. */
 static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
 {
@@ -38,8 +48,13 @@ static HK_NOINLINE void put_in_front(struct hk_slab *slab, void *ptr)
     int saved = *thread->error;
     if (HK_TELEMETRY)
         hk_poke_add(&thread->hits[slab->cls].free_misses, 1);
+    bool wide = slab->cls > HK_MID_LAST;
+    size_t before = wide ? hk_purge_free_bytes() : 0;
     hk_front_put(thread, slab, ptr);
-    hk_purge_tick_short(&thread->ticks);
+    if (HK_UNLIKELY(wide))
+        tick_after_wide(thread, before);
+    else
+        hk_purge_tick_short(&thread->ticks);
     hk_front_come_out(&thread->pass);
     *thread->error = saved;
 }
@@ -78,7 +93,8 @@ void hk_front_free_deferred(void)
         free_deferred();
 }
 
-/* What the fast path does with other blocks: the second slab of a span has a code of its own. False: there is no room.
+/* What the fast path does with other blocks: the later slabs of a span have a code of their own. False: there is no
+ * room.
  */
 static inline bool push_second(const struct hk_slab *slab, void *ptr)
 {

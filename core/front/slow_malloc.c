@@ -57,10 +57,14 @@ static void *fail_for_memory(void)
     return NULL;
 }
 
+/* Where there is no slab for a wide block there may be a run: of free memory that is no 2 MiB long. */
 static void *take_any(struct hk_thread *thread, struct hk_want *w)
 {
-    if (hk_front_has_class(w->size) && w->align <= 16)
-        return take_of_class(thread, hk_class_of(w->size));
+    if (hk_front_has_class(w->size) && w->align <= 16) {
+        void *block = take_of_class(thread, hk_class_of(w->size));
+        if (HK_LIKELY(block != NULL) || w->size <= HK_MID_MAX)
+            return block;
+    }
     return hk_page_heap_alloc(hk_max(w->size, 1), w->align, &w->zero);
 }
 
@@ -89,6 +93,8 @@ static HK_SLOW_PATH void *take_after_giving_back(struct hk_thread *thread, struc
 {
     give_all_back(thread);
     void *ptr = take_any(thread, w);
+    if (ptr == NULL && w->size <= HK_WIDE_MAX) /* a SuperSlab takes more than free memory: its records */
+        ptr = hk_page_heap_alloc(hk_max(w->size, 1), hk_max(w->align, HK_PAGE), &w->zero);
     if (ptr == NULL)
         ptr = hk_page_heap_alloc_alone(w->size, w->align, &w->zero);
     if (ptr == NULL)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * page_heap: blocks above 32 KiB: runs of pages (L25 up to 1 MiB, huge up to 32 MiB), and above that the huge box's own
- * mappings. Size in bytes in, block out.
+ * page_heap: blocks above 32 KiB that have no class: runs of pages (L25 up to 1 MiB, huge up to 32 MiB), and above that
+ * the huge box's own mappings. Size in bytes in, block out.
  *
- * The SSArena and the huge box synchronise; Must not know slabs or heaps.
+ * The SSArena and the huge box synchronise. Must not know slabs or heaps.
  */
 #ifndef HK_LARGE_PAGE_HEAP_H
 #define HK_LARGE_PAGE_HEAP_H

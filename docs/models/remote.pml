@@ -114,7 +114,7 @@ inline hk_remote_push(s, from, to, length)
        if                      /*= hk_fence_full() */
 #if FAULT != 2
        :: state[mine] != ALIVE -> collect = true  /*= if (hk_load_relaxed(&owner->state) != HK_OWNER_ALIVE) */
-       :: state[mine] == ALIVE                    /*= hk_add_relaxed(&owner->queued, 1) >= hk_load_relaxed(&hk_remote_patience) ? owner : NULL */
+       :: state[mine] == ALIVE                    /*= queued >= hk_load_relaxed(&hk_remote_patience) ? owner : NULL */
 #else
        :: true
 #endif

@@ -129,7 +129,8 @@ HAK_API int hak_heap_stats(hak_heap *heap, struct hak_heap_stats *stats) HAK_NOE
 /* Bytes that may be used at ptr: at least the size asked for, constant while the block lives. 0 for NULL. */
 HAK_API size_t hak_malloc_usable_size(const void *ptr) HAK_NOEXCEPT;
 
-/* The usable size that hak_malloc(size) would give: asking for that much costs nothing more. 0 when size is above
+/* The usable size that hak_malloc(size) would give: asking for that much costs nothing more. From 32 KiB on it is
+ * another one once the process has threads: what a block holds, hak_malloc_usable_size says. 0 when size is above
  * PTRDIFF_MAX. */
 HAK_API size_t hak_good_size(size_t size) HAK_NOEXCEPT;
 

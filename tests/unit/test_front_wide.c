@@ -178,10 +178,37 @@ static void refuse(void *arg)
     front_free(front_take(131072));
 }
 
+/* No 2 MiB are free beside each other, and no others can be had; but runs are. */
+static void refuse_between_runs(void *arg)
+{
+    (void)arg;
+    enum { RUNS = 64 };
+    static void *runs[RUNS];
+    front_be_threaded();
+    for (unsigned i = 0; i < RUNS; i++)
+        runs[i] = front_take(HK_MIB);
+    for (unsigned i = 0; i < RUNS; i += 2)
+        front_free(runs[i]);
+    fake_os_fail_from(FAKE_MAP_AT, 1);
+    fake_os_fail_from(FAKE_MAP, 1);
+    unsigned n = 0;
+    for (void *p; n < HK_COUNT(blocks) && (p = front_malloc(131072)) != NULL;)
+        blocks[n++] = memset(p, 1, 131072);
+    EXPECT(n >= RUNS / 2 * 8 - 8); /* what was freed has room for eight each */
+    fake_os_recover();
+    while (n > 0)
+        front_free(blocks[--n]);
+    for (unsigned i = 1; i < RUNS; i += 2)
+        front_free(runs[i]);
+    front_check();
+}
+
 static void wide_sizes_without_memory(void **state)
 {
     (void)state;
     unit_passes(refuse, NULL);
+    if (HK_SS_ARENA)
+        unit_passes(refuse_between_runs, NULL);
 }
 
 static void *free_all(void *arg)

@@ -252,8 +252,8 @@ def page(reading, name, moment, allocator, looks=None):
         text += ('<p>The highest of %d looks, by live bytes. The library itself has had at most %s live, slabs of small '
                  'blocks counted whole.</p>\n' % (looks[0], size(looks[1])))
     text += notes(reading, allocator) + figures(reading) + by_size(reading)
-    text += ('<h2>By address</h2>\n<p>A row is 2 MiB, lowest address first: 32 slabs of 64 KiB, of which a wide cell has two '
-             'as one; or page runs. Behind it stands how much of it is used, or resident. What is in use includes what front '
+    text += ('<h2>By address</h2>\n<p>A row is 2 MiB, lowest address first: 32 slabs of 64 KiB, of which a wide cell has '
+             'several as one; or page runs. Behind it stands how much of it is used, or resident. What is in use includes what front '
              'caches hold.</p>\n')
     return text + legend() + '<div class="few">\n' + rows(reading) + '</div>\n</body></html>\n'
 

@@ -231,7 +231,7 @@ class Reading:
         slabs = data[board.superslab_slabs_at:board.superslab_slabs_at + board.slabs * board.slab_bytes]
         for index, fields in enumerate(board.slab_form.iter_unpack(slabs)):
             if index < next_one:
-                continue # the second slab of a span
+                continue # a later slab of a span
             used, carved, capacity, number, length, state, remote = board.slab_fields(fields)
             owned = state != 0 and 0 < number < board.classes and 0 < length <= LONGEST
             next_one = index + (length if owned else 1)

@@ -28,7 +28,7 @@ SENTENCES = {
     'run_bytes': 'part of live_bytes above 32 KiB, in page runs',
     'huge_bytes': 'part of live_bytes above 32 MiB, in mappings of their own',
     'huge_blocks': 'blocks in huge_bytes',
-    'slab_blocks': 'blocks up to 32 KiB in the program\'s hands',
+    'slab_blocks': 'blocks of classes in the program\'s hands',
     'threads': 'threads that have a heap now',
     'superslabs': 'SuperSlabs of 2 MiB in use',
     'refilled': 'blocks moved from slabs to fronts: mallocs that a front cache had not',

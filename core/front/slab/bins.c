@@ -14,7 +14,7 @@
 /* Virgin memory is linked in steps of so many bytes: it is about to be used. */
 #define STEP_BYTES ((size_t)4096)
 
-/* Spans of two slabs hold few blocks, and a bin tells slabs apart and not spans. */
+/* Longer spans hold few blocks, and a bin tells slabs apart and not spans. */
 bool hk_front_is_bypassed(const struct hk_thread *thread, unsigned cls)
 {
     return hk_class_slabs(cls) > 1;
