@@ -20,6 +20,7 @@
 
 #include "front_box.h"
 
+#include "base/options.h"
 #include "box/gate.h"
 #include "box/profile.h"
 #include "box/tls_sll.h"

@@ -40,8 +40,8 @@ static inline void *take_of_class(struct hk_thread *thread, unsigned cls)
     count_malloc_miss(thread, cls);
     if (HK_FRONT_BINS && thread != NULL && HK_UNLIKELY(hk_front_is_unopened(thread, cls)))
         hk_front_open_class(thread, cls);
-    if (HK_SIGNALS && thread != NULL)
-        hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(cls)), &block); /* a handler may have filled it */
+    if (thread != NULL) /* a handler may have filled it, or it was not asked: a refill would lose what it has */
+        hk_bin_pop(hk_front_bin(hk_front_self(), hk_code_of_class(cls)), &block);
     if (block == NULL && thread != NULL)
         block = hk_front_refill(thread, cls);
     else if (block == NULL)
