@@ -75,20 +75,20 @@ static void count_run_pages(void *arg)
 {
     (void)arg;
     bool zero;
-    char *p = hk_page_heap_alloc(NULL, 100000, 1, &zero); /* 25 pages */
+    char *p = hk_page_heap_alloc(100000, 1, &zero); /* 25 pages */
     EXPECT(p != NULL && pages(HK_PAGES_L25) == 25);
     struct hk_block block = hk_page_heap_find(p);
     EXPECT(hk_page_heap_resize(&block, 200000, 200000) == p && pages(HK_PAGES_L25) == 49);
-    EXPECT(hk_page_heap_free(NULL, &block));
-    p = hk_page_heap_alloc(NULL, 100000, 1, &zero);
+    EXPECT(hk_page_heap_free(&block));
+    p = hk_page_heap_alloc(100000, 1, &zero);
     EXPECT(p != NULL && pages(HK_PAGES_L25) == (zero ? 74 : 49)); /* zero: not kept resident when it was free */
-    EXPECT(hk_page_heap_free(NULL, &block));
+    EXPECT(hk_page_heap_free(&block));
     uint64_t before = pages(HK_PAGES_L25);
     hk_purge_now(0);
-    p = hk_page_heap_alloc(NULL, 100000, 1, &zero);
+    p = hk_page_heap_alloc(100000, 1, &zero);
     EXPECT(p != NULL && pages(HK_PAGES_L25) == before + 25);
     EXPECT(pages(HK_PAGES_HUGE) == 0);
-    EXPECT(hk_page_heap_alloc(NULL, HK_MIB + 1, 1, &zero) != NULL && pages(HK_PAGES_HUGE) == 257);
+    EXPECT(hk_page_heap_alloc(HK_MIB + 1, 1, &zero) != NULL && pages(HK_PAGES_HUGE) == 257);
 }
 
 static void pages_of_runs_count_once_until_they_are_purged(void **state)
