@@ -99,7 +99,7 @@ static size_t give_slab(struct hk_slab *slab)
     /* In this order, since a slab keeps its owner while it lies in the pool: one that is in use, and belongs to a heap
      * whose lock is held, stays so. Pairs with next_active. */
     if (hk_peek_acquire(&slab->state) != HK_SLAB_FREE && hk_slab_owner(slab) == &heap->owner &&
-        slab->block_size >= HK_GIVEN_FROM)
+        slab->block_size >= HK_GIVEN_FROM && slab->block_size <= HK_SLAB_SIZE) /* no more in one call under the lock */
         given = give_list(slab, slab->free) + give_list(slab, slab->spare);
     hk_unlock(&heap->lock);
     return given;
