@@ -35,13 +35,14 @@ enum hk_misuse {
 HK_APART(hk_misuse)
 void hk_misuse(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
 
-/* The same of a free, or a delete, that says `given` bytes where the block has `size`. */
-HK_APART(hk_misuse_size) void hk_misuse_size(const void *ptr, size_t size, size_t given);
 /* Its two halves, for who knows more to say. False: nothing was to be said. */
 HK_APART(hk_misuse)
 bool hk_misuse_say(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
 HK_APART(hk_misuse)
 void hk_misuse_end(enum hk_misuse kind);
+
+/* As hk_misuse, of a free, or a delete, that says `given` bytes where the block has `size`. */
+HK_APART(hk_misuse_size) void hk_misuse_size(const void *ptr, size_t size, size_t given);
 
 /* In the child of a fork of several threads: from now on a second free is ignored without a message. glibc's
  * pthread_create takes the stack of an ended thread out of its cache, frees that thread's blocks of thread-local

@@ -63,18 +63,33 @@ void hk_heap_sweep(void)
  * which nothing does, or the system may refuse. */
 #define LOOK_COSTS HK_SLAB_SIZE
 
+/* Gives whole pages back, in calls of no more than a slab has: the heap's lock is held. Returns the bytes that went
+ * before the system refused. */
+static size_t give_in_steps(char *first, const char *end)
+{
+    char *at = first;
+    for (size_t step; at < end; at += step) {
+        step = hk_min((size_t)(end - at), HK_SLAB_SIZE);
+        if (!hk_os_purge(at, step))
+            break;
+    }
+    return (size_t)(at - first);
+}
+
 /* The whole pages of a free block behind the words that it needs. Returns their bytes; 0: it has none, they went, or
- * the system refuses. */
+ * the system refuses. What was refused a part is asked for again. */
 static size_t give_inner_pages(char *block, size_t size)
 {
     uintptr_t *third = (uintptr_t *)(void *)block + 2;
     size_t page = hk_os_page_size();
     char *first = (char *)(((uintptr_t)(third + 1) + page - 1) & ~(page - 1));
     char *end = (char *)((uintptr_t)(block + size) & ~(page - 1));
-    if (first >= end || *third == (uintptr_t)block + HK_GIVEN_MARK || !hk_os_purge(first, (size_t)(end - first)))
+    if (first >= end || *third == (uintptr_t)block + HK_GIVEN_MARK)
         return 0;
-    *third = (uintptr_t)block + HK_GIVEN_MARK;
-    return (size_t)(end - first);
+    size_t given = give_in_steps(first, end);
+    if (given == (size_t)(end - first))
+        *third = (uintptr_t)block + HK_GIVEN_MARK;
+    return given;
 }
 
 static size_t give_list(const struct hk_slab *slab, void *block)
@@ -99,7 +114,7 @@ static size_t give_slab(struct hk_slab *slab)
     /* In this order, since a slab keeps its owner while it lies in the pool: one that is in use, and belongs to a heap
      * whose lock is held, stays so. Pairs with next_active. */
     if (hk_peek_acquire(&slab->state) != HK_SLAB_FREE && hk_slab_owner(slab) == &heap->owner &&
-        slab->block_size >= HK_GIVEN_FROM && slab->block_size <= HK_SLAB_SIZE) /* no more in one call under the lock */
+        slab->block_size >= HK_GIVEN_FROM)
         given = give_list(slab, slab->free) + give_list(slab, slab->spare);
     hk_unlock(&heap->lock);
     return given;

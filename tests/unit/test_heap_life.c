@@ -409,10 +409,36 @@ static void give_pages(void *arg)
     EXPECT(fixture_owned_slabs() == 0);
 }
 
+/* A wide block goes in calls of 64 KiB: what is allowed under a lock. */
+static void give_wide_pages(void *arg)
+{
+    (void)arg;
+    enum { WIDE = 108544, GOES = WIDE / 4096 * 4096 - 4096 };
+    char *blocks[3];
+    struct hk_heap *heap = fixture_heap();
+    fixture_take(heap, hk_class_of(WIDE), (void **)blocks, 3);
+    for (unsigned i = 0; i < 3; i++)
+        memset(blocks[i], 1, WIDE);
+    hk_heap_give(heap, (void **)blocks, 1);
+    size_t at = 0;
+    fake_os_fail_nth(FAKE_PURGE, 2);
+    EXPECT(hk_heap_give_pages(&at, SIZE_MAX) == HK_SLAB_SIZE); /* the second was refused */
+    EXPECT(hk_heap_give_pages(&at, SIZE_MAX) == GOES);
+    EXPECT(hk_heap_give_pages(&at, SIZE_MAX) == 0);
+    EXPECT(fake_os_count(FAKE_PURGE) == 4 && fake_os_misaligned() == 0);
+    fixture_check(heap);
+    for (unsigned i = 1; i < 3; i++)
+        EXPECT(blocks[i][0] == 1 && blocks[i][WIDE - 1] == 1);
+    hk_heap_give(heap, (void **)blocks + 1, 2);
+    fixture_end(heap);
+    EXPECT(fixture_owned_slabs() == 0);
+}
+
 static void pages_of_free_blocks_go(void **state)
 {
     (void)state;
     unit_passes(give_pages, NULL);
+    unit_passes(give_wide_pages, NULL);
 }
 
 static void give_pages_in_pieces(void *arg)
