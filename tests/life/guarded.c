@@ -360,28 +360,11 @@ static atomic_uint exact; /* blocks that are guarded, surely */
 
 static void change(struct slot *s, uint64_t *random)
 {
-    size_t size = random_below(random, random_below(random, 10) == 0 ? 5000 : 500), align = 16;
-    uint64_t how = random_below(random, 8);
-    slot_check(s);
+    size_t size = random_below(random, random_below(random, 10) == 0 ? 5000 : 500);
     errno = EDOM;
-    if (how < 2 && s->block != NULL && size != 0) {
-        slot_resize(s, realloc, size);
-    } else {
-        free(s->block);
-        if (how == 2) {
-            s->block = calloc(1, size);
-            CHECK(s->block != NULL && pattern_nonzero(s->block, size) == size);
-        } else if (how == 3) {
-            align = (size_t)32 << random_below(random, 8);
-            s->block = aligned_alloc(align, size);
-        } else {
-            s->block = malloc(size);
-        }
-    }
-    CHECK(s->block != NULL && errno == EDOM && (uintptr_t)s->block % align == 0);
-    CHECK(malloc_usable_size(s->block) >= size);
+    slot_change(s, size, 8, random);
+    CHECK(errno == EDOM && malloc_usable_size(s->block) >= size);
     exact += malloc_usable_size(s->block) == size && hak_good_size(size) != size;
-    slot_fill(s, size, random);
 }
 
 static void *work(void *arg)

@@ -51,25 +51,8 @@ static size_t random_size(uint64_t *random)
 static void change(struct slot *s, uint64_t *random)
 {
     size_t size = random_size(random);
-    uint64_t how = random_below(random, 8);
-    size_t align = 16;
-    slot_check(s);
-    if (how < 2 && s->block != NULL && size != 0) {
-        slot_resize(s, realloc, size);
-    } else {
-        free(s->block);
-        if (how == 2) {
-            s->block = calloc(1, size);
-            CHECK(s->block != NULL && pattern_nonzero(s->block, size) == size);
-        } else if (how == 3) {
-            align = (size_t)32 << random_below(random, 10);
-            s->block = aligned_alloc(align, size);
-        } else {
-            s->block = malloc(size);
-        }
-    }
-    CHECK(s->block != NULL && (uintptr_t)s->block % align == 0 && hak_malloc_usable_size(s->block) >= size);
-    slot_fill(s, size, random);
+    slot_change(s, size, 10, random);
+    CHECK(hak_malloc_usable_size(s->block) >= size);
 }
 
 static struct slot shared[THREADS][SLOTS]; /* freed by another thread than took them */
