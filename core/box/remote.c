@@ -18,6 +18,7 @@ void hk_remote_wake(struct hk_owner *owner, struct hk_slab *slab)
 struct hk_owner *hk_remote_push(const struct hk_chain *chain)
 {
     struct hk_slab *slab = chain->slab;
+    uint32_t slabs = slab->slabs; /* once they are pushed, the slab may be opened anew */
     uint64_t before = hk_load_relaxed(&slab->remote);
     uint64_t after;
     do {
@@ -34,6 +35,6 @@ struct hk_owner *hk_remote_push(const struct hk_chain *chain)
                         state */
     if (hk_load_relaxed(&owner->state) != HK_OWNER_ALIVE)
         return owner;
-    uint32_t queued = hk_add_relaxed(&owner->queued, slab->slabs);
+    uint32_t queued = hk_add_relaxed(&owner->queued, slabs);
     return queued >= hk_load_relaxed(&hk_remote_patience) ? owner : NULL; /* a hint */
 }
