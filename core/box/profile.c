@@ -251,10 +251,10 @@ const struct hk_stack *hk_profile_stack_of(uintptr_t tag)
 
 /* ---- life ---- */
 
-void hk_profile_look(struct hk_stack *stack, const void *first)
+void hk_profile_look(struct hk_stack *stack, const void *first, struct hk_self *self)
 {
-    stack->depth = hk_unwind(stack->pc, HK_PROFILE_DEPTH, first);
-    hk_unwind_thread(stack->thread);
+    stack->depth = hk_unwind(stack->pc, HK_PROFILE_DEPTH, first, self);
+    hk_unwind_self(self, stack->thread);
 }
 
 bool hk_profile_begin(size_t interval)

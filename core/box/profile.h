@@ -88,8 +88,8 @@ struct hk_stack {
     uintptr_t pc[HK_PROFILE_DEPTH]; /* innermost first; a record has only as many as there are */
 };
 
-/* Of the calling thread; `first` is where the program's call of malloc returns to. */
-void hk_profile_look(struct hk_stack *stack, const void *first);
+/* Of the calling thread; `first` is where the program's call of malloc returns to, `self` as in hk_unwind. */
+void hk_profile_look(struct hk_stack *stack, const void *first, struct hk_self *self);
 
 /* A sampled block was handed out. The tag, never 0 but where there is no memory for records, or no profile: then the
  * block counts nowhere, and the profile says how many such there were. Inside the gate. */

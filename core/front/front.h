@@ -146,6 +146,7 @@ struct hk_thread {
     int *error;                    /* its thread's errno, looked up once */
     uint32_t refusals;             /* how many of all threads' the front was emptied for (inside.h); its thread's */
     struct hk_sampler sampler;     /* which of its blocks are sampled; its thread's */
+    struct hk_self self;           /* of sampled blocks: who asks; its thread's */
     uint8_t opened;      /* a bit for each class below a cache line that it has used; its thread's, and who ends a
                             profile looks */
     uint8_t guard;       /* front/guard.h */
