@@ -130,8 +130,12 @@ size_t hk_profile_recorded(void);
 /* Where a block with this tag was asked for; NULL: it is 0, or of an earlier profile. For ever. Inside the gate. */
 const struct hk_stack *hk_profile_stack_of(uintptr_t tag);
 
-/* The tag of a large block, or 0. Inside the gate. */
+/* The same of any word, which may be no tag at all. */
+const struct hk_stack *hk_profile_stack_if(uintptr_t tag);
+
+/* The tag of a large block, or 0; of one of the last that were freed, the same. Inside the gate. */
 uintptr_t hk_profile_look_up(const void *ptr);
+uintptr_t hk_profile_look_up_freed(const void *ptr);
 
 /* The mapping that the addresses of large blocks stand in; NULL: there is none. Inside the gate. */
 void *hk_profile_table(size_t *size);

@@ -258,12 +258,13 @@ void *hk_front_resize_profiled(const struct hk_block *block, size_t size, size_t
 
 /* ---- life ---- */
 
-bool hk_front_profile_begin(size_t interval)
+bool hk_front_profile_begin(size_t interval, hk_wrong_teller *tell)
 {
     int saved = errno;
     struct hk_thread *thread = hk_front_thread_or_new();
     if (!hk_front_go_in_waiting(thread))
         return false;
+    hk_store_relaxed(&hk_wrong_tell, tell);
     bool begun = hk_profile_begin(interval);
     if (begun) {
         hk_front_watch(HK_WATCH_PROFILE);

@@ -108,8 +108,11 @@ void *hk_front_resize_profiled(const struct hk_block *block, size_t size, size_t
 
 /* ---- the profile, by whoever asks; not in a handler. ---- */
 
+/* Writes where this thread is, and who had asked for a block that is used wrongly. */
+typedef void hk_wrong_teller(const struct hk_stack *asked_by);
+
 /* False: no memory, or called in fork or in a handler. */
-bool hk_front_profile_begin(size_t interval);
+bool hk_front_profile_begin(size_t interval, hk_wrong_teller *tell);
 void hk_front_profile_end(void);
 bool hk_front_profile_read(struct hk_profile_result *result);
 
