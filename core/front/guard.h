@@ -5,9 +5,9 @@
  *
  * While it is off this costs nothing on the fast paths, and next to nothing while it is on: every few milliseconds a
  * thread of ours takes the codes out of the table of one of the program's threads, so that its next mallocs take the
- * slow path; some of these get a guarded block, calls that seldom ask first, and the last one puts the codes back. Without that thread some slow
- * paths look whether it is time. Blocks up to a page are chosen, aligned ones of a class too; none of a heap of one's
- * own.
+ * slow path; some of these get a guarded block, calls that seldom ask first, and the last one puts the codes back.
+ * Without that thread some slow paths look whether it is time. Blocks up to a page are chosen, aligned ones of a class
+ * too; none of a heap of one's own.
  *
  * Beginning and ending: one thread at a time. Everything else: any thread. Must not know how a report is written.
  */

@@ -40,7 +40,7 @@ static bool arm(struct hk_heap *heap, bool *alive)
     hk_lock(&heap->lock);
     struct hk_front *front = hk_load_acquire(&thread->seen); /* pairs with the release in make_record */
     *alive = front != NULL;
-    bool free = *alive && hk_peek_acquire(&thread->guard) == 0; /* pairs with the release in is_its_turn */
+    bool free = *alive && hk_peek_acquire(&thread->guard) == 0; /* pairs with the release in end_turn */
     if (free)                                                   /* pairs with is_its_turn */
         hk_poke_release(&thread->guard, (uint16_t)(HK_GUARD_TOGETHER * HK_GUARD_BLOCK + HK_GUARD_LOOKS - 1));
     if (*alive)
