@@ -4,7 +4,6 @@
  */
 #include "box/profile.h"
 
-#include "box/profile_priv.h"
 #include "os/os.h"
 
 _Atomic uint32_t hk_profile_sieve[HK_PROFILE_SIEVE];
@@ -117,7 +116,7 @@ uintptr_t hk_profile_look_up_freed(const void *ptr)
 {
     uintptr_t tag = 0;
     hk_lock(hk_profile_lock());
-    bool all = hk_load_relaxed(&hk_profile_interval) <= HK_PROFILE_ALL;
+    bool all = hk_profile_recorded() <= HK_PROFILE_ALL;
     for (unsigned i = 1; all && i <= FREED && tag == 0; i++) {
         if (freed[(freed_at - i) % FREED].inverted == ~(uintptr_t)ptr)
             tag = freed[(freed_at - i) % FREED].tag;

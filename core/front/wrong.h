@@ -10,12 +10,13 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
-#include "front/profiled.h"
 
 struct hk_slab;
 
-/* What is above us, and writes where this thread is and who had asked for the block: hk_front_profile_begin sets it.
- * Relaxed: a constant. */
+/* What is above us, and writes where this thread is, and who had asked for a block that is used wrongly:
+ * hk_front_profile_begin sets it. Relaxed: a constant. */
+struct hk_stack;
+typedef void hk_wrong_teller(const struct hk_stack *asked_by);
 extern HK_HIDDEN hk_wrong_teller *_Atomic hk_wrong_tell;
 
 /* hk_misuse of front/ANY.c and front/hardened/ANY.c: of a block that a profile has recorded, that is said, too. */
