@@ -72,7 +72,7 @@ void hk_front_set_codes(struct hk_thread *thread)
 {
     hk_poke(&thread->opened, 0);
     hk_poke(&thread->guard, 0);
-    thread->self = (struct hk_self){0}; /* the record may be one of an earlier thread */
+    thread->self.names = 0; /* the record may be one of an earlier thread */
     if (!hk_profile_is_on())
         write_codes(thread->front, 0);
     look_again(thread);

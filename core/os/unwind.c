@@ -47,18 +47,25 @@ bool hk_walk_read(struct hk_walk *w, uintptr_t address, uintptr_t *word)
 
 static _Atomic uintptr_t first_stack_end; /* relaxed: constant once a walk matters; 0: not known */
 
+/* The page behind it. */
 static uintptr_t end_of_stack(uintptr_t sp)
 {
-    uintptr_t end = hk_thread_self();
-    return end > sp ? end : hk_load_relaxed(&first_stack_end);
+    uintptr_t end = hk_thread_self(), page = hk_os_page_size();
+    return hk_align_down(end > sp ? end : hk_load_relaxed(&first_stack_end), page) + page;
+}
+
+/* What an earlier thread has left there is of another end, or of the same stack. */
+static bool is_known(const struct hk_self *self, uintptr_t sp, uintptr_t end)
+{
+    return sp >= self->from && sp < end && self->to == end;
 }
 
 /* Asks the kernel for the pages between what is known of it and the stack pointer; where one cannot be read it is not
  * the thread's own stack. */
-static void learn_stack(struct hk_self *self, uintptr_t sp)
+static void learn_stack(struct hk_self *self, uintptr_t sp, uintptr_t end)
 {
     size_t page = hk_os_page_size();
-    uintptr_t end = hk_align_down(end_of_stack(sp), page) + page, from = hk_align_down(sp, page), known = end;
+    uintptr_t from = hk_align_down(sp, page), known = end;
     if (end == self->to && self->from > sp)
         known = self->from;
     if (from >= known || known - from > ASKED_MOST * page)
@@ -75,12 +82,10 @@ static void learn_stack(struct hk_self *self, uintptr_t sp)
 /* Up to where the stack can be read. */
 static uintptr_t end_that_is_there(struct hk_self *self, uintptr_t sp)
 {
-    uintptr_t end_of_page = hk_align_up(sp + 1, hk_os_page_size());
-    if (self == NULL)
-        return end_of_page;
-    if (sp < self->from || sp >= self->to)
-        learn_stack(self, sp);
-    return sp >= self->from && sp < self->to ? self->to : end_of_page;
+    uintptr_t end = end_of_stack(sp);
+    if (self != NULL && !is_known(self, sp, end))
+        learn_stack(self, sp, end);
+    return self != NULL && is_known(self, sp, end) ? end : hk_align_up(sp + 1, hk_os_page_size());
 }
 
 /* ---- what is known of a return address ---- */

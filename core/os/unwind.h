@@ -20,7 +20,8 @@ bool hk_unwind_start(void);
 
 #define HK_THREAD_NAME 16u
 
-/* What a thread has found out of itself; its own, zeroed before its first use. A handler may come in between. */
+/* What a thread has found out of itself; its own, zero at first. A later thread may take it over with `names` zero. A
+ * handler may come in between. */
 struct hk_self {
     uintptr_t from, to; /* of its stack: this much can be read, as long as it runs there */
     uint32_t names;     /* how often its name was wanted */
