@@ -24,6 +24,9 @@ static inline void hk_secret_learn(void)
         hk_secret_make();
 }
 
+/* A number below `bound` (at most 2^32) that nobody can foresee, of what lies at `at`. The secret is known. */
+unsigned hk_secret_draw(const void *at, unsigned bound);
+
 /* Odd, and the two are inverse to each other modulo 2^64. */
 #define HK_SECRET_SPREAD UINT64_C(0x9e3779b97f4a7c15)
 #define HK_SECRET_GATHER UINT64_C(0xf1de83e19937733d)

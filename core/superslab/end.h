@@ -42,10 +42,16 @@ static HK_ALWAYS_INLINE uint64_t *hk_end_at(const void *block, size_t slot)
     return (uint64_t *)(uintptr_t)((const char *)block + slot - HK_END_BYTES);
 }
 
-/* What the word at `end` says; `hash` is hk_secret_of(end), here and below. */
+/* What a word says that stands for the end at an address; `hash` is hk_secret_of(address), here and below. A sum, and
+ * not the bits that differ: who turns all bits of the word over turns over those of both halves alike. */
+static HK_ALWAYS_INLINE uint64_t hk_end_said(uint64_t word, uint64_t hash)
+{
+    return word - hash;
+}
+
 static HK_ALWAYS_INLINE uint64_t hk_end_read(const uint64_t *end, uint64_t hash)
 {
-    return hk_peek(end) ^ hash;
+    return hk_end_said(hk_peek(end), hash);
 }
 
 /* Does it say anything? Else somebody wrote over it, or it is a bare zero. */
@@ -96,7 +102,7 @@ static HK_ALWAYS_INLINE bool hk_end_holds(const void *block, size_t size, uint64
  * end can say. */
 static HK_ALWAYS_INLINE void hk_end_set(void *block, size_t slot, size_t size, uint64_t hash, uint32_t also)
 {
-    uint64_t word = hash ^ ((slot - size) | also) * HK_END_TWICE;
+    uint64_t word = hash + ((slot - size) | also) * HK_END_TWICE;
     hk_poke(hk_end_at(block, slot), word);
     hk_fence_signal(); /* in this order: see above */
     hk_end_fence(block, size)->word = hk_end_fence_of(word, size);
@@ -105,7 +111,7 @@ static HK_ALWAYS_INLINE void hk_end_set(void *block, size_t slot, size_t size, u
 /* The block is free, and whole. */
 static HK_ALWAYS_INLINE void hk_end_free(void *block, size_t slot, uint64_t hash)
 {
-    hk_poke(hk_end_at(block, slot), hash ^ HK_END_FREED * HK_END_TWICE);
+    hk_poke(hk_end_at(block, slot), hash + HK_END_FREED * HK_END_TWICE);
 }
 
 /* Is what stands in front of a block an end of the block before, whatever it says? */
@@ -113,7 +119,7 @@ static HK_ALWAYS_INLINE bool hk_end_before_is_whole(const void *block)
 {
     const uint64_t *end = (const uint64_t *)block - 1;
     uint64_t word = hk_peek(end);
-    return HK_LIKELY(hk_end_says(word ^ hk_secret_of(end))) || word == 0;
+    return HK_LIKELY(hk_end_says(hk_end_said(word, hk_secret_of(end)))) || word == 0;
 }
 
 #endif

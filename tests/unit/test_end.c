@@ -109,6 +109,13 @@ static void the_end_before(void **state)
             assert_false(hk_end_before_is_whole(next));
             next[-1] ^= (unsigned char)change;
         }
+        for (unsigned bytes = 1; what != 2 && bytes <= 8; bytes++) { /* some more, and all bits of them */
+            uint64_t *end = hk_end_at(block, 64), was = *end;
+            for (unsigned i = 1; i <= bytes; i++)
+                next[-(int)i] ^= 0xff;
+            assert_false(hk_end_before_is_whole(next));
+            *end = was;
+        }
     }
 }
 

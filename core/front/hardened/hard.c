@@ -182,15 +182,15 @@ void *hk_hard_aligned(size_t align, size_t size)
 bool hk_hard_open(const struct hk_block *block, const char *verb, struct hk_hard_end *found)
 {
     const uint64_t *end = hk_end_at(block->start, block->size);
-    uint64_t hash = hk_secret_of(end), said = hk_end_read(end, hash);
+    uint64_t word = hk_peek(end), said = hk_end_said(word, hk_secret_of(end));
     enum hk_misuse wrong;
     *found = (struct hk_hard_end){0, (said & HK_END_OF_NEW) != 0};
     if (HK_UNLIKELY(hk_end_is_freed(said)))
         wrong = HK_MISUSE_DOUBLE_FREE;
-    else if (HK_UNLIKELY(said == hash)) /* a bare zero */
+    else if (HK_UNLIKELY(word == 0))
         wrong = HK_MISUSE_INVALID;
     else if (HK_UNLIKELY(!hk_end_lives(said, block->size, &found->size) ||
-                         !hk_end_holds(block->start, found->size, said ^ hash)))
+                         !hk_end_holds(block->start, found->size, word)))
         wrong = HK_MISUSE_PAST_END;
     else if (block->kind == HK_BLOCK_SLAB && (uintptr_t)block->start % HK_SLAB_SIZE != 0 &&
              HK_UNLIKELY(!hk_end_before_is_whole(block->start)))

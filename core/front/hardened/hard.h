@@ -115,7 +115,7 @@ static HK_ALWAYS_INLINE bool hk_hard_is_whole(const void *block, size_t slot, ui
 {
     const uint64_t *end = hk_end_at(block, slot);
     uint64_t word = hk_peek(end);
-    if (HK_LIKELY(hk_end_is_freed(word ^ hash)))
+    if (HK_LIKELY(hk_end_is_freed(hk_end_said(word, hash))))
         return hk_hard_is_zero(block, slot, second);
     return word == 0;
 }
@@ -156,7 +156,7 @@ static HK_ALWAYS_INLINE void *hk_hard_malloc(size_t size, hk_slow_malloc *slow, 
 static HK_ALWAYS_INLINE bool hk_hard_may_go(const void *ptr, size_t slot, uint64_t hash, size_t given,
                                             enum hk_hard_given how)
 {
-    uint64_t word = hk_peek(hk_end_at(ptr, slot)), said = word ^ hash;
+    uint64_t word = hk_peek(hk_end_at(ptr, slot)), said = hk_end_said(word, hash);
     size_t size;
     if (HK_UNLIKELY(!hk_end_lives(said, slot, &size)))
         return false;
