@@ -7,7 +7,7 @@
 
 #define HK_WALLS_OPTIONS(CHOICE, NUMBER, TEXT, WORD, PATH)        \
     CHOICE(WALLS, HK_GUARDS, "guards=enabled", "guards=disabled") \
-    NUMBER(WALL_EVERY, 32, 1, 1000000, "runs", WALLS,             \
+    NUMBER(WALL_EVERY, 64, 1, 1000000, "runs", WALLS,             \
            "one page run in so many ends before a page that nobody may touch")
 
 #endif

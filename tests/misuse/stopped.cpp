@@ -35,9 +35,9 @@ const char letters[] = "wfnr-o";
 enum { AROUND = 20, MANY = 4000, LARGE = 32768 };
 const size_t sizes[] = {8, 24, 48, 1000, 4096, 262144};
 
-volatile int *stage;    /* shared with the parent */
+volatile int *stage; /* shared with the parent */
 char *volatile blocks[AROUND];
-char *volatile block;   /* the one that is used wrongly; volatile: no compiler knows what is done to it */
+char *volatile block; /* the one that is used wrongly; volatile: no compiler knows what is done to it */
 
 /* Each byte changes, whatever it is. */
 void spoil(char *at, size_t bytes)
@@ -78,13 +78,17 @@ void free_neighbours()
     }
 }
 
+/* Blocks of that size come and go, so often that what was freed comes again, also from a quarantine. */
 void use_on(size_t size)
 {
+    static char *taken[MANY];
+    int many = size > LARGE ? 100 : MANY;
     *stage = LATER;
-    for (int i = 0; i < (size > LARGE ? 100 : MANY); i++) {
-        char *taken = take(size);
-        if (size > LARGE)
-            free(taken);
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < many; i++)
+            taken[i] = take(size);
+        for (int i = 0; i < many; i++)
+            free(taken[i]);
     }
 }
 

@@ -234,7 +234,7 @@ static void every_so_many(void *arg)
 static void how_many_runs_have_one_is_an_option(void **state)
 {
     (void)state;
-    unsigned every[] = {1, 2, 32};
+    unsigned every[] = {1, 2, 64};
     for (unsigned i = 0; i < HK_COUNT(every); i++)
         unit_passes(every_so_many, &every[i]);
 }
@@ -276,14 +276,10 @@ static void records_lie_between_walls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(behind_runs_and_mappings),
-        cmocka_unit_test(where_nothing_can_be_hidden),
-        cmocka_unit_test(where_a_wall_has_to_stay),
-        cmocka_unit_test(a_run_that_changes_takes_it_along),
-        cmocka_unit_test(blocks_grow_over_it),
-        cmocka_unit_test(a_limit_goes_before),
-        cmocka_unit_test(there_are_no_more_than_places),
-        cmocka_unit_test(how_many_runs_have_one_is_an_option),
+        cmocka_unit_test(behind_runs_and_mappings),      cmocka_unit_test(where_nothing_can_be_hidden),
+        cmocka_unit_test(where_a_wall_has_to_stay),      cmocka_unit_test(a_run_that_changes_takes_it_along),
+        cmocka_unit_test(blocks_grow_over_it),           cmocka_unit_test(a_limit_goes_before),
+        cmocka_unit_test(there_are_no_more_than_places), cmocka_unit_test(how_many_runs_have_one_is_an_option),
         cmocka_unit_test(records_lie_between_walls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
