@@ -177,13 +177,23 @@ def run_quietly(argv):
                          f"{' '.join(argv)} failed:\n{done.stdout.strip()[-3000:]}")
 
 
+def folder_of(side):
+    """Where its build is kept, and the options that it is of."""
+    options = options_that_matter(side, known_options(side.source))
+    return os.path.join(side.source, FOLDER, folder_name(options)), options
+
+
+def is_built(side):
+    """Is there a library of it already? What changed since is built anew all the same."""
+    return bool(side.library) or os.path.isfile(os.path.join(folder_of(side)[0], "libhakmem.so.0"))
+
+
 def build_side(side, progress):
     """Sets `library`, building it where something changed."""
     if side.library:
         return
-    options = options_that_matter(side, known_options(side.source))
-    top = os.path.join(side.source, FOLDER)
-    folder = os.path.join(top, folder_name(options))
+    folder, options = folder_of(side)
+    top = os.path.dirname(folder)
     os.makedirs(top, exist_ok=True)
     with open(os.path.join(top, ".lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -10,6 +10,9 @@ Each choice that could matter is built and replayed beside the default. Those th
 first: one stays where it is better than what has been found so far. That is done twice, once for time and once for memory
 (the heap's peak). What is found is compared with the default at last, in runs of its own, so that its figures are not
 those that it was chosen by. Time is that of the calls and of touching the blocks: of a program it is a part.
+
+Before it begins it says how much there is to do. Control-C ends the looking: what was found until then is added up. Once more,
+and it ends.
 """
 
 import argparse
@@ -33,6 +36,7 @@ from progress import Progress  # noqa: E402
 ROUNDS = 6        # of two pairs, for each comparison while looking
 FINAL = 4         # times as many at last
 BEST = 8          # so many are tried together
+BUILD = 45        # seconds for a library, as it is said beforehand
 GOALS = ("time", "rss")
 WORDS = {"time": "time", "rss": "memory"}
 
@@ -135,9 +139,32 @@ def is_better(figure, goal):
     return sure and gain(figure, goal) >= 1 + ab_stats.LEAST
 
 
+def say_work(args, words, seconds):
+    """On stderr, how much there is to do; `seconds` is what a run takes."""
+    looking = 4 * args.rounds * len(words)
+    most = looking + len(GOALS) * 4 * args.rounds * (BEST + FINAL)
+    builds = sum(1 for word in words if word.startswith("-D") and not ab_sides.is_built(ab_sides.read_side([*args.base, word])))
+    text = f"choose: {len(words)} choices: {looking} runs of {seconds:.2f} s to look, {most} at most"
+    if builds:
+        text += f", and {builds} libraries to build, half a minute to a minute each"
+    left = (looking + (most - looking) / 2) * seconds + builds * BUILD
+    print(f"{text}: some {int(left) // 60 + 1} min. Control-C: no more looking", file=sys.stderr, flush=True)
+
+
 def look(bench, words, progress):
-    """Each choice alone, beside the default."""
+    """Each choice alone, beside the default, until somebody says that it is enough."""
     tried = []
+    try:
+        look_at_each(bench, words, progress, tried)
+    except KeyboardInterrupt:
+        progress.close()
+        print(f"choose: {len(tried)} of {len(words)} choices were tried", file=sys.stderr, flush=True)
+        if not any(each.figures for each in tried):
+            raise
+    return tried
+
+
+def look_at_each(bench, words, progress, tried):
     begin = time.monotonic()
     for at, word in enumerate(words):
         left = f"{int((time.monotonic() - begin) / at * (len(words) - at)) // 60 + 1} min left" if at else "time left unknown"
@@ -148,7 +175,6 @@ def look(bench, words, progress):
             progress.close()
             print(f"choose: without {word}: {str(error).splitlines()[0][:150]}", file=sys.stderr)
             tried.append(Tried(word, {}, str(error)))
-    return tried
 
 
 def add_up(bench, tried, goal):
@@ -185,7 +211,7 @@ def figure_text(figure, goal):
 
 
 def report(args, tried, results):
-    lines = [f"{args.trace}: {len(tried)} choices beside the default, {args.rounds} rounds each", "",
+    lines = [f"{args.trace}: {len(tried)} choices beside the default, {args.rounds} rounds each{args.cut}", "",
              f"{'choice':34} {'speed':>7} {'95 %':>15} {'memory':>8} {'95 %':>15}"]
     for each in tried:
         if not each.figures:
@@ -252,7 +278,11 @@ def run(args, progress):
         return 0
     bench = Bench(args, progress)
     bench.run(())  # the default works, and its pages are in memory
+    begin = time.monotonic()
+    bench.run(())
+    say_work(args, words, time.monotonic() - begin)
     tried = look(bench, words, progress)
+    args.cut = f"; of {len(words)}, the others were not tried" if len(tried) < len(words) else ""
     results = {}
     for goal in GOALS:
         found = add_up(bench, tried, goal)

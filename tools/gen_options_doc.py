@@ -65,12 +65,14 @@ NOTES = {
     'SS_EMPTY_SCAN_LIMIT': 'Only those count in which the class has room. With 1 it is the one at the lowest address, '
                            'which is found without looking at others. In a heap above 6 MiB a Mid class first takes the '
                            'slab that it held last, wherever that is.',
-    'THP': 'Read when memory is mapped: set it in the environment, not by `hak_option_set`. Large blocks that are '
-           'written from end to end are up to six times as fast with it, what goes back of them may come back, and memory of theirs that nobody writes is '
+    'THP': 'Read when memory is mapped: set it in the environment, not by `hak_option_set`. Blocks of up to 8 MiB that '
+           'are written from end to end are up to four times as fast with it, what goes back of them may come back, and memory of theirs that nobody writes is '
            'resident too ([0022](decisions/0022-huge-pages.md)). With 0 the first 64 MiB of a node have none, and what '
            'comes after leaves them to the system\'s setting, but for `HUGE_FROM`.',
     'HUGE_FROM': 'Of SuperSlabs that are new, where the system allows huge pages (`madvise` or `always`). Slabs in use '
-                 'of one thread count; tiny blocks are those up to 1 KiB.',
+                 'of one thread count; tiny blocks are those up to 1 KiB. Of the others those ask that are longer than '
+                 'half of this, from malloc or made longer by realloc (not from calloc), where there is no '
+                 '`MEMORY_LIMIT`.',
     'NUMA': 'Set in the environment, 0 also keeps the library from looking which nodes there are; see '
             '[memory by node](numa.md).',
     'HEAP_PICTURE_SIGNAL': 'Read at the start; needs `HEAP_PICTURE`. The handler only wakes a helper thread, which draws: '

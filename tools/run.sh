@@ -96,7 +96,8 @@ hk_need_short()
     [[ ${#2} -lt 256 ]] || hk_die "$1: $2 is longer than 255 bytes"
 }
 
-# Reads the arguments of `run`: sets hk_stats, hk_profile, hk_leaks, hk_ignored, hk_watch and hk_watch_file, and the array hk_command.
+# Reads the arguments of `run`: sets hk_stats, hk_profile, hk_leaks, hk_ignored, hk_guard, hk_watch and hk_watch_file, and
+# the array hk_command.
 hk_parse_run()
 {
     local hk_json= hk_file=
@@ -106,6 +107,7 @@ hk_parse_run()
     hk_profile=
     hk_leaks=
     hk_ignored=
+    hk_guard=
     hk_command=()
     while [[ $# -gt 0 ]]; do
         case $1 in
@@ -120,6 +122,8 @@ hk_parse_run()
         --profile=*) hk_profile_file "${1#--profile=}" ;;
         --leaks) hk_leaks=1 ;;
         --leaks=*) hk_leaks_file "${1#--leaks=}" ;;
+        --guard) hk_guard=own ;;
+        --guard=*) hk_guard_share "${1#--guard=}" ;;
         --leaks-ignored=*) hk_ignored_file "${1#--leaks-ignored=}" ;;
         --json) hk_json=1 ;;
         -o)
@@ -172,6 +176,7 @@ hk_parse_heap()
     hk_picture=
     hk_profile=
     hk_leaks=
+    hk_guard=
     hk_picture_signal=
     hk_command=()
     while [[ $# -gt 0 ]]; do
@@ -258,6 +263,21 @@ hk_ignored_file()
     hk_need_short run "$hk_ignored"
 }
 
+# Sets hk_guard to a share of the time, in a thousand.
+hk_guard_share()
+{
+    [[ $1 =~ ^[0-9]{1,4}$ && 10#$1 -ge 1 && 10#$1 -le 1000 ]] ||
+        hk_usage "run: --guard= needs a share of the time from 1 to 1000 in a thousand, not '$1'"
+    hk_guard=$((10#$1))
+}
+
+# Tells the library that blocks are to be guarded; with --guard alone the share is its own, or the caller's.
+hk_export_guard()
+{
+    export HAKMEM_GUARD=1
+    [[ $1 == own ]] || export HAKMEM_GUARD_COST=$1
+}
+
 # Tells the library, and on stderr the user, where the report on leaks goes.
 hk_export_leaks()
 {
@@ -322,6 +342,7 @@ hk_exec()
     [[ -z $hk_picture ]] || hk_export_picture
     [[ -z $hk_profile ]] || hk_export_profile
     [[ -z $hk_leaks ]] || hk_export_leaks
+    [[ -z $hk_guard ]] || hk_export_guard "$hk_guard"
     hk_library=$hk_library${LD_PRELOAD:+:$LD_PRELOAD}
     [[ -z $hk_watch ]] || hk_exec_watched "$hk_library"
     # The assignment reaches COMMAND's environment only: this shell is not preloaded, and there is no process between.

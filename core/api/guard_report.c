@@ -66,7 +66,9 @@ static void put_stack(struct hk_fmt *f, const struct hk_report *r, const struct 
 
 static void put_who(struct hk_fmt *f, const char *what, const struct hk_guarded_stack *stack)
 {
-    hk_fmt(f, "hakmem: %s thread %u", what, stack->thread);
+    hk_fmt(f, "hakmem: %s", what);
+    if (stack->thread != 0)
+        hk_fmt(f, " thread %u", stack->thread);
     if (stack->name[0] != 0)
         hk_fmt(f, " (%s)", stack->name);
     hk_fmt(f, ":\n");
@@ -89,4 +91,16 @@ void hk_guard_write(const struct hk_guarded_block *block, const struct hk_guarde
     hk_fmt_end(&f);
     if (made)
         hk_report_drop(&r);
+}
+
+/* A profile keeps names of threads, and no numbers. Of its own the stack has only as many addresses as there are. */
+void hk_guard_write_asked(const struct hk_stack *asked_by)
+{
+    struct hk_guarded_block block = {.state = HK_GUARDED_LIVE};
+    struct hk_guarded_stack now;
+    block.taken.depth = hk_min(asked_by->depth, HK_GUARDED_DEPTH);
+    memcpy(block.taken.pc, asked_by->pc, block.taken.depth * sizeof *asked_by->pc);
+    memcpy(block.taken.name, asked_by->thread, sizeof block.taken.name);
+    hk_guarded_look(&now, NULL);
+    hk_guard_write(&block, &now);
 }

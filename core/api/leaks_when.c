@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/leaks.h"
 
+#include "api/guard.h"
 #include "api/leaks_report.h"
 #include "api/report_file.h"
 #include "base/fmt.h"
@@ -88,7 +89,7 @@ void hk_leaks_start_wanted(void)
     }
     char entry[HK_TEXT_BYTES + sizeof "HAKMEM_LEAKS="] = "HAKMEM_LEAKS=";
     is_child = hk_parent_began_with(strcat(entry, path));
-    if (hk_profile_is_on() || hk_front_profile_begin(1))
+    if (hk_profile_is_on() || hk_front_profile_begin(1, hk_guard_write_asked))
         return;
     struct hk_fmt f;
     hk_fmt_start(&f, 2);

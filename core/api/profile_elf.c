@@ -108,8 +108,9 @@ static void name_places(const struct hk_module *module, struct hk_place *place, 
     }
 }
 
-/* So much of a table is looked through before its pages are let go: it may have many megabytes. */
-#define SYMBOLS_AT_ONCE ((size_t)8192)
+/* So much of a table is looked through before its pages are let go: it may have many megabytes, and at the end of a
+ * program they would be its peak. */
+#define SYMBOLS_AT_ONCE ((size_t)2048)
 
 /* False: the file has no such table. */
 static bool read_symbols(struct hk_module *module, struct hk_place *place, size_t n, const struct file *f,
@@ -181,6 +182,7 @@ void hk_elf_read(struct hk_module *module, struct hk_place *place, size_t n)
     read_segments(module, &f);
     if (!read_symbols(module, place, n, &f, SHT_SYMTAB) && !read_debug_file(module, place, n))
         read_symbols(module, place, n, &f, SHT_DYNSYM);
+    hk_file_let_go(module->elf, module->elf_size); /* the names come back when they are written */
 }
 
 void hk_elf_drop(struct hk_module *module)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/profile.h"
 
+#include "api/guard.h"
 #include "api/profile_report.h"
 #include "api/report_file.h"
 #include "base/fmt.h"
@@ -88,7 +89,7 @@ int hak_profile_start(size_t interval)
     if (!hk_report_may_wait())
         return -1;
     hk_lock(&lock);
-    bool begun = hk_front_profile_begin(wanted);
+    bool begun = hk_front_profile_begin(wanted, hk_guard_write_asked);
     hk_unlock(&lock);
     return begun ? 0 : fail(ENOMEM);
 }
@@ -162,7 +163,7 @@ void hk_profile_start_wanted(void)
     }
     if (!is_known(path))
         complain(": its name must end in .html, .pb.gz, .folded or .txt; no profile is made");
-    else if (hk_front_profile_begin(interval))
+    else if (hk_front_profile_begin(interval, hk_guard_write_asked))
         return;
     else
         complain(": no memory for a profile");

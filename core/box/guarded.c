@@ -268,7 +268,7 @@ void hk_guarded_look(struct hk_guarded_stack *stack, const void *first)
 {
     hk_unwind_thread(stack->name);
     stack->thread = hk_unwind_thread_number();
-    stack->depth = hk_unwind(stack->pc, HK_GUARDED_DEPTH, first);
+    stack->depth = hk_unwind(stack->pc, HK_GUARDED_DEPTH, first, NULL);
 }
 
 /* ---- statistics ---- */

@@ -3,6 +3,7 @@
 
 #include "base/telemetry.h"
 #include "os/os.h"
+#include "pages/huge_pages.h"
 #include "pages/ss_arena_source.h"
 
 /* SuperSlabs without an owned slab that stay: one, so that a thread that comes and goes does not move 2 MiB each time.
@@ -114,7 +115,7 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner, bool fills
     bool fresh = slab != NULL && stage == HK_STAGE_NEW && ss->huge;
     hk_unlock(&hk_pool.lock);
     if (HK_UNLIKELY(fresh))
-        hk_pool_touch_huge(slab);
+        hk_huge_pages_touch(hk_slab_base(slab)); /* which comes anyway */
     return slab;
 }
 

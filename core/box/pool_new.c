@@ -4,39 +4,13 @@
  */
 #include "box/pool_priv.h"
 #include "os/os.h"
+#include "pages/huge_pages.h"
 #include "pages/meta.h"
 #include "pages/ss_arena_source.h"
 
 /* SuperSlabs of heaps that may ask for huge pages, 16 GiB: each that did may be a mapping of its own to the kernel for
  * ever, and it allows a process 65530. */
 #define HUGE_MOST 8192u
-
-/* Where a huge page took longer with its first touch than 512 small ones take anywhere, it was not at hand: a virtual
- * machine had to ask its host for it, page by page. Then nobody asks for one for a hundred times as long. */
-#define HUGE_SLOW_US 2000u
-#define HUGE_REST 100u
-
-/* Relaxed: one more that is slow. */
-static _Atomic uint32_t slow_since; /* ms of the clock when one was slow */
-static _Atomic uint32_t rests_for;  /* ms from then on; 0: none ever was */
-
-static bool huge_rests(void)
-{
-    uint32_t rest = hk_load_relaxed(&rests_for);
-    return rest != 0 && hk_ms_since(hk_os_now_ms(), hk_load_relaxed(&slow_since)) < rest;
-}
-
-/* The first touch of a huge page, which would come anyway. */
-HK_SLOW_PATH void hk_pool_touch_huge(const struct hk_slab *slab)
-{
-    uint64_t began = hk_os_now_us();
-    *(volatile char *)hk_slab_base(slab) = 0;
-    uint64_t took = hk_os_now_us() - began;
-    if (took < HUGE_SLOW_US)
-        return;
-    hk_store_relaxed(&slow_since, hk_os_now_ms());
-    hk_store_relaxed(&rests_for, (uint32_t)hk_min(took * HUGE_REST / 1000, INT32_MAX));
-}
 
 static struct hk_superslab *new_record(void)
 {
@@ -74,7 +48,7 @@ HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, 
     hk_pool_node(ss->node)->gone -= hk_pool_node(ss->node)->gone != 0;
     ss->unused_mask = clean;
     bool many = hk_load_relaxed(&hk_pool_owned) >= HUGE_MOST * HK_SLABS; /* we hold the lock */
-    hk_poke(&ss->huge, fills && clean == UINT32_MAX && !many && !huge_rests());
+    hk_poke(&ss->huge, fills && clean == UINT32_MAX && !many && !hk_huge_pages_rest());
     if (ss->huge) {
         hk_add_relaxed(&hk_pool_huge_unused, HK_SLABS);
         hk_large_calls_begin(); /* it has no page yet: nobody waits long */

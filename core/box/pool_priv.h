@@ -157,8 +157,4 @@ struct hk_superslab *hk_pool_take_unused(const struct pool_node *node, unsigned 
 struct hk_superslab *hk_pool_take_huge(const struct pool_node *node, unsigned cls, unsigned *index); /* a part of it */
 struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, unsigned *index, bool fills);
 
-/* For who has just acquired the first slab of a SuperSlab that asked for a huge page; no lock of the pool's: it may
- * take long. */
-void hk_pool_touch_huge(const struct hk_slab *slab);
-
 #endif

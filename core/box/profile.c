@@ -249,12 +249,24 @@ const struct hk_stack *hk_profile_stack_of(uintptr_t tag)
     return current ? &r->stack : NULL;
 }
 
+const struct hk_stack *hk_profile_stack_if(uintptr_t tag)
+{
+    const struct record *r = record_of(tag);
+    bool known = false;
+    hk_lock(&lock);
+    for (size_t i = 0; i < slot_count && r != NULL && !known; i++)
+        known = slots[i] == r;
+    known = known && tag == tag_of(r) && r->number == number;
+    hk_unlock(&lock);
+    return known ? &r->stack : NULL;
+}
+
 /* ---- life ---- */
 
-void hk_profile_look(struct hk_stack *stack, const void *first)
+void hk_profile_look(struct hk_stack *stack, const void *first, struct hk_self *self)
 {
-    stack->depth = hk_unwind(stack->pc, HK_PROFILE_DEPTH, first);
-    hk_unwind_thread(stack->thread);
+    stack->depth = hk_unwind(stack->pc, HK_PROFILE_DEPTH, first, self);
+    hk_unwind_self(self, stack->thread);
 }
 
 bool hk_profile_begin(size_t interval)

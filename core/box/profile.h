@@ -88,8 +88,8 @@ struct hk_stack {
     uintptr_t pc[HK_PROFILE_DEPTH]; /* innermost first; a record has only as many as there are */
 };
 
-/* Of the calling thread; `first` is where the program's call of malloc returns to. */
-void hk_profile_look(struct hk_stack *stack, const void *first);
+/* Of the calling thread; `first` is where the program's call of malloc returns to, `self` as in hk_unwind. */
+void hk_profile_look(struct hk_stack *stack, const void *first, struct hk_self *self);
 
 /* A sampled block was handed out. The tag, never 0 but where there is no memory for records, or no profile: then the
  * block counts nowhere, and the profile says how many such there were. Inside the gate. */
@@ -130,8 +130,12 @@ size_t hk_profile_recorded(void);
 /* Where a block with this tag was asked for; NULL: it is 0, or of an earlier profile. For ever. Inside the gate. */
 const struct hk_stack *hk_profile_stack_of(uintptr_t tag);
 
-/* The tag of a large block, or 0. Inside the gate. */
+/* The same of any word, which may be no tag at all. */
+const struct hk_stack *hk_profile_stack_if(uintptr_t tag);
+
+/* The tag of a large block, or 0; of one of the last that were freed, the same. Inside the gate. */
 uintptr_t hk_profile_look_up(const void *ptr);
+uintptr_t hk_profile_look_up_freed(const void *ptr);
 
 /* The mapping that the addresses of large blocks stand in; NULL: there is none. Inside the gate. */
 void *hk_profile_table(size_t *size);

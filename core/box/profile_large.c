@@ -19,6 +19,14 @@ struct large {
 static struct large *larges; /* open addressing, at most half full */
 static size_t large_count, large_slots;
 
+/* Those that were freed last, for who frees one again, while every block is recorded: else another may have been there
+ * since. Their addresses are inverted: who looks for leaks would take them for pointers. */
+#define FREED 64u
+static struct {
+    uintptr_t inverted, tag;
+} freed[FREED];
+static unsigned freed_at;
+
 static size_t place_of_large(const void *ptr)
 {
     size_t at = (uintptr_t)ptr * 0x9e3779b97f4a7c15u >> 20;
@@ -80,6 +88,8 @@ uintptr_t hk_profile_take(const void *ptr, size_t *bytes)
     if (large_slots != 0 && larges[at].ptr == ptr) {
         tag = larges[at].tag;
         *bytes = larges[at].bytes;
+        freed[freed_at % FREED].inverted = ~(uintptr_t)ptr;
+        freed[freed_at++ % FREED].tag = tag;
         larges[at].ptr = NULL;
         large_count--;
         hk_sub_relaxed(&hk_profile_sieve[hk_profile_hash(ptr)], 1);
@@ -98,6 +108,19 @@ uintptr_t hk_profile_look_up(const void *ptr)
     const struct large *l = large_slots != 0 ? &larges[place_of_large(ptr)] : NULL;
     if (l != NULL && l->ptr == ptr)
         tag = l->tag;
+    hk_unlock(hk_profile_lock());
+    return tag;
+}
+
+uintptr_t hk_profile_look_up_freed(const void *ptr)
+{
+    uintptr_t tag = 0;
+    hk_lock(hk_profile_lock());
+    bool all = hk_profile_recorded() <= HK_PROFILE_ALL;
+    for (unsigned i = 1; all && i <= FREED && tag == 0; i++) {
+        if (freed[(freed_at - i) % FREED].inverted == ~(uintptr_t)ptr)
+            tag = freed[(freed_at - i) % FREED].tag;
+    }
     hk_unlock(hk_profile_lock());
     return tag;
 }

@@ -343,6 +343,30 @@ static void visit_chunk(struct hk_side_chunk *chunk, const struct hk_side_visito
     }
 }
 
+/* Pieces are only added meanwhile, each after the one before it; one of which no size is known yet has no block. */
+const void *hk_side_around(const void *ptr, size_t *size)
+{
+    struct hk_side_chunk *chunk = chunk_of(ptr);
+    size_t used = chunk != NULL ? hk_load_relaxed(&chunk->used) : 0;
+    for (size_t at = 64; at < used;) {
+        struct piece *piece = (struct piece *)(void *)((char *)chunk + at);
+        if (!is_piece(piece, used - at))
+            return NULL;
+        at += piece->bytes;
+        if ((const char *)ptr >= (char *)chunk + at)
+            continue;
+        const void *block = block_in(piece);
+        *size = block != NULL ? head_of(block)->size : 0;
+        return block != NULL && (uintptr_t)ptr - (uintptr_t)block < *size ? block : NULL;
+    }
+    return NULL;
+}
+
+uintptr_t hk_side_last_tag(const void *ptr)
+{
+    return is_place(chunk_of(ptr), ptr) ? head_of(ptr)->tag : 0;
+}
+
 void hk_side_visit_blocks(const struct hk_side_visitor *visitor)
 {
     for (struct hk_side_chunk *chunk = first_chunk(); chunk != NULL; chunk = chunk->next)

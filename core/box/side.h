@@ -42,6 +42,11 @@ void hk_side_mark(void *ptr, size_t size, uintptr_t tag);
 /* Bytes of a live block; 0: ptr is not the start of one. */
 size_t hk_side_size(const void *ptr);
 
+/* What is known of a pointer that is no live block: the live one that it lies in, or NULL; and the tag of the last one
+ * that started there, or what a program wrote there. */
+const void *hk_side_around(const void *ptr, size_t *size);
+uintptr_t hk_side_last_tag(const void *ptr);
+
 /* False: as above, and nothing happened. */
 bool hk_side_free(void *ptr);
 

@@ -146,9 +146,10 @@ struct hk_thread {
     int *error;                    /* its thread's errno, looked up once */
     uint32_t refusals;             /* how many of all threads' the front was emptied for (inside.h); its thread's */
     struct hk_sampler sampler;     /* which of its blocks are sampled; its thread's */
+    struct hk_self self;           /* of sampled blocks: who asks; its thread's */
     uint8_t opened;      /* a bit for each class below a cache line that it has used; its thread's, and who ends a
                             profile looks */
-    uint8_t guard;       /* front/guard.h */
+    uint16_t guard;      /* front/guard.h */
     uint8_t guard_looks; /* slow paths that could have had a guarded block; its thread's */
     struct hk_front_metrics metrics[HK_CLASS_COUNT];
     struct hk_front_hits hits[HK_TELEMETRY * HK_CLASS_COUNT]; /* none without telemetry */

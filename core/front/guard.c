@@ -17,6 +17,7 @@
 _Atomic bool hk_guard_on;
 _Atomic uint32_t hk_guard_mid;
 _Atomic uint64_t hk_guard_spent;
+_Atomic uint32_t hk_guard_rarely = HK_GUARD_RARELY;
 
 static const struct hk_guard_above *_Atomic above; /* relaxed: constant once there is a block */
 
@@ -47,33 +48,68 @@ static bool is_time(struct hk_thread *thread)
     return true;
 }
 
-/* A small size, of a thread whose codes are gone: after some calls they come back. */
-static bool is_its_turn(struct hk_thread *thread)
+/* ---- which call of the program asks ---- */
+
+/* How many blocks of each call were guarded so far, by a hash of where it returns to and how deep the stack is there:
+ * that tells calls of a function that many use from each other. Relaxed: a measure. */
+#define CALLS 4096u
+
+static _Atomic uint8_t guarded_of[CALLS];
+
+static unsigned call_of(const void *first, const void *frame)
 {
-    uint8_t left = hk_peek_acquire(&thread->guard); /* pairs with the release of our thread */
-    if (left == 0) {
-        hk_front_mend_codes(thread); /* a profile ended while they were gone, or they were taken twice */
+    uintptr_t depth = hk_thread_self() - (uintptr_t)frame; /* the same in each thread */
+    return (unsigned)(((uintptr_t)first ^ depth << 24) * 0x9e3779b97f4a7c15u >> 52);
+}
+_Static_assert(CALLS == 1u << (64 - 52), "calls by the upper bits");
+
+/* One that has had none is; then once in 4, in 16... So what seldom asks is found, and what asks often does not take
+ * all slots. */
+static bool is_chosen_call(unsigned call)
+{
+    unsigned had = hk_load_relaxed(&guarded_of[call]), shift = hk_min(2 * had, hk_load_relaxed(&hk_guard_rarely));
+    if (hk_ticks() * 0x9e3779b97f4a7c15u >> 32 & ((1u << shift) - 1))
         return false;
-    }
-    if (left % HK_GUARD_APART > 1) {
-        hk_poke(&thread->guard, (uint8_t)(left - 1));
-        return false;
-    }
-    if (left >= HK_GUARD_APART) {
-        unsigned apart = 1 + (unsigned)(hk_ticks() >> 4) % (HK_GUARD_APART - 1);
-        hk_poke(&thread->guard, (uint8_t)(left - left % HK_GUARD_APART - HK_GUARD_APART + apart));
-        return true;
-    }
+    if (had < UINT8_MAX)
+        hk_store_relaxed(&guarded_of[call], (uint8_t)(had + 1));
+    return true;
+}
+
+/* What a look costs, by which a thread's next ones are put off. */
+#define LOOKS_IN_US 25u
+
+/* Its codes come back. */
+static void end_turn(struct hk_thread *thread, unsigned looks)
+{
+    hk_add_relaxed(&hk_guard_spent, looks / LOOKS_IN_US);
     hk_front_write_codes(thread);
     hk_poke_release(&thread->guard,
                     0); /* last: from now on they may be taken again. Pairs with arm in guard_thread.c */
     hk_guard_wake_thread();
-    return true;
 }
 
-static bool is_turn_of_mid(void)
+/* A small size, of a thread whose codes are gone: after some calls they come back. */
+static bool is_its_turn(struct hk_thread *thread, unsigned call)
+{
+    unsigned left = hk_peek_acquire(&thread->guard); /* pairs with the release of our thread */
+    if (left == 0) {
+        hk_front_mend_codes(thread); /* a profile ended while they were gone, or they were taken twice */
+        return false;
+    }
+    bool chosen = hk_load_relaxed(&hk_guard_on) && is_chosen_call(call);
+    unsigned then = left - 1 - (chosen ? HK_GUARD_BLOCK : 0);
+    if (then % HK_GUARD_BLOCK == 0 || then < HK_GUARD_BLOCK)
+        end_turn(thread, HK_GUARD_LOOKS - then % HK_GUARD_BLOCK);
+    else
+        hk_poke(&thread->guard, (uint16_t)then);
+    return chosen;
+}
+
+static bool is_turn_of_mid(unsigned call)
 {
     uint32_t wanted = HK_GUARD_WANTED;
+    if (hk_load_relaxed(&hk_guard_mid) != HK_GUARD_WANTED || !is_chosen_call(call))
+        return false;
     if (hk_load_relaxed(&hk_guard_mid) != HK_GUARD_WANTED || !hk_cas_relaxed(&hk_guard_mid, &wanted, HK_GUARD_HEARD))
         return false;
     hk_front_open_ways();
@@ -82,11 +118,11 @@ static bool is_turn_of_mid(void)
 }
 
 /* Codes come back here also when there is no thread any more, or nothing is to be guarded. */
-static bool is_chosen(struct hk_thread *thread, size_t size)
+static bool is_chosen(struct hk_thread *thread, size_t size, unsigned call)
 {
     if (thread == NULL)
         return false;
-    bool its_turn = size <= HK_TINY_MAX ? is_its_turn(thread) : is_turn_of_mid();
+    bool its_turn = size <= HK_TINY_MAX ? is_its_turn(thread, call) : is_turn_of_mid(call);
     return hk_load_relaxed(&hk_guard_on) && (its_turn || (!hk_guard_has_thread() && is_time(thread)));
 }
 
@@ -110,7 +146,7 @@ static void *take_guarded(struct hk_thread *thread, size_t size, const void *fir
 void *hk_watched_malloc(size_t size, const void *first)
 {
     struct hk_thread *thread = hk_front_thread_or_new();
-    if (is_chosen(thread, size)) {
+    if (is_chosen(thread, size, call_of(first, __builtin_frame_address(0)))) {
         void *block = take_guarded(thread, size, first);
         if (block != NULL)
             return block;

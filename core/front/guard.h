@@ -5,9 +5,9 @@
  *
  * While it is off this costs nothing on the fast paths, and next to nothing while it is on: every few milliseconds a
  * thread of ours takes the codes out of the table of one of the program's threads, so that its next mallocs take the
- * slow path; some of these get a guarded block, and the last one puts the codes back. Without that thread some slow
- * paths look whether it is time. Blocks up to a page are chosen, aligned ones of a class too; none of a heap of one's
- * own.
+ * slow path; some of these get a guarded block, calls that seldom ask first, and the last one puts the codes back.
+ * Without that thread some slow paths look whether it is time. Blocks up to a page are chosen, aligned ones of a class
+ * too; none of a heap of one's own.
  *
  * Beginning and ending: one thread at a time. Everything else: any thread. Must not know how a report is written.
  */
@@ -20,11 +20,18 @@
 
 /* ---- choosing ---- */
 
-/* Of a thread, beside its table, `guard` is how many more mallocs there are before one gets a guarded block, and in its
- * upper half how many blocks after that one. 0: its table is whole. Written by the thread, but where it is 0 by ours,
- * which holds the lock of its heap. */
-#define HK_GUARD_APART 16u   /* it is less than this */
+/* Of a thread, beside its table, `guard` is how many more mallocs are looked at, and in its upper bits how many of them
+ * may get a guarded block. 0: its table is whole. Written by the thread, but where it is 0 by ours, which holds the
+ * lock of its heap. */
+#define HK_GUARD_BLOCK 4096u /* one block */
+#define HK_GUARD_LOOKS 2048u /* less than that: so many mallocs at most */
 #define HK_GUARD_TOGETHER 8u /* so many blocks at once: to wake a thread costs as much as one */
+
+/* A call that has asked often is chosen once in 2^this. A thread that comes back at once may be looked at longer, so
+ * that what seldom asks is seen; one that hardly allocates is not waited for. Relaxed: a measure. */
+#define HK_GUARD_OFTEN 3u
+#define HK_GUARD_RARELY 8u
+extern HK_HIDDEN _Atomic uint32_t hk_guard_rarely;
 
 /* Microseconds that guarded blocks took so far, of all threads. */
 extern HK_HIDDEN _Atomic uint64_t hk_guard_spent;

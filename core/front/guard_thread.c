@@ -18,20 +18,15 @@ enum { NONE, AT_WORK, RESTS, ENDS };
 #define MID_ROUNDS 4u   /* one round in so many asks for a block of a Mid size, too */
 #define AT_FIRST 2000u  /* microseconds that it may take without a pause */
 #define REST_MS 500u    /* it sees, at the latest, that it is alone */
+#define SHORT_MS 10u
 
 static _Atomic uint32_t state; /* it sleeps on it */
 static struct hk_pass pass;    /* the thread's */
 
 /* The thread's own from here on. */
 static struct hk_heap *last; /* that was looked at */
-static uint32_t random, rounds;
+static uint32_t rounds;
 static uint64_t counted; /* of hk_guard_spent and its own time, paid by pauses */
-
-static uint32_t next_random(void)
-{
-    random = random * 1664525u + 1013904223u;
-    return random >> 16;
-}
 
 /* False: there is no table, its thread has not come by since it was emptied, or it is no thread's. `alive` tells which.
  */
@@ -45,11 +40,9 @@ static bool arm(struct hk_heap *heap, bool *alive)
     hk_lock(&heap->lock);
     struct hk_front *front = hk_load_acquire(&thread->seen); /* pairs with the release in make_record */
     *alive = front != NULL;
-    bool free = *alive && hk_peek_acquire(&thread->guard) == 0; /* pairs with the release in is_its_turn */
-    if (free) { /* not always the one that a pause of the program ends with */
-        unsigned guard = (HK_GUARD_TOGETHER - 1) * HK_GUARD_APART + 1 + next_random() % (HK_GUARD_APART - 1);
-        hk_poke_release(&thread->guard, (uint8_t)guard); /* pairs with is_its_turn */
-    }
+    bool free = *alive && hk_peek_acquire(&thread->guard) == 0; /* pairs with the release in end_turn */
+    if (free)                                                   /* pairs with is_its_turn */
+        hk_poke_release(&thread->guard, (uint16_t)(HK_GUARD_TOGETHER * HK_GUARD_BLOCK + HK_GUARD_LOOKS - 1));
     if (*alive)
         hk_front_clear_codes(front); /* again, where others wrote them */
     hk_unlock(&heap->lock);
@@ -81,12 +74,23 @@ static bool arm_mid(void)
     return asked;
 }
 
+/* Who has not come by since the last time allocates so little that more of it has to be chosen. */
+static void choose_rarely(bool came_by)
+{
+    uint32_t rarely = hk_load_relaxed(&hk_guard_rarely);
+    if (came_by && rarely < HK_GUARD_RARELY)
+        hk_store_relaxed(&hk_guard_rarely, rarely + 1);
+    else if (!came_by && rarely > HK_GUARD_OFTEN)
+        hk_store_relaxed(&hk_guard_rarely, rarely - 1);
+}
+
 /* False: nothing to do at the moment. */
 static bool round_of_work(bool *any_alive)
 {
     if (!hk_gate_wait(&pass))
         return false;
     bool done = arm_one(any_alive);
+    choose_rarely(done);
     if (rounds++ % MID_ROUNDS == 0)
         done |= arm_mid();
     hk_gate_leave(&pass);
@@ -114,7 +118,7 @@ static void rest(void)
     uint32_t at_work = AT_WORK, rests = RESTS;
     if (!hk_cas_acquire(&state, &at_work, RESTS))
         return; /* it is to end */
-    hk_thread_sleep(&state, RESTS, REST_MS);
+    hk_thread_sleep(&state, RESTS, hk_load_relaxed(&hk_guard_rarely) > HK_GUARD_OFTEN ? SHORT_MS : REST_MS);
     hk_cas_acquire(&state, &rests, AT_WORK);
 }
 
@@ -169,7 +173,6 @@ bool hk_guard_start_thread(void)
     joined = true;
     last = NULL;
     counted = hk_load_relaxed(&hk_guard_spent);
-    random = (uint32_t)hk_ticks();
     hk_store_relaxed(&state, AT_WORK); /* seen by the thread: it is made after this */
     if (hk_thread_start(run_thread))
         return true;

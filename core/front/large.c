@@ -26,6 +26,8 @@ void *hk_malloc_run(size_t size)
     hk_arena_learn(); /* may come back to malloc: the front is whole here */
     if (HK_LIKELY(hk_front_go_in(thread))) {
         run = hk_page_heap_alloc(size, 16, &zero);
+        if (HK_LIKELY(run != NULL))
+            hk_page_heap_fill(run, size);
         hk_purge_took(&thread->ticks);
         hk_front_come_out(&thread->pass);
     }

@@ -72,6 +72,7 @@ void hk_front_set_codes(struct hk_thread *thread)
 {
     hk_poke(&thread->opened, 0);
     hk_poke(&thread->guard, 0);
+    thread->self.names = 0; /* the record may be one of an earlier thread */
     if (!hk_profile_is_on())
         write_codes(thread->front, 0);
     look_again(thread);
@@ -137,7 +138,7 @@ void *hk_front_take_sampled(struct hk_thread *thread, const struct hk_wish *wish
     struct hk_stack stack;
     int saved = errno;
     size_t bytes = hk_front_bytes(wish->size, wish->align);
-    hk_profile_look(&stack, wish->first);
+    hk_profile_look(&stack, wish->first, &thread->self);
     if (!hk_front_go_in(thread)) {
         errno = saved;
         return NULL;
@@ -163,7 +164,7 @@ void hk_front_note_sampled(struct hk_thread *thread, const struct hk_wish *wish,
     struct hk_stack stack;
     int saved = errno;
     size_t bytes = hk_front_bytes(wish->size, wish->align);
-    hk_profile_look(&stack, wish->first);
+    hk_profile_look(&stack, wish->first, &thread->self);
     if (hk_front_go_in(thread)) {
         put_large(ptr, hk_profile_note(&stack, bytes), bytes);
         hk_front_come_out(&thread->pass);
@@ -177,7 +178,7 @@ void hk_front_note_guarded(struct hk_thread *thread, const struct hk_wish *wish,
     size_t bytes = hk_front_bytes(wish->size, wish->align);
     if (!hk_profile_wants(&thread->sampler, bytes))
         return;
-    hk_profile_look(&stack, wish->first);
+    hk_profile_look(&stack, wish->first, &thread->self);
     if (!hk_front_go_in(thread))
         return;
     hk_guarded_mark(ptr, hk_profile_note(&stack, bytes));
@@ -237,7 +238,7 @@ static void note_resized(struct hk_thread *thread, void *to)
     size_t bytes = hk_page_heap_find(to).size;
     if (thread == NULL || !hk_profile_is_on() || !hk_profile_wants(&thread->sampler, bytes))
         return;
-    hk_profile_look(&stack, __builtin_return_address(0));
+    hk_profile_look(&stack, __builtin_return_address(0), &thread->self);
     put_large(to, hk_profile_note(&stack, bytes), bytes);
 }
 
@@ -257,12 +258,13 @@ void *hk_front_resize_profiled(const struct hk_block *block, size_t size, size_t
 
 /* ---- life ---- */
 
-bool hk_front_profile_begin(size_t interval)
+bool hk_front_profile_begin(size_t interval, hk_wrong_teller *tell)
 {
     int saved = errno;
     struct hk_thread *thread = hk_front_thread_or_new();
     if (!hk_front_go_in_waiting(thread))
         return false;
+    hk_store_relaxed(&hk_wrong_tell, tell);
     bool begun = hk_profile_begin(interval);
     if (begun) {
         hk_front_watch(HK_WATCH_PROFILE);

@@ -16,6 +16,7 @@
 
 #include "box/leaks.h"
 #include "front/front.h"
+#include "front/wrong.h"
 #include "pages/ss_arena.h"
 #include "superslab/block.h"
 
@@ -108,8 +109,8 @@ void *hk_front_resize_profiled(const struct hk_block *block, size_t size, size_t
 
 /* ---- the profile, by whoever asks; not in a handler. ---- */
 
-/* False: no memory, or called in fork or in a handler. */
-bool hk_front_profile_begin(size_t interval);
+/* False: no memory, or called in fork or in a handler. `tell`: of wrong uses (front/wrong.h). */
+bool hk_front_profile_begin(size_t interval, hk_wrong_teller *tell);
 void hk_front_profile_end(void);
 bool hk_front_profile_read(struct hk_profile_result *result);
 

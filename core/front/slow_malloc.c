@@ -65,7 +65,10 @@ static void *take_any(struct hk_thread *thread, struct hk_want *w)
         if (HK_LIKELY(block != NULL) || w->size <= HK_MID_MAX)
             return block;
     }
-    return hk_page_heap_alloc(hk_max(w->size, 1), w->align, &w->zero);
+    void *block = hk_page_heap_alloc(hk_max(w->size, 1), w->align, &w->zero);
+    if (w->fills && block != NULL)
+        hk_page_heap_fill(block, w->size);
+    return block;
 }
 
 /* Everything that is free comes together, so that it can serve any size: the few blocks that a front keeps can pin
@@ -130,7 +133,7 @@ void *hk_step_through_gate(struct hk_want *w)
 
 HK_NOINLINE void *hk_step_sized(size_t size)
 {
-    return hk_step_through_gate(&(struct hk_want){.size = size, .align = 16});
+    return hk_step_through_gate(&(struct hk_want){.size = size, .align = 16, .fills = true});
 }
 
 /* A page run, or whatever else is larger than what has a class. */

@@ -13,6 +13,7 @@
 /* What a block is wanted for. */
 struct hk_want {
     size_t size, align; /* align above 16: from the page heap */
+    bool fills;         /* it will probably be written from end to end */
     bool zero;          /* out: it is known to be zero */
 };
 

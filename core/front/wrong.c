@@ -4,10 +4,10 @@
  */
 #include "front/wrong.h"
 
-#include "base/assert.h"
 #include "base/held.h"
 #include "large/huge.h"
 #include "large/own.h"
+#include "box/profile.h"
 #include "box/side.h"
 #include "front/front.h"
 #include "front/guard.h"
@@ -19,6 +19,43 @@ struct finding {
     const void *block; /* of an interior pointer */
     size_t size;
 };
+
+/* ---- who asked for it ---- */
+
+hk_wrong_teller *_Atomic hk_wrong_tell;
+
+/* Inside the gate. 0: not known. */
+static uintptr_t find_tag(const void *block)
+{
+    uintptr_t tag = 0;
+    if (hk_side_is_used())
+        tag = hk_side_last_tag(block);
+    if (tag == 0)
+        tag = hk_profile_look_up(block);
+    return tag != 0 ? tag : hk_profile_look_up_freed(block);
+}
+
+static const struct hk_stack *find_who_asked(const void *block)
+{
+    struct hk_pass *pass = hk_front_pass(hk_front_thread());
+    if (!hk_profile_is_used() || !hk_gate_enter(pass))
+        return NULL;
+    const struct hk_stack *stack = hk_profile_stack_if(find_tag(block));
+    hk_gate_leave(pass);
+    return stack;
+}
+
+void hk_wrong_say(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size)
+{
+    const struct hk_stack *asked_by = find_who_asked(block != NULL ? block : ptr);
+    if (!hk_misuse_say(kind, verb, ptr, block, size))
+        return;
+    if (asked_by != NULL && asked_by->depth != 0)
+        hk_load_relaxed (&hk_wrong_tell)(asked_by);
+    hk_misuse_end(kind);
+}
+
+/* ---- what it is ---- */
 
 static struct finding find_in_slab(const void *ptr)
 {
@@ -47,8 +84,10 @@ static struct finding find_what_it_is(const void *ptr, bool may_lock)
         return (struct finding){HK_MISUSE_DOUBLE_FREE, NULL, 0};
     if (run.kind == HK_RUN_SUPERSLAB && ss != NULL)
         return find_in_slab(ptr);
+    if (hk_side_is_used() && (start = (void *)(uintptr_t)hk_side_around(ptr, &size)) != NULL)
+        return (struct finding){HK_MISUSE_INTERIOR, start, size};
     if (hk_side_has(ptr) && (uintptr_t)ptr % 16 == 0)
-        return (struct finding){HK_MISUSE_DOUBLE_FREE, NULL, 0}; /* or inside a block: nobody knows */
+        return (struct finding){HK_MISUSE_DOUBLE_FREE, NULL, 0};
     if (may_lock && (start = hk_huge_around(ptr, &size)) != NULL)
         return (struct finding){HK_MISUSE_INTERIOR, start, size};
     return (struct finding){HK_MISUSE_INVALID, NULL, 0};
@@ -73,7 +112,7 @@ void hk_wrong_unknown(const void *ptr, const char *verb)
         hk_gate_leave(pass);
     bool in_handler = is_in_handler();
     hk_in_handler_begin(in_handler);
-    hk_misuse(found.kind, verb, ptr, found.block, found.size);
+    hk_wrong_say(found.kind, verb, ptr, found.block, found.size);
     hk_in_handler_end(in_handler);
 }
 

@@ -8,9 +8,19 @@
 #ifndef HK_FRONT_WRONG_H
 #define HK_FRONT_WRONG_H
 
-#include "base/compiler.h"
+#include "base/assert.h"
+#include "base/atomic.h"
 
 struct hk_slab;
+
+/* What is above us, and writes where this thread is, and who had asked for a block that is used wrongly:
+ * hk_front_profile_begin sets it. Relaxed: a constant. */
+struct hk_stack;
+typedef void hk_wrong_teller(const struct hk_stack *asked_by);
+extern HK_HIDDEN hk_wrong_teller *_Atomic hk_wrong_tell;
+
+/* hk_misuse of front/ANY.c and front/hardened/ANY.c: of a block that a profile has recorded, that is said, too. */
+HK_NOINLINE void hk_wrong_say(enum hk_misuse kind, const char *verb, const void *ptr, const void *block, size_t size);
 
 /* Not HK_SLOW_PATH: what is cold lies in the first part of the library, where every program's code is. */
 

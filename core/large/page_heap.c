@@ -24,7 +24,7 @@ static bool give_run(void *run)
     return HK_GUARDS ? hk_walled_give(run) : hk_arena_give(run);
 }
 
-static bool resize_run(void *run, size_t pages, size_t roomy)
+static bool resize_pages(void *run, size_t pages, size_t roomy)
 {
     return HK_GUARDS ? hk_walled_resize(run, pages, roomy) : hk_arena_resize(run, pages, roomy);
 }
@@ -51,6 +51,13 @@ void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero)
     return hk_huge_alloc(hk_max(size, 1), align);
 }
 
+/* A run that may have asked for huge pages is not to be one, or as long as it was. */
+static void end_filled(const struct hk_block *block)
+{
+    if (block->size >= HK_HUGE_PAGE)
+        hk_huge_pages_end(block->start, block->size);
+}
+
 /* Where a heap of one's own may have it: no run or mapping of the program's starts there, or one that has an owner. */
 static HK_NOINLINE struct hk_block find_with_own(void *start, size_t huge)
 {
@@ -74,8 +81,10 @@ struct hk_block hk_page_heap_find(const void *ptr)
 
 bool hk_page_heap_free(const struct hk_block *block)
 {
-    if (block->kind == HK_BLOCK_RUN)
+    if (block->kind == HK_BLOCK_RUN) {
+        end_filled(block);
         return give_run(block->start);
+    }
     return HK_UNLIKELY(block->kind == HK_BLOCK_OWN) ? hk_own_free(block) : hk_huge_free(block->start);
 }
 
@@ -86,6 +95,18 @@ static bool may_stay_run(const struct hk_block *block, size_t size)
     return size > HK_MID_MAX / 2 && size >= hk_block_half(block);
 }
 
+static void *resize_run(const struct hk_block *block, size_t size, size_t roomy)
+{
+    bool grows = pages_for(size) > block->size / HK_PAGE;
+    if (!grows)
+        end_filled(block);
+    if (!resize_pages(block->start, pages_for(size), pages_for(roomy)))
+        return NULL;
+    if (grows)
+        hk_page_heap_fill(block->start, size);
+    return block->start;
+}
+
 /* What shrinks stays what it is, unless it becomes a small part of that: a huge block a mapping of its own, and a run a
  * run: no copy is made, and its end goes. */
 void *hk_page_heap_resize(const struct hk_block *block, size_t size, size_t roomy)
@@ -94,8 +115,7 @@ void *hk_page_heap_resize(const struct hk_block *block, size_t size, size_t room
         return size > HK_RUN_MAX / 2 ? hk_huge_resize(block->start, size) : NULL;
     if (!may_stay_run(block, size) || size > HK_RUN_MAX)
         return NULL;
-    size_t most = hk_min(roomy, HK_RUN_MAX);
-    return resize_run(block->start, pages_for(size), pages_for(most)) ? block->start : NULL;
+    return resize_run(block, size, hk_min(roomy, HK_RUN_MAX));
 }
 
 bool hk_page_heap_may_grow(const struct hk_block *block, size_t size)
@@ -110,5 +130,5 @@ void *hk_page_heap_shrink(const struct hk_block *block, size_t size)
 {
     if (block->kind == HK_BLOCK_HUGE)
         return hk_huge_resize(block->start, size);
-    return resize_run(block->start, pages_for(size), pages_for(size)) ? block->start : NULL;
+    return resize_run(block, size, size);
 }

@@ -9,6 +9,7 @@
 #define HK_LARGE_PAGE_HEAP_H
 
 #include "large/huge.h"
+#include "pages/huge_pages.h"
 #include "pages/ss_arena.h"
 #include "superslab/block.h"
 
@@ -18,6 +19,14 @@
  * *zero tells whether it is known to be zero. Its second word always is: where a slab was, that may be the mark of a
  * free block, which realloc would copy to where it is one again. NULL: no memory or over the limit. */
 void *hk_page_heap_alloc(size_t size, size_t align, bool *zero);
+
+/* A block that has just been taken, of so many bytes, will probably be written from end to end: it may ask for huge
+ * pages. Its owner. */
+static inline void hk_page_heap_fill(void *start, size_t size)
+{
+    if (size >= HK_HUGE_PAGE)
+        hk_huge_pages_ask(start, size);
+}
 
 /* The same for a size of any box, as a mapping of its own: where the system has no 2 MiB left it may have a page. */
 void *hk_page_heap_alloc_alone(size_t size, size_t align, bool *zero);

@@ -8,6 +8,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "base/sys.h"
+#include "os/auxv.h"
 #include "os/os.h"
 #include "os/unwind_cfi.h"
 
@@ -38,6 +39,53 @@ bool hk_walk_read(struct hk_walk *w, uintptr_t address, uintptr_t *word)
     }
     *word = *(const uintptr_t *)address;
     return true;
+}
+
+/* A thread's own stack ends at its thread-local memory, which lies behind it; that of the first thread at what the
+ * kernel has put there. Up to that end it is one mapping, which stays while the thread runs on it. */
+#define ASKED_MOST 64u /* pages at once */
+
+static _Atomic uintptr_t first_stack_end; /* relaxed: constant once a walk matters; 0: not known */
+
+/* The page behind it. */
+static uintptr_t end_of_stack(uintptr_t sp)
+{
+    uintptr_t end = hk_thread_self(), page = hk_os_page_size();
+    return hk_align_down(end > sp ? end : hk_load_relaxed(&first_stack_end), page) + page;
+}
+
+/* What an earlier thread has left there is of another end, or of the same stack. */
+static bool is_known(const struct hk_self *self, uintptr_t sp, uintptr_t end)
+{
+    return sp >= self->from && sp < end && self->to == end;
+}
+
+/* Asks the kernel for the pages between what is known of it and the stack pointer; where one cannot be read it is not
+ * the thread's own stack. */
+static void learn_stack(struct hk_self *self, uintptr_t sp, uintptr_t end)
+{
+    size_t page = hk_os_page_size();
+    uintptr_t from = hk_align_down(sp, page), known = end;
+    if (end == self->to && self->from > sp)
+        known = self->from;
+    if (from >= known || known - from > ASKED_MOST * page)
+        return;
+    for (uintptr_t at = from + page; at < known; at += page) {
+        if (!hk_unwind_can_read(at))
+            return;
+    }
+    hk_poke(&self->to, 0);
+    hk_poke_release(&self->from, from); /* a handler of this thread sees the two in this order */
+    hk_poke_release(&self->to, end);    /* as above */
+}
+
+/* Up to where the stack can be read. */
+static uintptr_t end_that_is_there(struct hk_self *self, uintptr_t sp)
+{
+    uintptr_t end = end_of_stack(sp);
+    if (self != NULL && !is_known(self, sp, end))
+        learn_stack(self, sp, end);
+    return self != NULL && is_known(self, sp, end) ? end : hk_align_up(sp + 1, hk_os_page_size());
 }
 
 /* ---- what is known of a return address ---- */
@@ -215,7 +263,7 @@ static _Atomic uintptr_t own_from, own_size; /* the library's code; none where i
 /* So many frames are ours at most. */
 #define OURS 16u
 
-HK_NOINLINE unsigned hk_unwind(uintptr_t *pc, unsigned most, const void *first)
+HK_NOINLINE unsigned hk_unwind(uintptr_t *pc, unsigned most, const void *first, struct hk_self *self)
 {
     struct hk_walk w;
     unsigned n = 0, steps = 0;
@@ -223,7 +271,7 @@ HK_NOINLINE unsigned hk_unwind(uintptr_t *pc, unsigned most, const void *first)
     hk_registers_read(&w.frame.pc, w.frame.reg);
     w.frame.exact = true;
     w.from = w.frame.reg[HK_REG_SP];
-    w.to = hk_align_up(w.from + 1, hk_os_page_size());
+    w.to = end_that_is_there(self, w.from);
     for (; n < most && step(&w); steps++) {
         if (n == 0 && w.frame.pc - from < size)
             continue;
@@ -243,6 +291,16 @@ void hk_unwind_thread(char name[HK_THREAD_NAME])
         name[0] = 0;
     size_t used = strnlen(name, HK_THREAD_NAME - 1);
     memset(name + used, 0, HK_THREAD_NAME - used);
+}
+
+#define NAMES_IN 16u
+
+void hk_unwind_self(struct hk_self *self, char name[HK_THREAD_NAME])
+{
+    uint32_t before = self->names++;
+    if (before < NAMES_IN || before % NAMES_IN == 0)
+        hk_unwind_thread(self->name);
+    memcpy(name, self->name, HK_THREAD_NAME);
 }
 
 unsigned hk_unwind_thread_number(void)
@@ -271,6 +329,9 @@ bool hk_unwind_start(void)
     }
     if (hk_load_relaxed(&places) != NULL)
         return true;
+    struct hk_auxv aux;
+    if (hk_auxv_get(&aux))
+        hk_store_relaxed(&first_stack_end, (uintptr_t)aux.random);
     struct place *table = hk_os_map(hk_align_up(PLACES * sizeof(struct place), hk_os_page_size()));
     if (table == NULL)
         return false;

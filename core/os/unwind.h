@@ -5,8 +5,9 @@
  * pointers.
  *
  * Any thread, inside malloc too: it allocates nothing, takes no lock, calls nobody but the loader's _dl_find_object,
- * which does neither. Memory beyond the page of the stack pointer is read only after the kernel said that it can be; a
- * stack that cannot be followed is cut there. Knows base and os only; must not know what the addresses are for.
+ * which does neither. Memory beyond the page of the stack pointer is read only after the kernel said that it can be, of
+ * a thread's own stack once; a stack that cannot be followed is cut there. Knows base and os only; must not know what
+ * the addresses are for.
  */
 #ifndef HK_OS_UNWIND_H
 #define HK_OS_UNWIND_H
@@ -17,18 +18,30 @@
  * for what was found out. On C libraries that never unmap a library it notes what is loaded now. */
 bool hk_unwind_start(void);
 
+#define HK_THREAD_NAME 16u
+
+/* What a thread has found out of itself; its own, zero at first. A later thread may take it over with `names` zero. A
+ * handler may come in between. */
+struct hk_self {
+    uintptr_t from, to; /* of its stack: this much can be read, as long as it runs there */
+    uint32_t names;     /* how often its name was wanted */
+    char name[HK_THREAD_NAME];
+};
+
 /* Up to `most` return addresses, innermost first. The first is `first`, a return address of one of the callers, where
  * that is found among the innermost, else that of the caller; or, in libhakmem.so, the first that leads out of it. 0:
- * the stack cannot be followed. */
-unsigned hk_unwind(uintptr_t *pc, unsigned most, const void *first);
+ * the stack cannot be followed. `self` spares the kernel questions; NULL: it is asked. */
+unsigned hk_unwind(uintptr_t *pc, unsigned most, const void *first, struct hk_self *self);
 
 /* Can the word at an address, a multiple of eight, be read? The kernel is asked; it holds for the page, and while
  * nobody changes the mapping. */
 bool hk_unwind_can_read(uintptr_t address);
 
 /* The calling thread's name, 15 letters at most, rest zeros; empty where the system does not tell. */
-#define HK_THREAD_NAME 16u
 void hk_unwind_thread(char name[HK_THREAD_NAME]);
+
+/* The same, but the kernel is asked the first 16 times and then each 16th: a new name is seen that much later. */
+void hk_unwind_self(struct hk_self *self, char name[HK_THREAD_NAME]);
 
 /* The kernel's number of the calling thread. */
 unsigned hk_unwind_thread_number(void);

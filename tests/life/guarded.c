@@ -4,7 +4,7 @@
  * themselves: in the child of a process with a second thread a double free may be glibc's, and nothing is said. A
  * guarded block is told by malloc_usable_size, which is exactly what was asked for: other blocks of 100 bytes hold 112.
  *
- * usage: guarded reports | handlers | forks | threads | begins | memory
+ * usage: guarded reports | handlers | forks | threads | begins | memory | seldom
  *
  * reports   each wrong use ends its process, and the report names who used, freed and asked for the block
  * handlers  the program has a handler of SIGSEGV from before, or takes the signal later: it is called, after the report
@@ -12,6 +12,7 @@
  * threads   four threads allocate in every way and free each other's blocks; what blocks hold is looked at
  * begins    hak_guard_start and hak_guard_stop again and again, beside profiles, while threads allocate
  * memory    blocks that stay: all slots become live, no more, and statistics say so
+ * seldom    calls that ask once in 500 times are guarded far sooner than after 500 blocks of others
  */
 #include "check.h"
 #include "death.h"
@@ -492,13 +493,45 @@ static void check_memory(void)
     free(guarded_block(SIZE));
 }
 
+/* ---- calls that ask seldom ---- */
+
+static bool is_guarded(char *block)
+{
+    bool guarded = malloc_usable_size(block) == SIZE;
+    free(block);
+    return guarded;
+}
+
+/* The same call of malloc at each depth, for others. */
+__attribute__((noinline)) static char *asks_at_depth(unsigned depth)
+{
+    char *block = depth == 0 ? asks_for_block(SIZE) : asks_at_depth(depth - 1);
+    seen = block[0] = 1; /* no tail call */
+    return block;
+}
+
+/* If all calls were alike there would be 5000 guarded blocks before all of these have had one, and hardly ever below
+ * 2000. */
+static void ask_seldom(void)
+{
+    enum { CALLS = 10, SELDOM = 500 };
+    unsigned others = 0;
+    for (unsigned call = 1; call <= CALLS; call++) {
+        for (unsigned n = 1; n % SELDOM != 0 || !is_guarded(asks_at_depth(call)); n++)
+            others += is_guarded(asks_at_depth(0));
+    }
+    check_note("%u blocks of others", others);
+    CHECKF(others < 2000, "%u blocks of others were guarded", others);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*check)(void);
     } checks[] = {{"reports", check_reports}, {"handlers", check_handlers}, {"forks", check_forks},
-                  {"threads", check_threads}, {"begins", check_begins},     {"memory", check_memory}};
+                  {"threads", check_threads}, {"begins", check_begins},     {"memory", check_memory},
+                  {"seldom", ask_seldom}};
     CHECK(argc == 2);
     check_watchdog(100);
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {

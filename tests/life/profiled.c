@@ -3,7 +3,7 @@
  * Profiles beside all that a process does. What blocks hold is looked at when they are freed, and so is their
  * alignment.
  *
- * usage: profiled begins | exact | forks | threads N | handler | ends
+ * usage: profiled begins | exact | forks | threads N | handler | ends | wrongs
  *
  * begins   four threads allocate while a profile begins, is written and ends again and again, with each interval
  * exact    every block is recorded: sums of functions that are known, by each way to a block
@@ -11,8 +11,10 @@
  * threads  so many threads, each with a few blocks, some of which outlive it
  * handler  written in signal handlers, of which some interrupt malloc, while another thread writes
  * ends     the process ends while threads allocate
+ * wrongs   of a block that is recorded a report of its wrong use names who asked for it; of another it does not
  */
 #include "check.h"
+#include "death.h"
 #include "slot.h"
 
 #include <hakmem/hakmem.h>
@@ -383,6 +385,99 @@ static void write_in_handlers(void)
     check_note("told %d times, refused %d times", told, refusals);
 }
 
+/* ---- wrong uses ---- */
+
+static char *volatile hidden; /* the compiler is not to know that these are wrong */
+
+__attribute__((noinline)) static char *asks_for_block(size_t size)
+{
+    hidden = malloc(size);
+    memset(hidden, 'x', size);
+    return hidden;
+}
+
+__attribute__((noinline)) static void frees_block(char *block)
+{
+    hidden = block;
+    free(hidden);
+    hidden = block;
+}
+
+static void frees_twice(size_t size)
+{
+    char *block = asks_for_block(size);
+    frees_block(block);
+    frees_block(block);
+}
+
+static void frees_middle(size_t size)
+{
+    frees_block(asks_for_block(size) + 48);
+}
+
+static void frees_unaligned(size_t size)
+{
+    frees_block(asks_for_block(size) + 5);
+}
+
+static void resizes_freed(size_t size)
+{
+    frees_block(asks_for_block(size));
+    hidden = realloc(hidden, 2 * size);
+}
+
+static const struct wrong {
+    void (*body)(size_t size);
+    const char *line, *found;
+} wrongs[] = {
+    {frees_twice, "hakmem: double free of 0x", "frees_block"},
+    {frees_middle, "hakmem: free of an interior pointer 0x", "frees_block"},
+    {frees_unaligned, "hakmem: free of an interior pointer 0x", "frees_block"},
+    {resizes_freed, "hakmem: realloc of the free block 0x", "resizes_freed"},
+};
+
+static const struct wrong *wrong;
+static size_t wrong_size;
+
+static void does_wrong(void *interval)
+{
+    if (*(size_t *)interval != 0)
+        CHECK(hak_profile_start(*(size_t *)interval) == 0);
+    wrong->body(wrong_size);
+}
+
+static void check_wrong(size_t interval)
+{
+    static struct death death;
+    death_run(&death, does_wrong, &interval);
+    const char *found = strstr(death.text, "\nhakmem: found in thread "),
+               *asked = strstr(death.text, "\nhakmem: the block was asked for by ");
+    CHECKF(WIFSIGNALED(death.status) && WTERMSIG(death.status) == SIGABRT && strstr(death.text, wrong->line) != NULL,
+           "%s of %zu bytes: %s\n%s", wrong->line, wrong_size, death_describe(&death), death.text);
+    if (interval == 1) {
+        CHECKF(found != NULL && asked != NULL && found < asked, "who?\n%s", death.text);
+        const char *here = strstr(found, wrong->found);
+        CHECKF(here != NULL && here < asked, "not %s\n%s", wrong->found, death.text);
+        CHECKF(strstr(asked, "asks_for_block") != NULL, "who asked?\n%s", death.text);
+    } else {
+        CHECKF(found == NULL && asked == NULL && death.lines == 1, "not known\n%s", death.text);
+    }
+}
+
+static void do_wrongs(void)
+{
+    static const size_t sizes[] = {100, 3000, 20000, 100000};
+    for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            wrong = &wrongs[i];
+            wrong_size = sizes[j];
+            check_wrong(1);
+            check_wrong(0);
+            check_wrong((size_t)1 << 40);
+        }
+    }
+}
+
 static void end_beside(void)
 {
     static pthread_t thread[THREADS];
@@ -405,6 +500,8 @@ int main(int count, char **arguments)
         fork_beside();
     else if (strcmp(what, "handler") == 0)
         write_in_handlers();
+    else if (strcmp(what, "wrongs") == 0)
+        do_wrongs();
     else if (strcmp(what, "threads") == 0)
         end_threads((unsigned)strtoul(arguments[2], NULL, 10));
     else

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # packages: chromium
 # targets: libhakmem.so.0
-"""Looks at the pages that are drawn from outside a process, a timeline and a heap at its peak, through headless Chromium.
+"""Looks at the pages that are drawn from outside a process, a timeline and a heap at its peak, and at a profile, which draws
+itself, through headless Chromium.
 
 usage: live-pages.py BUILD [FOLDER]    (./hakmem test live-pages)
 
@@ -63,6 +64,22 @@ def make_page(kind, library, path):
         time.sleep(0.05)
 
 
+def make_profile(library, path):
+    env = {**{k: v for k, v in os.environ.items() if not k.startswith('HAKMEM_')}, 'PYTHONMALLOC': 'malloc',
+           'LD_PRELOAD': library, 'HAKMEM_PROFILE': path + ',64K'}
+    subprocess.run([sys.executable, '-c', 'import json; x = [json.loads(json.dumps(list(range(9000)))) for _ in range(30)]'],
+                   env=env, check=True)
+
+
+def check_drawn(png, dark):
+    """The background is what the reader's system wants, and a tenth at least is something else."""
+    width, height, rows, step = pictures.decode(png)
+    ground = bytes(rows[0][:3])
+    assert (sum(ground) < 180) == dark, ground
+    others = sum(bytes(row[x:x + 3]) != ground for row in rows[::4] for x in range(0, width * step, 4 * step))
+    assert others >= width * height // 160, others
+
+
 def check_colours(page, png, size, dark, least):
     covered = pictures.coverage(page, png, size, dark)
     for name, pixels in least.items():
@@ -102,6 +119,16 @@ def main():
         check_narrow(chromium, path, os.path.join(folder, kind + '-narrow.png'), 3000)
         print('passed: %s-narrow.png' % os.path.join(folder, kind), flush=True)
         passed += 3
+    path = os.path.join(folder, 'profile.html')
+    make_profile(os.path.join(build, 'libhakmem.so'), path)
+    for name, dark in (('light', False), ('dark', True)):
+        png = os.path.join(folder, 'profile-%s.png' % name)
+        pictures.shoot(chromium, path, png, (1300, 1200), dark)
+        check_drawn(png, dark)
+        print('passed: %s' % png, flush=True)
+    check_narrow(chromium, path, os.path.join(folder, 'profile-narrow.png'), 3000)
+    print('passed: %s' % os.path.join(folder, 'profile-narrow.png'), flush=True)
+    passed += 3
     print('%d passed, 0 failed, 0 skipped' % passed)
     return 0
 

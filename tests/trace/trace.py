@@ -262,6 +262,16 @@ def test_forks(folder):
     expect(len(trace.marked()) == 40000, "with signals")
 
 
+def test_events(folder):
+    """Of tests/life/events.c: 10,000 threads, a library that is unloaded, an exec beside threads."""
+    for event, threads in (("threads", 10000), ("unloaded", 1), ("execs", 1)):
+        trace = Trace(folder, event + ".hkt", SUBJECT, "record", event, *OPERATORS, env={"EVENTS_INSIDE": "1"})
+        trace.exact()
+        expect(trace.info["threads"] >= threads, f"{trace.info}")
+        play = replayed(trace.path)
+        expect(play["threads"] >= threads and play["peak_live_bytes"] == peak(trace.steps), f"{event}: {play}")
+
+
 def test_named(folder):
     """The first process of a name that COMMAND starts; and none."""
     other = os.path.join(folder, "other-name")

@@ -100,7 +100,7 @@ static void miss_samples(void *arg)
     (void)arg;
     struct hk_profile_result r;
     front_free(front_take(100));
-    EXPECT(hk_front_profile_begin(1));
+    EXPECT(hk_front_profile_begin(1, NULL));
     fake_os_fail_from(FAKE_ANY, 1);
     for (unsigned i = 1; i <= 5; i++) {
         errno = 77;
@@ -142,7 +142,7 @@ static void keep_errno(void *arg)
     const size_t *interval = arg;
     static void *blocks[3000];
     void *p, *q, *aligned, *zeroed;
-    EXPECT(interval == NULL || hk_front_profile_begin(*interval));
+    EXPECT(interval == NULL || hk_front_profile_begin(*interval, NULL));
     for (unsigned i = 0; i < 3000; i++)
         KEEPS_ERRNO(blocks[i] = front_take(i * 20));
     for (unsigned i = 0; i < 3000; i++)

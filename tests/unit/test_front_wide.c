@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Blocks above 32 KiB that have a class: those of a process with threads. Each case runs in a child.
+ * Blocks above 32 KiB: those that have a class, where a process has threads, and long buffers. Each case runs in a
+ * child.
  */
 #include "front_fixture.h"
 
@@ -241,6 +242,28 @@ static void wide_blocks_go_between_threads(void **state)
     unit_passes(hand_over, NULL);
 }
 
+/* Huge pages are for buffers, not for tables that begin empty. */
+static void take_long(void *arg)
+{
+    size_t size = *(const size_t *)arg;
+    char *buffer = front_take(size), *table = hk_calloc_slow(size),
+         *inner = (char *)hk_align_up((uintptr_t)buffer, 2 * HK_MIB);
+    EXPECT(fake_os_is_huge(inner) && !fake_os_is_huge((char *)hk_align_up((uintptr_t)table, 2 * HK_MIB)));
+    front_free(buffer);
+    front_free(table);
+    EXPECT(size > 32 * HK_MIB || !fake_os_is_huge(inner)); /* else it is no memory of ours any more */
+    char *grown = hk_resize(front_take(100), size);
+    EXPECT(grown != NULL && fake_os_is_huge((char *)hk_align_up((uintptr_t)grown, 2 * HK_MIB)));
+    front_free(grown);
+}
+
+static void long_buffers_ask_for_huge_pages(void **state)
+{
+    (void)state;
+    unit_passes(take_long, &(size_t){10 * HK_MIB});
+    unit_passes(take_long, &(size_t){40 * HK_MIB});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +274,7 @@ int main(void)
         cmocka_unit_test(resized_wide_blocks),
         cmocka_unit_test(wide_sizes_without_memory),
         cmocka_unit_test(wide_blocks_go_between_threads),
+        cmocka_unit_test(long_buffers_ask_for_huge_pages),
     };
     return cmocka_run_group_tests_name("front_wide", tests, NULL, NULL);
 }

@@ -5,7 +5,9 @@
 #include "unit.h"
 
 #include "large/page_heap.h"
+#include "base/options.h"
 #include "fake_os.h"
+#include "pages/huge_pages.h"
 #include "superslab/registry.h"
 
 /* As front/block.c finds it; a pointer that it has nothing for goes on to the huge box. */
@@ -188,6 +190,68 @@ static void a_mapping_is_moved(void **state)
     unit_passes(resize_mapping, NULL);
 }
 
+/* ---- huge pages ---- */
+
+#define LONG (20 * HK_MIB)
+
+static char *fill(size_t size)
+{
+    char *p = alloc(size, 16);
+    hk_page_heap_fill(p, size);
+    return p;
+}
+
+/* All huge pages that lie in the block ask, and no byte beside it. */
+static bool asks(const char *p, size_t size)
+{
+    const char *first = p + (hk_align_up((uintptr_t)p, HK_HUGE_PAGE) - (uintptr_t)p);
+    const char *end = p + size - ((uintptr_t)p + size) % HK_HUGE_PAGE;
+    bool huge = fake_os_is_huge(first);
+    for (const char *at = first; at < end; at += HK_HUGE_PAGE / 2)
+        EXPECT(fake_os_is_huge(at) == huge);
+    EXPECT((first == p || !fake_os_is_huge(first - 1)) && !fake_os_is_huge(end));
+    return huge;
+}
+
+static void ask(void *arg)
+{
+    (void)arg;
+    alloc(100000, 16); /* so that none lies at a multiple of 2 MiB */
+    char *p = fill(LONG), *q = fill(8 * HK_MIB), *r = alloc(LONG, 16), *mapping = fill(100 * HK_MIB);
+    EXPECT(asks(p, LONG) && !asks(q, 8 * HK_MIB) && !asks(r, LONG) && asks(mapping, 100 * HK_MIB));
+    EXPECT(resize_found(p, 15 * HK_MIB, 15 * HK_MIB) == p && !asks(p, LONG)); /* what is shorter asks no more */
+    EXPECT(resize_found(p, 16 * HK_MIB, LONG) == p && asks(p, 16 * HK_MIB));
+    EXPECT(free_found(p) && !asks(p, LONG) && free_found(q) && free_found(r) && free_found(mapping));
+    p = fill(LONG);
+    struct hk_block block = hk_page_heap_find(p);
+    EXPECT(asks(p, LONG) && hk_page_heap_shrink(&block, 17) == p && !asks(p, LONG));
+}
+
+/* Where memory is dear, or huge pages are not wanted, or all memory asks. */
+static void do_not_ask(void *arg)
+{
+    (void)arg;
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 1024 * HK_MIB));
+    EXPECT(!asks(fill(LONG), LONG) && hk_option_store(HK_OPT_MEMORY_LIMIT, 0));
+    EXPECT(hk_option_store(HK_OPT_HUGE_FROM, 0) && !asks(fill(LONG), LONG));
+    EXPECT(hk_option_store(HK_OPT_HUGE_FROM, 1) && !asks(fill(HK_MIB), HK_MIB)); /* no huge page lies in it */
+    char *p = fill(LONG);
+    EXPECT(asks(p, LONG) && free_found(p));
+    fake_os_fail_from(FAKE_HINT, 1);
+    EXPECT(free_found(fill(LONG)));
+    fake_os_recover();
+    hk_store_relaxed(&hk_arena_scarce, true); /* nobody else is here */
+    EXPECT(!asks(fill(LONG), LONG));
+}
+
+static void large_blocks_ask_for_huge_pages(void **state)
+{
+    (void)state;
+    if (HK_SS_ARENA)
+        unit_passes(ask, NULL);
+    unit_passes(do_not_ask, NULL);
+}
+
 static void run_out(void *arg)
 {
     bool zero;
@@ -219,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_run_begins_without_a_mark),
         cmocka_unit_test(a_run_is_resized_in_place),
         cmocka_unit_test(a_mapping_is_moved),
+        cmocka_unit_test(large_blocks_ask_for_huge_pages),
         cmocka_unit_test(without_memory_there_is_null),
     };
     return cmocka_run_group_tests_name("page_heap", tests, NULL, NULL);

@@ -368,14 +368,47 @@ static void in_children(void **state)
     unit_passes(too_many_stacks, NULL);
 }
 
+/* What may be no tag, and addresses that were freed. */
+static void what_is_known_of_wrong_ones(void **state)
+{
+    (void)state;
+    static const struct hk_stack stack = {.depth = 1, .pc = {4711}};
+    size_t bytes;
+    char *base = (char *)(uintptr_t)0x500000000;
+    assert_true(hk_profile_begin(1));
+    uintptr_t tag = hk_profile_note(&stack, 1 << 20);
+    assert_true(hk_profile_stack_if(tag) == hk_profile_stack_of(tag) && hk_profile_stack_if(tag)->pc[0] == 4711);
+    assert_null(hk_profile_stack_if(0));
+    assert_null(hk_profile_stack_if(tag ^ 1));
+    assert_null(hk_profile_stack_if(tag + 64));
+    assert_null(hk_profile_stack_if(UINTPTR_MAX));
+    for (unsigned i = 0; i < 80; i++) {
+        assert_true(hk_profile_put(base + i * 4096, tag + i, 1 << 20));
+        assert_int_equal(hk_profile_look_up_freed(base + i * 4096), 0);
+        assert_true(hk_profile_take(base + i * 4096, &bytes) == tag + i);
+        assert_true(hk_profile_look_up_freed(base + i * 4096) == tag + i);
+    }
+    assert_int_equal(hk_profile_look_up_freed(base), 0); /* too long ago */
+    assert_true(hk_profile_look_up_freed(base + (size_t)16 * 4096) == tag + 16);
+    assert_true(hk_profile_begin(4096));
+    assert_null(hk_profile_stack_if(tag)); /* of an earlier profile */
+    assert_int_equal(hk_profile_look_up_freed(base + (size_t)79 * 4096), 0);
+    hk_profile_end();
+}
+
 int main(void)
 {
     fake_os_reset();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_children),           cmocka_unit_test(weights),
-        cmocka_unit_test(right_on_average),      cmocka_unit_test(distances),
-        cmocka_unit_test(each_block_and_none),   cmocka_unit_test(as_the_model),
-        cmocka_unit_test(a_new_profile_forgets), cmocka_unit_test(large_blocks),
+        cmocka_unit_test(in_children),
+        cmocka_unit_test(weights),
+        cmocka_unit_test(right_on_average),
+        cmocka_unit_test(distances),
+        cmocka_unit_test(each_block_and_none),
+        cmocka_unit_test(as_the_model),
+        cmocka_unit_test(a_new_profile_forgets),
+        cmocka_unit_test(large_blocks),
+        cmocka_unit_test(what_is_known_of_wrong_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

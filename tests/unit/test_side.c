@@ -258,13 +258,38 @@ static void no_more_is_cut_than_is_needed(void **state)
     unit_passes(meet_in_threads, NULL);
 }
 
+static void a_pointer_into_a_block(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 100, 5000, 20000, 300000};
+    for (unsigned i = 0; i < HK_COUNT(sizes); i++) {
+        for (size_t align = 16; align <= 4096; align *= 16) {
+            char *block = hk_side_alloc(align, sizes[i]), *before = hk_side_alloc(16, sizes[i]);
+            size_t size = 0;
+            assert_non_null(block);
+            hk_side_mark(block, sizes[i], 77);
+            assert_true(hk_side_around(block, &size) == block && size == sizes[i]);
+            assert_true(hk_side_around(block + sizes[i] - 1, &size) == block);
+            assert_true(hk_side_around(block + sizes[i], &size) != block);
+            assert_true(hk_side_around(block - 1, &size) != block);
+            assert_true(hk_side_last_tag(block) == 77);
+            assert_true(hk_side_free(before) && hk_side_around(before, &size) == NULL);
+            assert_true(hk_side_free(block) && hk_side_around(block, &size) == NULL);
+            assert_true(hk_side_last_tag(block) == 77); /* the last one's, still */
+        }
+    }
+    size_t size;
+    assert_null(hk_side_around(&size, &size));
+    assert_int_equal(hk_side_last_tag(&size), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_what_was_asked_for), cmocka_unit_test(a_free_leaves_errno_alone),
         cmocka_unit_test(what_was_freed_is_used_again),  cmocka_unit_test(refusals_are_told),
         cmocka_unit_test(what_is_put_down_is_found),     cmocka_unit_test(threads_need_no_lock),
-        cmocka_unit_test(no_more_is_cut_than_is_needed),
+        cmocka_unit_test(no_more_is_cut_than_is_needed), cmocka_unit_test(a_pointer_into_a_block),
     };
     return cmocka_run_group_tests_name("side", tests, NULL, NULL);
 }

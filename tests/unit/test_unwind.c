@@ -6,8 +6,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 enum { MOST = 64 };
 
@@ -48,9 +50,22 @@ static HK_NOINLINE void recurse(unsigned left, void (*innermost)(void), size_t m
     sink += (unsigned)room[more]; /* no tail call */
 }
 
+static _Thread_local struct hk_self self;
+
+/* The same is found by who asks the kernel for each page, and by who knows the thread's own stack. */
 static HK_NOINLINE void look(void)
 {
-    depth = hk_unwind(pc, MOST, NULL);
+    uintptr_t known[MOST];
+    unsigned n = hk_unwind(known, MOST, NULL, &self);
+    depth = hk_unwind(pc, MOST, NULL, NULL);
+    EXPECT(n == depth);
+    for (unsigned i = 1; i < n; i++) /* the first is where each call here returns to */
+        EXPECT(known[i] == pc[i]);
+}
+
+static bool is_own_stack(const void *at)
+{
+    return (uintptr_t)at >= self.from && (uintptr_t)at < self.to;
 }
 
 /* The caller of look is recurse, whose callers recurse knows. */
@@ -67,7 +82,7 @@ static void each_caller_is_found(void **state)
 
 static void look_from_recurse(void)
 {
-    depth = hk_unwind(pc, MOST, returns_to[recursions - 1]);
+    depth = hk_unwind(pc, MOST, returns_to[recursions - 1], NULL);
 }
 
 static void first_is_the_first(void **state)
@@ -76,7 +91,7 @@ static void first_is_the_first(void **state)
     recursions = 0;
     recurse(9, look_from_recurse, 3);
     assert_true(follows(0, 10));
-    depth = hk_unwind(pc, 3, NULL);
+    depth = hk_unwind(pc, 3, NULL, NULL);
     assert_int_equal(depth, 3);
 }
 
@@ -114,10 +129,13 @@ static void through_libc(void **state)
     assert_true(follows(at, 5));
 }
 
+/* Another stack is none that the thread knows. */
 static void handle(int number)
 {
-    (void)number;
+    stack_t stack;
     look();
+    EXPECT(number == SIGUSR1 && sigaltstack(NULL, &stack) == 0);
+    EXPECT(is_own_stack(&stack) == ((stack.ss_flags & SS_ONSTACK) == 0));
 }
 
 static HK_NOINLINE void interrupt(void)
@@ -154,7 +172,49 @@ static void *in_thread(void *arg)
     recurse(9, look, 5);
     EXPECT(follows(2, 10));
     EXPECT(depth < 20); /* and ends where the thread began */
+    EXPECT(is_own_stack(&arg) && self.to > hk_thread_self() - 65536);
     return NULL;
+}
+
+static volatile char deep_sink;
+
+static HK_NOINLINE void go_deep(size_t bytes)
+{
+    volatile char *room = __builtin_alloca(bytes);
+    room[0] = 1;
+    look();
+    deep_sink = room[0]; /* no tail call */
+}
+
+/* Deeper and deeper its stack is learned, and never more than there is; from far below not at once. */
+static void own_stack_is_learned(void **state)
+{
+    self = (struct hk_self){0};
+    look();
+    assert_true(is_own_stack(&state) && self.from <= (uintptr_t)__builtin_frame_address(0));
+    for (size_t bytes = 4096; bytes < (size_t)2 << 20; bytes += (size_t)100 << 10) {
+        uintptr_t to = self.to;
+        go_deep(bytes);
+        assert_true(self.to == to && self.from <= (uintptr_t)&state - bytes);
+    }
+    self = (struct hk_self){0};
+    go_deep((size_t)2 << 20);
+    assert_false(is_own_stack(&state));
+}
+
+static void names_are_asked_for_now_and_then(void **state)
+{
+    (void)state;
+    struct hk_self mine = {0};
+    char name[HK_THREAD_NAME];
+    for (unsigned i = 0; i < 200; i++) {
+        char set[HK_THREAD_NAME];
+        snprintf(set, sizeof set, "n%u", i);
+        assert_int_equal(prctl(PR_SET_NAME, set, 0, 0, 0), 0);
+        hk_unwind_self(&mine, name);
+        snprintf(set, sizeof set, "n%u", i < 16 ? i : i - i % 16);
+        assert_string_equal(name, set);
+    }
 }
 
 static void in_another_thread(void **state)
@@ -197,17 +257,17 @@ static const unsigned char code[] = {
 };
 #elif defined(__aarch64__)
 static const unsigned code[] = {
-    0xa9be7bfd,             /* stp x29, x30, [sp, #-32]! */
-    0xf9000bf3,             /* str x19, [sp, #16] */
-    0x910003f3,             /* mov x19, sp */
-    0x910003fd,             /* mov x29, sp */
-    0xb4000041,             /* cbz x1, over the next one */
-    0xaa0103fd,             /* mov x29, x1 */
-    0xd63f0000,             /* blr x0 */
-    0x9100027f,             /* mov sp, x19 */
-    0xf9400bf3,             /* ldr x19, [sp, #16] */
-    0xa8c27bfd,             /* ldp x29, x30, [sp], #32 */
-    0xd65f03c0,             /* ret */
+    0xa9be7bfd, /* stp x29, x30, [sp, #-32]! */
+    0xf9000bf3, /* str x19, [sp, #16] */
+    0x910003f3, /* mov x19, sp */
+    0x910003fd, /* mov x29, sp */
+    0xb4000041, /* cbz x1, over the next one */
+    0xaa0103fd, /* mov x29, x1 */
+    0xd63f0000, /* blr x0 */
+    0x9100027f, /* mov sp, x19 */
+    0xf9400bf3, /* ldr x19, [sp, #16] */
+    0xa8c27bfd, /* ldp x29, x30, [sp], #32 */
+    0xd65f03c0, /* ret */
 };
 #endif
 
@@ -288,6 +348,7 @@ int main(void)
         cmocka_unit_test(through_libc),         cmocka_unit_test(through_a_signal),
         cmocka_unit_test(in_another_thread),    cmocka_unit_test(a_function_is_found),
         cmocka_unit_test(by_frame_pointers),    cmocka_unit_test(cut_where_it_leads_nowhere),
+        cmocka_unit_test(own_stack_is_learned), cmocka_unit_test(names_are_asked_for_now_and_then),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

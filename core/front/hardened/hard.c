@@ -7,6 +7,7 @@
 #include "front/block.h"
 #include "front/profiled.h"
 #include "front/steps.h"
+#include "front/wrong.h"
 
 #include <errno.h>
 #include <string.h>
@@ -197,7 +198,7 @@ bool hk_hard_open(const struct hk_block *block, const char *verb, struct hk_hard
         wrong = HK_MISUSE_BEFORE;
     else
         return true;
-    hk_misuse(wrong, verb, block->start, NULL, block->size);
+    hk_wrong_say(wrong, verb, block->start, NULL, block->size);
     return false;
 }
 

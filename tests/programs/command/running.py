@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import xml.dom.minidom
 
@@ -317,6 +318,20 @@ class Running:
         self.assertEqual(status, 125)
         self.one_line(err, "cannot be read")
 
+    def test_guard(self):
+        """The library is told, and guards blocks; the share is what is said, or the caller's."""
+        for option, share in (("--guard", ""), ("--guard=40", "40"), ("--guard=0040", "40")):
+            status, out, _ = self.run_on("bash", "-c", 'echo "$HAKMEM_GUARD,${HAKMEM_GUARD_COST-}"', options=[option])
+            self.assertEqual((status, out), (0, f"1,{share}\n"))
+        status, out, _ = self.run_on("bash", "-c", 'echo "$HAKMEM_GUARD_COST"', options=["--guard"], env={"HAKMEM_GUARD_COST": "7"})
+        self.assertEqual((status, out), (0, "7\n"))
+        path = os.path.join(self.dir, "stats.json")
+        status, _, err = self.run_on(sys.executable, "-c", "x = [bytes(n % 900) for n in range(10 ** 6)]",
+                                     options=["--guard=1000", "--stats", "--json", "-o", path], env={"PYTHONMALLOC": "malloc"})
+        self.assertEqual(status, 0, err)
+        with open(path, encoding="utf-8") as file:
+            self.assertGreater(json.load(file)["guarded_taken"], 0)
+
     def test_profile_and_timeline(self):
         """Both, of the same process; what watches it makes no profile."""
         status, out, _ = self.run_on("bash", "-c", "echo $$; sleep 0.3", options=["--profile", "--timeline"], cwd=self.dir)
@@ -410,7 +425,7 @@ class Running:
                           ("heap", "--at", "exit", "-o", "x" * 300, "--", "ls"), ("heap", "--at", "signal", "--", "ls"),
                           ("heap", "--at", "peak", "--signal", "USR2", "ls"), ("run", "--timeline=", "--", "ls"), ("run", "-o", "x", "ls"), ("run", "--json", "ls"),
                           ("run", "--stats", "-o", "x", "--", "ls"), ("run", "--timeline", "-o"), ("run", "--profile=", "ls"), ("run", "--leaks=", "ls"), ("run", "--leaks=" + "x" * 300, "ls"),
-                          ("run", "--leaks-ignored=" + os.devnull, "ls"), ("run", "--profile=x", "ls"),
+                          ("run", "--leaks-ignored=" + os.devnull, "ls"), ("run", "--guard=", "ls"), ("run", "--guard=0", "ls"), ("run", "--guard=1001", "ls"), ("run", "--guard=x", "ls"), ("run", "--profile=x", "ls"),
                           ("run", "--profile=" + "x" * 300 + ".html", "ls"), ("run", "--profile=" + "ä" * 150 + ".html", "ls"),
                           ("run", "--stats", "--json", "-o", "ä" * 150, "ls"), ("heap", "--at", "exit", "-o", "ä" * 150, "ls")):
             status, out, err = self.call(self.hakmem, *arguments, env={"LC_ALL": "C.UTF-8"})
