@@ -52,6 +52,8 @@ NOTES = {
     'TINY_HOT_RING_C0': 'As `C1` to `C7`, read when a thread first uses a class: how far its ring may grow, as far as '
                         '`HAKMEM_FRONT_BYTES` allows. Without entries, or with one, blocks go straight to and from '
                         'their slabs.',
+    'WALL_EVERY': 'With 1 each has one, as far as there are places for them (4096), and a free and a malloc of such a block '
+                  'take two more system calls. Mappings, from 32 MiB on, always have one. See [hardened](hardened.md).',
     'MIN_KEEP': '`mallopt(M_TRIM_THRESHOLD, n)` sets it too, when n is in its bounds. `hak_trim(pad)` keeps `pad` '
                 'bytes instead.',
     'MEMORY_LIMIT': 'Counted are SuperSlabs, page runs and huge blocks in use; memory that is free is not. `auto` is '

@@ -4,6 +4,7 @@
 #include "box/heap.h"
 #include "box/hot_cold.h"
 #include "large/huge.h"
+#include "large/walls.h"
 #include "box/pool.h"
 #include "os/os.h"
 #include "pages/ss_arena_source.h"
@@ -183,7 +184,7 @@ static void note_large(struct hk_large *large, size_t size)
 static void note_run(void *ctx, void *start, size_t size, enum hk_run_kind kind)
 {
     if (kind == HK_RUN_LIVE)
-        note_large(ctx, size);
+        note_large(ctx, size - hk_wall_in(start, size));
 }
 
 static void note_huge(void *ctx, void *start, size_t size)

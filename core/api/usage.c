@@ -4,6 +4,7 @@
 #include "box/hot_cold.h"
 #include "large/own.h"
 #include "large/huge.h"
+#include "large/walls.h"
 #include "box/pool.h"
 #include "box/side.h"
 #include "front/hardened/hard.h"
@@ -110,7 +111,7 @@ static void visit_run(void *ctx, void *start, size_t size, enum hk_run_kind kind
     } else if (kind == HK_RUN_FREED) {
         u->run_free += touched;
     } else {
-        u->runs += size;
+        u->runs += size - hk_wall_in(start, size);
         u->run_blocks++;
         u->live_resident += touched;
     }

@@ -9,6 +9,7 @@
 #include "box/pool.h"
 #include "box/side.h"
 #include "large/huge.h"
+#include "large/walls.h"
 #include "os/os.h"
 #include "pages/meta.h"
 #include "pages/ss_arena.h"
@@ -94,7 +95,7 @@ static void add_run(void *ctx, void *start, size_t size, enum hk_run_kind kind)
     struct hk_leak_scan *s = ctx;
     skip(s, start, size);
     if (kind == HK_RUN_LIVE)
-        add_block(s, start, size, LARGE);
+        add_block(s, start, size - hk_wall_in(start, size), LARGE);
 }
 
 static void add_huge(void *ctx, void *start, size_t size)

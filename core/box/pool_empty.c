@@ -49,7 +49,7 @@ struct hk_superslab *hk_pool_take_empty(const struct pool_node *n, unsigned cls,
     int64_t limit = hk_opt(HK_OPT_SS_EMPTY_SCAN_LIMIT);
     if (HK_UNLIKELY(limit > 1))
         ss = find_fullest(&n->sets, hk_class_slabs(cls), unit, limit);
-    *index = hk_pool_place(ss->empty_mask, cls);
+    *index = hk_pool_place(ss, ss->empty_mask, cls);
     return ss;
 }
 

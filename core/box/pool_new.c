@@ -65,8 +65,8 @@ HK_SLOW_PATH struct hk_superslab *hk_pool_take_new(unsigned node, unsigned cls, 
     hk_pool_index(ss);
     /* Where pages are resident already, if there is such a place. Without reuse that would be an EMPTY slab: only a
      * SuperSlab that has no other is begun with one. */
-    *index = hk_pool_place(hk_pool_reuses() ? ss->empty_mask : ss->unused_mask, cls);
+    *index = hk_pool_place(ss, hk_pool_reuses() ? ss->empty_mask : ss->unused_mask, cls);
     if (*index == HK_SLABS)
-        *index = hk_pool_place(UINT32_MAX, cls);
+        *index = hk_pool_place(ss, UINT32_MAX, cls);
     return ss;
 }

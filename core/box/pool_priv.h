@@ -135,12 +135,20 @@ static inline uint32_t hk_pool_usable(const struct hk_superslab *ss)
     return hk_pool_reuses() ? ss->empty_mask | hk_pool_unused(ss) : hk_pool_unused(ss);
 }
 
-/* Where in a mask a span for the class is taken: tiny classes from below, Mid ones from above, so that slabs of which
- * tiny classes touch a few pages are not those that Mid blocks touch all over. HK_SLABS: there is none. */
-static inline unsigned hk_pool_place(uint32_t mask, unsigned cls)
+/* Where in a mask of a SuperSlab a span for the class is taken: tiny classes from below, Mid ones from above, so that
+ * slabs of which tiny classes touch a few pages are not those that Mid blocks touch all over. With -Dshuffle=enabled both
+ * begin somewhere, and go round. HK_SLABS: there is none. */
+static inline unsigned hk_pool_place(const struct hk_superslab *ss, uint32_t mask, unsigned cls)
 {
-    unsigned slabs = hk_class_slabs(cls);
-    return cls <= HK_TINY_LAST ? hk_find_run32(mask, slabs) : hk_find_last_run32(mask, slabs);
+    unsigned slabs = hk_class_slabs(cls), at = HK_SLABS;
+    bool up = cls <= HK_TINY_LAST;
+    if (HK_SHUFFLE) {
+        uint32_t above = UINT32_MAX << hk_superslab_first(ss);
+        at = up ? hk_find_run32(mask & above, slabs) : hk_find_last_run32(mask & ~above, slabs);
+    }
+    if (!HK_SHUFFLE || at == HK_SLABS)
+        at = up ? hk_find_run32(mask, slabs) : hk_find_last_run32(mask, slabs);
+    return at;
 }
 
 /* The stages: the SuperSlab and the first slab of a free span, or NULL. The first: -Dempty_reuse=enabled. */

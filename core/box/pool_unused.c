@@ -16,9 +16,9 @@ struct hk_superslab *hk_pool_take_unused(const struct pool_node *n, unsigned cls
         if (unit == HK_UNITS_MAX)
             return NULL;
         struct hk_superslab *ss = hk_registry_superslab_at(unit); /* written under the lock we hold */
-        *index = hk_pool_place(hk_pool_unused(ss), cls);
+        *index = hk_pool_place(ss, hk_pool_unused(ss), cls);
         if (*index == HK_SLABS)
-            *index = hk_pool_place(hk_pool_usable(ss), cls);
+            *index = hk_pool_place(ss, hk_pool_usable(ss), cls);
         if (*index != HK_SLABS)
             return ss;
         hk_pool_index(ss); /* the option was switched off since: what was usable then is not now */
@@ -33,6 +33,6 @@ HK_SLOW_PATH struct hk_superslab *hk_pool_take_huge(const struct pool_node *n, u
     if (unit == HK_UNITS_MAX)
         return NULL;
     struct hk_superslab *ss = hk_registry_superslab_at(unit); /* as above */
-    *index = hk_pool_place(ss->unused_mask, cls);
+    *index = hk_pool_place(ss, ss->unused_mask, cls);
     return ss;
 }

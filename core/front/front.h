@@ -32,11 +32,11 @@ struct hk_thread;
 
 /* Is a block of that size one of a class now? A process of one thread has page runs above 32 KiB: there the lock of the
  * arena costs nothing, and the best fit saves memory. So has one with HAKMEM_MEMORY_LIMIT, where whole SuperSlabs
- * count, and one that was refused memory; and with -Dtail, which holds freed runs back. */
+ * count, and one that was refused memory. */
 static inline bool hk_front_has_class(size_t size)
 {
     bool close = hk_opt(HK_OPT_MEMORY_LIMIT) != 0 || hk_arena_is_scarce();
-    return size <= HK_MID_MAX || (!HK_TAIL && size <= HK_WIDE_MAX && !hk_single_threaded() && !close);
+    return size <= HK_MID_MAX || (size <= HK_WIDE_MAX && !hk_single_threaded() && !close);
 }
 
 /* What the fast paths use of a thread. The table first: its address is then the shortest, and malloc fits a cache line.

@@ -233,25 +233,25 @@ static HK_NOINLINE void *take_past_bin(struct hk_thread *thread, unsigned cls)
     return block;
 }
 
-/* A number below `bound`. */
-static inline unsigned draw(uint64_t *chance, unsigned bound)
-{
-    uint64_t x = *chance != 0 ? *chance : hk_secret_of(chance) ^ hk_ticks();
-    x = x != 0 ? x : 1;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    *chance = x;
-    return (unsigned)((x * HK_SECRET_SPREAD >> 32) * bound >> 32);
-}
-
-/* top[0] to top[1 - n], in any order. */
+/* top[0] to top[1 - n], in any order: of each number of a generator the upper half chooses a place. */
 static inline void shuffle(uint64_t *chance, void **top, unsigned n)
 {
+    uint64_t x = *chance != 0 ? *chance : hk_secret_of(chance) ^ hk_ticks();
     for (unsigned i = n; i > 1; i--) {
-        void **one = top - draw(chance, i), **last = top - (i - 1), *block = *one;
+        x = x * UINT64_C(0x5851f42d4c957f2d) + 1;
+        void **one = top - ((x >> 32) * i >> 32), **last = top - (i - 1), *block = *one;
         *one = *last;
         *last = block;
+    }
+    *chance = x;
+}
+
+/* Who takes them looks at both of their ends, and whoever freed them wrote there, maybe on another processor. */
+static inline void fetch_ends(void **top, unsigned n, size_t size)
+{
+    for (unsigned i = 0; i < n; i++) {
+        __builtin_prefetch(top[-(ptrdiff_t)i], 1);
+        __builtin_prefetch((const char *)top[-(ptrdiff_t)i] + size - 1, 1);
     }
 }
 
@@ -263,6 +263,8 @@ static HK_NOINLINE void *fill_bin(struct hk_thread *thread, unsigned cls, unsign
     *got = hk_back_take(thread, cls, top, n);
     if (HK_SHUFFLE)
         shuffle(thread->own.room.chance, top, *got);
+    if (HK_TAIL)
+        fetch_ends(top, *got, hk_class_size(cls));
     return *got != 0 ? hk_bin_fill(thread, cls, top, n, *got) : NULL;
 }
 

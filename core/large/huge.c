@@ -3,6 +3,7 @@
 
 #include "base/options.h"
 #include "base/telemetry.h"
+#include "large/walls.h"
 #include "os/os.h"
 #include "pages/meta.h"
 #include "pages/ss_arena.h"
@@ -124,6 +125,40 @@ static struct huge *take_left(void)
     return h;
 }
 
+/* ---- mappings: with -Dguards=enabled a wall behind each, which counts nowhere; where the system refuses it is an
+ * ordinary page ---- */
+
+static void put_wall(char *start, size_t size)
+{
+    if (HK_GUARDS)
+        hk_os_hide(start + size, hk_wall_bytes(hk_os_page_size()));
+}
+
+static char *map_with_wall(size_t size, size_t align)
+{
+    size_t all = size + hk_wall_bytes(hk_os_page_size());
+    char *start = all >= size ? hk_os_map_aligned(all, align) : NULL;
+    if (start != NULL)
+        put_wall(start, size);
+    return start;
+}
+
+static bool unmap_with_wall(char *start, size_t size)
+{
+    return hk_os_unmap(start, size + hk_wall_bytes(hk_os_page_size()));
+}
+
+/* The kernel moves one mapping at a time: the wall becomes a part of it first. */
+static char *remap_with_wall(char *start, size_t before, size_t size)
+{
+    size_t wall = hk_wall_bytes(hk_os_page_size());
+    if (HK_GUARDS && !hk_os_commit(start + before, wall))
+        return NULL;
+    char *now = hk_os_remap(start, before + wall, size + wall);
+    put_wall(now != NULL ? now : start, now != NULL ? size : before);
+    return now;
+}
+
 static HK_SLOW_PATH void unmap_left(void)
 {
     for (unsigned i = 0; i < LEFT_TRIES; i++) {
@@ -131,7 +166,7 @@ static HK_SLOW_PATH void unmap_left(void)
         if (h == NULL)
             return;
         char *start = clear_start(h);
-        if (hk_os_unmap(start, h->size))
+        if (unmap_with_wall(start, h->size))
             keep_record(h);
         else
             leave_behind(h, start);
@@ -144,7 +179,7 @@ void *hk_huge_alloc(size_t size, size_t align)
     if (size == 0 || !hk_arena_charge(size))
         return NULL;
     struct huge *h = new_record();
-    char *start = h != NULL ? hk_os_map_aligned(size, align) : NULL;
+    char *start = h != NULL ? map_with_wall(size, align) : NULL;
     if (start == NULL) {
         if (h != NULL)
             keep_record(h);
@@ -172,7 +207,7 @@ bool hk_huge_free(void *ptr)
     size_t size = h->size; /* the record is anybody's then */
     char *start = clear_start(h);
     /* Refused where the map count is at its limit: then at least the pages go. */
-    if (hk_os_unmap(start, size)) {
+    if (unmap_with_wall(start, size)) {
         keep_record(h);
     } else {
         hk_os_purge(start, size);
@@ -289,7 +324,7 @@ void *hk_huge_resize(void *ptr, size_t size)
     size_t before = h->size;
     char *start = NULL, *old = clear_start(h);
     if (size <= before || hk_arena_charge(size - before)) {
-        start = hk_os_remap(old, before, size);
+        start = remap_with_wall(old, before, size);
         if (start == NULL && size > before)
             hk_arena_uncharge(size - before);
         if (start != NULL && size < before)

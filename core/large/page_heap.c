@@ -2,6 +2,8 @@
 #include "large/page_heap.h"
 
 #include "large/own.h"
+#include "large/walled.h"
+#include "large/walls.h"
 #include "superslab/size_class.h"
 
 static size_t pages_for(size_t size)
@@ -9,10 +11,30 @@ static size_t pages_for(size_t size)
     return hk_max((size + HK_PAGE - 1) / HK_PAGE, 1);
 }
 
+/* ---- runs, with or without walls ---- */
+
+static void *take_run(size_t pages, size_t align, bool *zero)
+{
+    void *run = HK_GUARDS ? hk_walled_take(pages, align, zero) : NULL;
+    return run != NULL ? run : hk_arena_take(pages, align, zero);
+}
+
+static bool give_run(void *run)
+{
+    return HK_GUARDS ? hk_walled_give(run) : hk_arena_give(run);
+}
+
+static bool resize_pages(void *run, size_t pages, size_t roomy)
+{
+    return HK_GUARDS ? hk_walled_resize(run, pages, roomy) : hk_arena_resize(run, pages, roomy);
+}
+
+/* ---- blocks ---- */
+
 void *hk_page_heap_alloc(size_t size, size_t align, bool *zero)
 {
     if (size <= HK_RUN_MAX && align <= HK_SUPERSLAB_SIZE) {
-        uintptr_t *run = hk_arena_take(pages_for(size), hk_max(align, HK_PAGE), zero);
+        uintptr_t *run = take_run(pages_for(size), hk_max(align, HK_PAGE), zero);
         if (run != NULL && !*zero)
             run[1] = 0;
         return run;
@@ -50,7 +72,7 @@ struct hk_block hk_page_heap_find(const void *ptr)
     void *start = (void *)(uintptr_t)ptr;
     size_t pages = hk_arena_pages_of_live(ptr);
     if (pages != 0)
-        return (struct hk_block){HK_BLOCK_RUN, start, pages * HK_PAGE};
+        return (struct hk_block){HK_BLOCK_RUN, start, pages * HK_PAGE - hk_wall_in(ptr, pages * HK_PAGE)};
     size_t size = hk_huge_look(ptr);
     if (HK_UNLIKELY(hk_own_is_used()))
         return find_with_own(start, size);
@@ -61,7 +83,7 @@ bool hk_page_heap_free(const struct hk_block *block)
 {
     if (block->kind == HK_BLOCK_RUN) {
         end_filled(block);
-        return hk_arena_give(block->start);
+        return give_run(block->start);
     }
     return HK_UNLIKELY(block->kind == HK_BLOCK_OWN) ? hk_own_free(block) : hk_huge_free(block->start);
 }
@@ -78,7 +100,7 @@ static void *resize_run(const struct hk_block *block, size_t size, size_t roomy)
     bool grows = pages_for(size) > block->size / HK_PAGE;
     if (!grows)
         end_filled(block);
-    if (!hk_arena_resize(block->start, pages_for(size), pages_for(roomy)))
+    if (!resize_pages(block->start, pages_for(size), pages_for(roomy)))
         return NULL;
     if (grows)
         hk_page_heap_fill(block->start, size);
@@ -100,7 +122,8 @@ bool hk_page_heap_may_grow(const struct hk_block *block, size_t size)
 {
     if (block->kind == HK_BLOCK_HUGE)
         return true;
-    return size <= HK_RUN_MAX && hk_arena_may_grow(block->start, block->size / HK_PAGE, pages_for(size));
+    size_t wall = hk_wall_in(block->start, block->size + HK_PAGE) / HK_PAGE;
+    return size <= HK_RUN_MAX && hk_arena_may_grow(block->start, block->size / HK_PAGE + wall, pages_for(size) + wall);
 }
 
 void *hk_page_heap_shrink(const struct hk_block *block, size_t size)

@@ -24,15 +24,18 @@ static inline void hk_secret_learn(void)
         hk_secret_make();
 }
 
+/* A number below `bound` (at most 2^32) that nobody can foresee, of what lies at `at`. The secret is known. */
+unsigned hk_secret_draw(const void *at, unsigned bound);
+
 /* Odd, and the two are inverse to each other modulo 2^64. */
 #define HK_SECRET_SPREAD UINT64_C(0x9e3779b97f4a7c15)
 #define HK_SECRET_GATHER UINT64_C(0xf1de83e19937733d)
 
-/* What stands for an address: its lower half hangs on all bits. Odd, so that its first byte in memory is never zero. */
+/* What stands for an address of a word: its upper half hangs on all bits. Odd, as the secret is, so that its first byte
+ * in memory is never zero. */
 static HK_ALWAYS_INLINE uint64_t hk_secret_of(const void *at)
 {
-    uint64_t hash = ((uintptr_t)at ^ HK_OPERAND(hk_secret)) * HK_SECRET_SPREAD;
-    return (hash ^ hash >> 32) | 1;
+    return ((uintptr_t)at ^ HK_OPERAND(hk_secret)) * HK_SECRET_SPREAD;
 }
 
 /* A pointer as it is written at `at`, and back. One byte of it that is overwritten changes the pointer's upper bits. */

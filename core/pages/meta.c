@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pages/meta.h"
 
+#include "config.h"
 #include "os/lock.h"
 #include "os/os.h"
 
@@ -27,6 +28,18 @@ struct hk_lock *hk_meta_lock(void)
     return &lock;
 }
 
+/* With -Dguards=enabled between two pages that nobody may touch; where the system refuses they are ordinary ones. */
+static void *map_region(size_t length)
+{
+    size_t wall = HK_GUARDS ? hk_os_page_size() : 0;
+    char *start = hk_os_map(length + 2 * wall);
+    if (start == NULL || !HK_GUARDS)
+        return start;
+    hk_os_hide(start, wall);
+    hk_os_hide(start + wall + length, wall);
+    return start + wall;
+}
+
 /* What is left of the region before is left behind for good. */
 static bool add_region(size_t size)
 {
@@ -34,9 +47,9 @@ static bool add_region(size_t size)
     size_t least = hk_align_up(header + size, hk_os_page_size());
     size_t length = hk_max(hk_min(hk_max(mapped / 8, REGION_LEAST), REGION_MOST), least);
     length = hk_align_up(length, hk_os_page_size());
-    struct region *region = hk_os_map(length);
+    struct region *region = map_region(length);
     if (region == NULL && length > least)
-        region = hk_os_map(length = least);
+        region = map_region(length = least);
     if (region == NULL)
         return false;
     *region = (struct region){regions, length};

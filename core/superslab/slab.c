@@ -18,6 +18,8 @@ void hk_superslab_init(struct hk_superslab *ss, char *base)
         hk_secret_learn();
     ss->base = base;
     ss->empty_mask = 0;
+    if (HK_SHUFFLE)
+        *ss->first = (uint8_t)hk_secret_draw(base, HK_SLABS);
     ss->unused_mask = UINT32_MAX;
     ss->purged_mask = 0;
     ss->refused_mask = 0;

@@ -64,6 +64,7 @@ struct hk_superslab {
     uint32_t node;            /* whose memory it is (os/numa.h). Constant while registered */
     bool huge;                /* huge pages were asked for, and nothing of it went back since. Pool's lock; who looks
                                  for sparse slabs reads it without */
+    uint8_t first[HK_SHUFFLE]; /* one or none: where its slabs are taken from first. Constant while registered */
     struct hk_node list;      /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
     uint32_t since[HK_SLABS]; /* ms of the clock when a slab became EMPTY. Pool's lock */
     struct hk_owner *_Atomic owner[HK_SLABS]; /* read by every flush; written when a slab changes hands */
@@ -142,6 +143,12 @@ static inline bool hk_slab_is_owned(const struct hk_superslab *ss, const struct 
 static inline bool hk_slab_is_exhausted(const struct hk_slab *slab)
 {
     return slab->free == NULL && slab->spare == NULL && slab->carved == slab->capacity;
+}
+
+/* A slab of it that nobody can foresee. */
+static inline unsigned hk_superslab_first(const struct hk_superslab *ss)
+{
+    return HK_SHUFFLE ? *ss->first : 0;
 }
 
 /* Prepares the records of a SuperSlab at `base`, all slabs UNUSED. */

@@ -33,10 +33,6 @@ unsigned front_owned_slabs(void);
 /* From now on there may be other threads, so that wide sizes have classes. */
 void front_be_threaded(void);
 
-/* Then: one more than the last class that front_take reaches, and what a wide block is. With a tail they are runs. */
-#define FRONT_CLASSES (HK_TAIL ? HK_MID_LAST + 1u : HK_CLASS_COUNT)
-#define FRONT_WIDE (HK_TAIL ? HK_BLOCK_RUN : HK_BLOCK_SLAB)
-
 /* So many blocks of another thread, which stays until the process ends: its slabs allow this thread's front nothing. */
 void front_borrow(void **blocks, unsigned n, size_t size);
 

@@ -19,7 +19,7 @@ static bool is_whole(size_t slot, size_t size)
     uint64_t hash = hk_secret_of(end);
     size_t found;
     return hk_end_lives(hk_end_read(end, hash), slot, &found) && found == size &&
-           hk_end_holds(block, slot, found, hash);
+           hk_end_holds(block, found, *end);
 }
 
 static void set(size_t slot, size_t size)
@@ -102,12 +102,19 @@ static void the_end_before(void **state)
             hk_end_free(block, 64, hk_secret_of(hk_end_at(block, 64)));
         else
             *hk_end_at(block, 64) = 0;
-        assert_true(hk_end_before_is_whole(next, 64));
+        assert_true(hk_end_before_is_whole(next));
         assert_int_equal(is_whole(64, 40), what == 0);
         for (unsigned change = 1; change < 256; change++) {
             next[-1] ^= (unsigned char)change;
-            assert_false(hk_end_before_is_whole(next, 64));
+            assert_false(hk_end_before_is_whole(next));
             next[-1] ^= (unsigned char)change;
+        }
+        for (unsigned bytes = 1; what != 2 && bytes <= 8; bytes++) { /* some more, and all bits of them */
+            uint64_t *end = hk_end_at(block, 64), was = *end;
+            for (unsigned i = 1; i <= bytes; i++)
+                next[-(int)i] ^= 0xff;
+            assert_false(hk_end_before_is_whole(next));
+            *end = was;
         }
     }
 }
@@ -117,10 +124,9 @@ static void an_end_is_of_its_place(void **state)
 {
     (void)state;
     size_t size;
-    hk_end_free(block, 64, hk_secret_of(hk_end_at(block, 64)));
     uint64_t *end = hk_end_at(block, 64);
-    assert_true(hk_end_read(end, hk_secret_of(end)) != hk_end_freed(80));
     set(64, 40);
+    assert_false(hk_end_lives(hk_end_read(end, hk_secret_of(end)), 16, &size)); /* so much is not there */
     end[16] = *end;
     assert_false(hk_end_lives(hk_end_read(end + 16, hk_secret_of(end + 16)), 64, &size));
 }

@@ -19,7 +19,7 @@ static void turn_off(void *arg)
     front_turn_off(group);
     struct hk_thread *thread = hk_front_attach();
     front_be_threaded();
-    for (unsigned cls = 1; cls < FRONT_CLASSES; cls++) {
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         bool off = hk_class_group(cls) == group;
         size_t size = hk_class_size(cls);
         unsigned n = (unsigned)hk_min(400, 4 * HK_MIB / size);

@@ -80,17 +80,17 @@ static void flush_half(void *arg)
         blocks[i] = front_take(64);
     struct hk_thread *thread = front_self();
     hk_front_flush_all(thread);
-    EXPECT(thread->own.room.cap[cls].now == 64);
+    EXPECT(thread->own.room.cap[cls].now == HK_RING_SLOTS);
     front_free(blocks[399]);
     for (i = 0; i < turn; i++)
         front_free(front_malloc(64));
     EXPECT(front_malloc(64) == blocks[399]);
-    for (i = 0; i < 64; i++)
+    for (i = 0; i < HK_RING_SLOTS; i++)
         front_free(blocks[i]);
-    EXPECT(hk_bin_count(thread, cls) == 64);
-    front_free(blocks[64]);
-    EXPECT(hk_bin_count(thread, cls) == 33);
-    for (i = 32; i <= 64; i++)
+    EXPECT(hk_bin_count(thread, cls) == HK_RING_SLOTS);
+    front_free(blocks[i]);
+    EXPECT(hk_bin_count(thread, cls) == HK_RING_SLOTS / 2 + 1);
+    for (i = HK_RING_SLOTS / 2; i <= HK_RING_SLOTS; i++)
         EXPECT(front_malloc(64) == blocks[i]);
     EXPECT(hk_bin_count(thread, cls) == 0 && hk_heap_check(&thread->heap));
     front_check();
@@ -99,7 +99,7 @@ static void flush_half(void *arg)
 static void a_full_ring_keeps_its_newest_half(void **state)
 {
     (void)state;
-    unsigned turns[] = {0, 1, 31, 50, 63, 64, 200, 255, 256};
+    unsigned turns[] = {0, 1, 63, 100, 127, 128, 200, 255, 256};
     for (unsigned i = 0; i < HK_COUNT(turns); i++)
         unit_passes(flush_half, &turns[i]);
 }
@@ -123,7 +123,7 @@ static unsigned take_batch(char *lowest, char *p, unsigned n)
 static void grow(void *arg)
 {
     (void)arg;
-    const unsigned caps[] = {8, 12, 18, 27, 41, 62, 64, 64};
+    const unsigned caps[] = {8, 12, 18, 27, 41, 62, 93, 128, 128};
     char *next = NULL;
     unsigned moved = 0;
     for (unsigned i = 0; i < HK_COUNT(caps); i++) {
@@ -194,7 +194,7 @@ static void entries_by_option(void *arg)
 static void entries_are_options(void **state)
 {
     (void)state;
-    unsigned entries[] = {2, 3, 33, 64};
+    unsigned entries[] = {2, 3, 33, 64, 128};
     for (unsigned i = 0; i < HK_COUNT(entries); i++)
         unit_passes(entries_by_option, &entries[i]);
 }

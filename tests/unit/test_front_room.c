@@ -20,7 +20,7 @@ static void grow(void *arg)
 {
     (void)arg;
     front_be_threaded();
-    for (unsigned cls = 1; cls < FRONT_CLASSES; cls++) {
+    for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
         size_t size = hk_class_size(cls);
         EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216)); /* room for all */
         front_take(size);

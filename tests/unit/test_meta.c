@@ -78,12 +78,15 @@ static void a_record_may_be_larger_than_a_region(void **state)
     unit_passes(take_large, NULL);
 }
 
+/* For one region: with -Dguards=enabled the pages around it are hidden. */
+#define CALLS (HK_GUARDS ? 3u : 1u)
+
 static void count_calls(void *arg)
 {
     (void)arg;
     for (unsigned i = 0; i < 100; i++)
         take(i, 600);
-    EXPECT(fake_os_count(FAKE_ANY) == 1);
+    EXPECT(fake_os_count(FAKE_ANY) == CALLS);
 }
 
 static void little_needs_one_mapping(void **state)
@@ -117,7 +120,7 @@ static void take_ever_more(void *arg)
         EXPECT(hk_meta_alloc(640) != NULL); /* 550 MiB */
     struct regions r = {0};
     hk_meta_visit(sum_regions, &r);
-    EXPECT(r.count < 250 && r.longest <= 4 * HK_MIB && r.count == fake_os_count(FAKE_ANY));
+    EXPECT(r.count < 250 && r.longest <= 4 * HK_MIB && r.count * CALLS == fake_os_count(FAKE_ANY));
     EXPECT(r.total - hk_meta_used() <= hk_meta_used() / 8 + HK_MIB);
     EXPECT(first[0] == 7 && first[999] == 7);
 }

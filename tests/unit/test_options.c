@@ -231,6 +231,7 @@ static const struct {
 #define HAS_FRONT_V2 HK_FRONT_CHOICE
 #define HAS_FRONT_UNIFIED HK_FRONT_CHOICE
 #define HAS_FRONT_RING HK_FRONT_CHOICE
+#define HAS_WALLS "guards=disabled"
 #define HAS_HOT_COLD "hot_cold=disabled"
 #define HAS_EMPTY_REUSE "empty_reuse=disabled"
 #define HAS_NUMA "numa=disabled"

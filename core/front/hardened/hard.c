@@ -47,8 +47,12 @@ void hk_hard_set_end(void *ptr, size_t size)
 void *hk_hard_is_of_new(void *ptr)
 {
     if (HK_LIKELY(ptr != NULL)) {
-        uint64_t *end = hk_end_at(ptr, find_given(ptr).size);
-        hk_poke(end, *end ^ HK_END_OF_NEW * HK_END_TWICE); /* whatever it is hidden by */
+        struct hk_block block = find_given(ptr);
+        const uint64_t *end = hk_end_at(ptr, block.size);
+        uint64_t hash = hk_secret_of(end);
+        size_t size;
+        if (hk_end_lives(hk_end_read(end, hash), block.size, &size))
+            hk_end_set(ptr, block.size, size, hash, HK_END_OF_NEW);
     }
     return ptr;
 }
@@ -97,10 +101,30 @@ void *hk_hard_malloc_roomy(size_t size, size_t roomy)
     return hand_out(ptr, size);
 }
 
+/* The bin of a Mid class, of this thread; NULL: it has nothing. */
+static HK_ALWAYS_INLINE void *take_mid(size_t wants)
+{
+    struct hk_front HK_TLS_SPACE *front = hk_front_self();
+    void *block = NULL;
+    if (HK_UNLIKELY(!hk_front_hold(front)))
+        return NULL;
+    unsigned code = hk_code_of_class(hk_class_of_mid(wants));
+    bool found = hk_bin_pop(hk_front_bin(front, code), &block);
+    hk_front_let_go(front);
+    if (HK_TELEMETRY && found)
+        hk_front_hits(front, code)->malloc_hits++;
+    return found ? block : NULL;
+}
+
 void *hk_hard_malloc_slow(size_t size)
 {
     if (HK_UNLIKELY(size > HK_SIZE_MOST))
         return fail_for_memory();
+    if (hk_hard_wants(size) - (HK_TINY_MAX + 1) < HK_OPERAND(hk_front_ways.mid_sizes)) {
+        void *block = take_mid(hk_hard_wants(size));
+        if (HK_LIKELY(block != NULL))
+            return hk_hard_hand_out(block, size, hk_class_size(hk_class_of_mid(hk_hard_wants(size))), 0);
+    }
     void *ptr = hk_malloc_slow(hk_hard_wants(size));
     if (HK_UNLIKELY(ptr == NULL ? is_more_now() : !is_as_it_was(ptr)))
         return hk_hard_malloc_roomy(size, size);
@@ -113,7 +137,7 @@ void *hk_hard_written(void *block, size_t size)
     return hk_hard_malloc_roomy(size, size);
 }
 
-/* A Mid block that is known to be zero; NULL: take another. */
+/* A Mid or wide block that is known to be zero; NULL: take another. */
 static void *take_virgin(size_t size)
 {
     int saved = errno;
@@ -128,11 +152,12 @@ void *hk_hard_calloc(size_t size)
     void *ptr = NULL;
     if (HK_UNLIKELY(size > HK_SIZE_MOST))
         return fail_for_memory();
-    if (wants > HK_MID_MAX && (ptr = hk_calloc_slow(wants)) == NULL && is_more_now())
+    bool has_class = hk_front_has_class(wants);
+    if (!has_class && (ptr = hk_calloc_slow(wants)) == NULL && is_more_now())
         ptr = hk_calloc_slow(wants);
-    if (wants > HK_TINY_MAX && wants <= HK_MID_MAX && !hk_profile_is_on())
+    if (has_class && wants > HK_TINY_MAX && !hk_profile_is_on())
         ptr = take_virgin(wants);
-    if (ptr == NULL && wants <= HK_MID_MAX) {
+    if (ptr == NULL && has_class) {
         ptr = hk_hard_malloc(size, hk_hard_malloc_slow, 0);
         return ptr != NULL ? memset(ptr, 0, size) : NULL;
     }
@@ -158,18 +183,18 @@ void *hk_hard_aligned(size_t align, size_t size)
 bool hk_hard_open(const struct hk_block *block, const char *verb, struct hk_hard_end *found)
 {
     const uint64_t *end = hk_end_at(block->start, block->size);
-    uint64_t hash = hk_secret_of(end), said = hk_end_read(end, hash);
+    uint64_t word = hk_peek(end), said = hk_end_said(word, hk_secret_of(end));
     enum hk_misuse wrong;
     *found = (struct hk_hard_end){0, (said & HK_END_OF_NEW) != 0};
-    if (HK_UNLIKELY(said == hk_end_freed(block->size)))
+    if (HK_UNLIKELY(hk_end_is_freed(said)))
         wrong = HK_MISUSE_DOUBLE_FREE;
-    else if (HK_UNLIKELY(said == hash)) /* a bare zero */
+    else if (HK_UNLIKELY(word == 0))
         wrong = HK_MISUSE_INVALID;
     else if (HK_UNLIKELY(!hk_end_lives(said, block->size, &found->size) ||
-                         !hk_end_holds(block->start, block->size, found->size, hash)))
+                         !hk_end_holds(block->start, found->size, word)))
         wrong = HK_MISUSE_PAST_END;
     else if (block->kind == HK_BLOCK_SLAB && (uintptr_t)block->start % HK_SLAB_SIZE != 0 &&
-             HK_UNLIKELY(!hk_end_before_is_whole(block->start, block->size)))
+             HK_UNLIKELY(!hk_end_before_is_whole(block->start)))
         wrong = HK_MISUSE_BEFORE;
     else
         return true;

@@ -38,6 +38,12 @@ static HK_ALWAYS_INLINE size_t hk_hard_wants(size_t size)
     return hk_max(size + HK_END_BYTES, HK_HARD_LEAST);
 }
 
+/* The same in sixteenths, for a size that has a bin. */
+static HK_ALWAYS_INLINE size_t hk_hard_sixteenths(size_t size)
+{
+    return (hk_max(size, HK_HARD_LEAST - HK_END_BYTES - 15) + HK_END_BYTES + 15) / 16;
+}
+
 /* ---- slow paths; `slow` functions give what hk_malloc_fast's do ---- */
 
 HK_NOINLINE void *hk_hard_malloc_slow(size_t size);
@@ -96,24 +102,36 @@ static HK_ALWAYS_INLINE bool hk_hard_is_zero(const void *block, size_t slot, uin
 {
     const uint64_t *word = block;
     uint64_t ends = word[0] | (word[1] ^ second) | word[2];
-    hk_hard_words all = {0, 0};
-    if (HK_LIKELY(slot != HK_HARD_LEAST))
-        all = *hk_hard_pair(block, slot, 16) | *hk_hard_pair(block, slot, 32) | *hk_hard_pair(block, slot, SIZE_MAX);
+    hk_hard_words all = *hk_hard_pair(block, slot, 16) | *hk_hard_pair(block, slot, 32) |
+                        *hk_hard_pair(block, slot, SIZE_MAX);
+    ends |= all[0] ^ (slot == HK_HARD_LEAST ? second : 0); /* there all three begin with that word */
     for (size_t at = 16; HK_FILL == HK_FILL_WHOLE && at + 16 <= hk_hard_filled(slot); at += 16)
         all |= *hk_hard_pair(block, slot, at);
-    return (all[0] | all[1] | ends) == 0;
+    return (all[1] | ends) == 0;
 }
 
 /* Its end says that nobody has had it yet, or that it was free, and then it is as it was. */
 static HK_ALWAYS_INLINE bool hk_hard_is_whole(const void *block, size_t slot, uint64_t hash, uint64_t second)
 {
     const uint64_t *end = hk_end_at(block, slot);
-    if (HK_LIKELY(hk_end_read(end, hash) == hk_end_freed(slot)))
+    uint64_t word = hk_peek(end);
+    if (HK_LIKELY(hk_end_is_freed(hk_end_said(word, hash))))
         return hk_hard_is_zero(block, slot, second);
-    return hk_peek(end) == 0;
+    return word == 0;
 }
 
 /* ---- fast paths ---- */
+
+/* A block of a slab that came from its bin becomes the program's. */
+static HK_ALWAYS_INLINE void *hk_hard_hand_out(void *block, size_t size, size_t slot, uint32_t also)
+{
+    uint64_t hash = hk_secret_of(hk_end_at(block, slot));
+    if (HK_FILL && HK_UNLIKELY(!hk_hard_is_whole(block, slot, hash, hk_free_mark(block))))
+        return hk_hard_written(block, size);
+    ((uintptr_t *)block)[1] = 0;
+    hk_end_set(block, slot, size, hash, also);
+    return block;
+}
 
 /* `also` is 0 or HK_END_OF_NEW, and then `slow` says so of its blocks, too. */
 static HK_ALWAYS_INLINE void *hk_hard_malloc(size_t size, hk_slow_malloc *slow, uint32_t also)
@@ -123,7 +141,7 @@ static HK_ALWAYS_INLINE void *hk_hard_malloc(size_t size, hk_slow_malloc *slow, 
     struct hk_front HK_TLS_SPACE *front = hk_front_self();
     if (HK_UNLIKELY(!hk_front_hold_for(front, size)))
         return slow(size);
-    unsigned code = front->code_of[(hk_hard_wants(size) + 15) / 16];
+    unsigned code = front->code_of[hk_hard_sixteenths(size)];
     void *block;
     bool found = hk_bin_pop(hk_front_bin(front, code), &block);
     hk_front_let_go(front);
@@ -131,28 +149,22 @@ static HK_ALWAYS_INLINE void *hk_hard_malloc(size_t size, hk_slow_malloc *slow, 
         return slow(size);
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->malloc_hits++;
-    size_t slot = hk_class_size(code / 2);
-    uint64_t hash = hk_secret_of(hk_end_at(block, slot));
-    if (HK_FILL && HK_UNLIKELY(!hk_hard_is_whole(block, slot, hash, hk_free_mark(block))))
-        return hk_hard_written(block, size);
-    ((uintptr_t *)block)[1] = 0;
-    hk_end_set(block, slot, size, hash, also);
-    return block;
+    return hk_hard_hand_out(block, size, hk_class_size(code / 2), also);
 }
 
 /* Is a block of a slab, where one starts, live, whole, and of that size? */
 static HK_ALWAYS_INLINE bool hk_hard_may_go(const void *ptr, size_t slot, uint64_t hash, size_t given,
                                             enum hk_hard_given how)
 {
-    uint64_t said = hk_end_read(hk_end_at(ptr, slot), hash);
+    uint64_t word = hk_peek(hk_end_at(ptr, slot)), said = hk_end_said(word, hash);
     size_t size;
     if (HK_UNLIKELY(!hk_end_lives(said, slot, &size)))
         return false;
     if (how != HK_HARD_ANY && HK_UNLIKELY(given != size) && (how != HK_HARD_DELETE || (said & HK_END_OF_NEW) != 0))
         return false;
-    if (HK_UNLIKELY(!hk_end_holds(ptr, slot, size, hash)))
+    if (HK_UNLIKELY(!hk_end_holds(ptr, size, word)))
         return false;
-    return HK_UNLIKELY((uintptr_t)ptr % HK_SLAB_SIZE == 0) || HK_LIKELY(hk_end_before_is_whole(ptr, slot));
+    return HK_UNLIKELY((uintptr_t)ptr % HK_SLAB_SIZE == 0) || HK_LIKELY(hk_end_before_is_whole(ptr));
 }
 
 static HK_ALWAYS_INLINE void hk_hard_free(void *ptr, size_t given, enum hk_hard_given how)

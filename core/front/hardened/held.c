@@ -20,7 +20,7 @@ static _Atomic uint32_t turn; /* relaxed: who comes to which place does not matt
 static bool is_whole(const struct hk_block *block)
 {
     const uint64_t *end = hk_end_at(block->start, block->size);
-    return hk_end_read(end, hk_secret_of(end)) == hk_end_freed(block->size) &&
+    return hk_end_is_freed(hk_end_read(end, hk_secret_of(end))) &&
            (!HK_FILL || hk_hard_is_zero(block->start, block->size, 0));
 }
 

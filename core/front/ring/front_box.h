@@ -15,7 +15,7 @@
 
 struct hk_thread;
 
-#define HK_RING_SLOTS 64u /* of each ring: a power of two, so that places wrap, and the upper bound of the options */
+#define HK_RING_SLOTS 128u /* of each ring: a power of two, so that places wrap, and the upper bound of the options */
 
 /* Places count up for ever, modulo 256; the slot of a place is its remainder by HK_RING_SLOTS. */
 struct hk_bin {

@@ -43,12 +43,12 @@ void **hk_bin_top(struct hk_thread *thread, unsigned cls, unsigned n, void **len
 }
 
 /* They were written downwards, so the first block lies last: the batch is turned round, and lowest addresses are handed
- * out first, as with other fronts. */
+ * out first, as with other fronts. Where they lie in any order that is of no use. */
 void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n, unsigned got)
 {
     struct hk_bin *bin = &thread->front->bin[cls];
     void **slots = top - (n - 1);
-    for (unsigned low = n - got, high = n - 1; low < high; low++, high--) {
+    for (unsigned low = n - got, high = n - 1; !HK_SHUFFLE && low < high; low++, high--) {
         void *block = slots[low];
         slots[low] = slots[high];
         slots[high] = block;
