@@ -55,14 +55,27 @@ static char *last_start_after_many(size_t size)
     return block + (SLAB / apart - 1) * apart;
 }
 
-/* On the page of a block that is handed out. */
+static bool is_handed_out(const char *block)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (blocks[i] == block)
+            return true;
+    }
+    return false;
+}
+
+/* On the page of a block that is handed out. Where a refill is shuffled all of a page may be. */
 static void never_beside(size_t size)
 {
-    last_start_after_many(size);
-    char *block = blocks[count - 1], *wild = block;
-    size_t apart = taken_for(e->usable_size(block));
-    while (wild + apart < block + PAGE)
-        wild += apart;
+    char *block, *wild;
+    do {
+        last_start_after_many(size);
+        block = blocks[count - 1];
+        size_t apart = taken_for(e->usable_size(block));
+        wild = block + (PAGE - 1) / apart * apart;
+        while (is_handed_out(wild) && wild != block)
+            wild -= apart;
+    } while (wild == block);
     free_never(wild);
 }
 
