@@ -234,6 +234,10 @@ class UnitCase(Case):
     goes through all instructions."""
     suites, others, jobs, without = ("unit",), (), ("-j1",), UNREACHED
 
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.env["TEST_STRIDE"] = "3"
+
     @property
     def how(self):
         return (f"--buildtype={'release' if self.choices.get('signals') == 'enabled' else 'plain'}",)

@@ -22,10 +22,20 @@ void unit_failed(const char *what, const char *file, int line)
     _exit(1);
 }
 
+static unsigned number_of(const char *name)
+{
+    const char *text = getenv(name);
+    return text != NULL && atoi(text) > 0 ? (unsigned)atoi(text) : 1;
+}
+
 unsigned unit_slowness(void)
 {
-    const char *text = getenv("TEST_SLOWNESS");
-    return text != NULL && atoi(text) > 0 ? (unsigned)atoi(text) : 1;
+    return number_of("TEST_SLOWNESS");
+}
+
+unsigned unit_stride(void)
+{
+    return number_of("TEST_STRIDE");
 }
 
 static void collect(struct unit_child *child, int fd)

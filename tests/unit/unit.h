@@ -31,6 +31,9 @@ struct unit_child {
 /* How many times as long as here things take: TEST_SLOWNESS of the environment, for emulated machines. Else 1. */
 unsigned unit_slowness(void);
 
+/* Of many like cases one in so many is looked at: TEST_STRIDE of the environment, for builds beside others. Else 1. */
+unsigned unit_stride(void);
+
 /* Runs body(arg) in a fork; a child that returns ends with status 0. Killed after 50 seconds. */
 void unit_run(struct unit_child *child, void (*body)(void *), void *arg);
 
