@@ -139,11 +139,19 @@ def is_better(figure, goal):
     return sure and gain(figure, goal) >= 1 + ab_stats.LEAST
 
 
+def has_to_be_built(base, word):
+    """What cannot be tried is said when its turn comes."""
+    try:
+        return word.startswith("-D") and not ab_sides.is_built(ab_sides.read_side([*base, word]))
+    except BenchError:
+        return False
+
+
 def say_work(args, words, seconds):
     """On stderr, how much there is to do; `seconds` is what a run takes."""
     looking = 4 * args.rounds * len(words)
     most = looking + len(GOALS) * 4 * args.rounds * (BEST + FINAL)
-    builds = sum(1 for word in words if word.startswith("-D") and not ab_sides.is_built(ab_sides.read_side([*args.base, word])))
+    builds = sum(has_to_be_built(args.base, word) for word in words)
     text = f"choose: {len(words)} choices: {looking} runs of {seconds:.2f} s to look, {most} at most"
     if builds:
         text += f", and {builds} libraries to build, half a minute to a minute each"
