@@ -240,7 +240,13 @@ static void do_not_ask(void *arg)
     fake_os_fail_from(FAKE_HINT, 1);
     EXPECT(free_found(fill(LONG)));
     fake_os_recover();
-    hk_store_relaxed(&hk_arena_scarce, true); /* nobody else is here */
+    size_t pages = hk_load_relaxed(&hk_arena_run_pages);
+    hk_store_relaxed(&hk_arena_run_pages, 17 * 1024 * HK_MIB / HK_PAGE); /* here and below: nobody else is here */
+    EXPECT(!asks(fill(LONG), LONG));
+    hk_store_relaxed(&hk_arena_run_pages, pages);
+    p = fill(LONG);
+    EXPECT(asks(p, LONG) && free_found(p));
+    hk_store_relaxed(&hk_arena_scarce, true);
     EXPECT(!asks(fill(LONG), LONG));
 }
 
