@@ -10,8 +10,7 @@
 #define REST 100u
 
 /* Each run that asks may be a mapping of its own to the kernel, and one more between it and the next; the kernel allows
- * a process 65530. With so much in runs, 16 GiB, nobody asks: those are at most
- * 2048, with the default. */
+ * a process 65530. With so much in runs, 16 GiB, nobody asks: by the default those are at most 2048. */
 #define RUN_PAGES_MOST ((size_t)16 * 1024 * HK_MIB / HK_PAGE)
 
 /* Relaxed: one more that is slow. */
