@@ -6,6 +6,7 @@ usage: trace.py TEST HAKMEM_TRACE RECORDER LIBRARY SUBJECT [OPERATORS]
        trace.py program HAKMEM_TRACE RECORDER LIBRARY NAME COMMAND [ARG...]   (tests/named/replay.py)
 """
 import collections
+import contextlib
 import json
 import os
 import signal
@@ -350,13 +351,18 @@ def test_behind(folder):
     for command in (["sandbox", "1500000"], ["threads", "4", "150000"]):
         process, writer = start_recording(path, SUBJECT, *command, limit="ulimit -f 3000")
         with process:
+            os.kill(writer, signal.SIGSTOP)
             process.stdin.write("go\n")
             process.stdin.flush()
-            for _ in range(4):
-                time.sleep(0.1)
-                os.kill(writer, signal.SIGSTOP)
-                time.sleep(0.4)
-                os.kill(writer, signal.SIGCONT)
+            time.sleep(0.4)
+            expect(process.poll() is None, f"{command}: ended, though nobody read what it had written")
+            os.kill(writer, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # it may be through before the last of them
+                for _ in range(3):
+                    time.sleep(0.1)
+                    os.kill(writer, signal.SIGSTOP)
+                    time.sleep(0.4)
+                    os.kill(writer, signal.SIGCONT)
             _, errors = process.communicate(timeout=120)
         info = json.loads(run(TOOL, "info", path))
         expect(process.returncode == 0 and info["whole"] and info["lost"] == 0, f"{command}: {process}, {errors}, {info}")
