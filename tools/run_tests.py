@@ -113,7 +113,9 @@ def main():
         os.unlink(log)
     # A preload or an option of the developer's shell is not part of the tests.
     env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("HAKMEM_")}
-    command = ["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *selected]
+    # Some tests wait: one more than there are processors keeps all of those at work.
+    jobs = str(len(os.sched_getaffinity(0)) + 1)
+    command = ["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--num-processes", jobs, *selected]
     with subprocess.Popen(command, env=env) as meson:
         status = standstill.finish_children(meson, "this test")
     try:

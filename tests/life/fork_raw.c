@@ -2,10 +2,10 @@
  *
  * Children that are made without fork's handlers.
  *
- *   fork_raw clone   a program of one thread with much to give back makes children by the system call clone(SIGCHLD),
- *                    as systemd and lxc do; they allocate. The C library's own malloc allows it: there is no other
- *                    thread that could hold a lock.
- *   fork_raw leave   _Fork (glibc 2.34), vfork and posix_spawn while threads allocate; the children only leave.
+ *   fork_raw clone ROUNDS    a program of one thread with much to give back makes children by the system call
+ *                            clone(SIGCHLD), as systemd and lxc do; they allocate. The C library's own malloc allows
+ *                            it: there is no other thread that could hold a lock.
+ *   fork_raw leave CHILDREN  _Fork (glibc 2.34), vfork and posix_spawn while threads allocate; the children only leave.
  */
 #include "check.h"
 #include "forking.h"
@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ROUNDS = 8, CHILDREN = 60, SMALL = 40000, LARGE = 200, WORKING = 4, LEAVING = 300 };
+enum { CHILDREN = 60, SMALL = 40000, LARGE = 200, WORKING = 4 };
 
 extern char **environ;
 static atomic_bool stop;
@@ -61,9 +61,9 @@ static void allocate_and_leave(void)
 }
 
 /* Whatever gives the memory back has 20 ms between two children, so it is met at any place of its work. */
-static void clone_children(void)
+static void clone_children(int rounds)
 {
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < rounds; round++) {
         check_watchdog(90);
         burst();
         for (int i = 0; i < CHILDREN; i++) {
@@ -117,12 +117,12 @@ static pid_t spawn_once(void)
     return pid;
 }
 
-static void leave_at_once(void)
+static void leave_at_once(int children)
 {
     pthread_t threads[WORKING];
     for (uintptr_t i = 0; i < WORKING; i++)
         CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
-    for (int i = 0; i < LEAVING; i++) {
+    for (int i = 0; i < children; i++) {
         check_watchdog(90);
         forking_wait(i % 3 == 0 ? vfork_once() : i % 3 == 1 ? spawn_once() : bare_fork(), i);
         forking_work((uint64_t)i, 50);
@@ -134,10 +134,10 @@ static void leave_at_once(void)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 2);
+    CHECK(count == 3);
     if (!strcmp(arguments[1], "clone"))
-        clone_children();
+        clone_children(atoi(arguments[2]));
     else
-        leave_at_once();
+        leave_at_once(atoi(arguments[2]));
     return 0;
 }

@@ -3,11 +3,11 @@
  * Profiles beside all that a process does. What blocks hold is looked at when they are freed, and so is their
  * alignment.
  *
- * usage: profiled begins | exact | forks | threads N | handler | ends | wrongs
+ * usage: profiled begins | exact | forks N | threads N | handler | ends | wrongs
  *
  * begins   four threads allocate while a profile begins, is written and ends again and again, with each interval
  * exact    every block is recorded: sums of functions that are known, by each way to a block
- * forks    the same threads, and children that go on profiling, some with a profile of their own
+ * forks    the same threads, and so many children that go on profiling, some with a profile of their own
  * threads  so many threads, each with a few blocks, some of which outlive it
  * handler  written in signal handlers, of which some interrupt malloc, while another thread writes
  * ends     the process ends while threads allocate
@@ -276,12 +276,12 @@ static void be_child(unsigned number)
     _exit(0);
 }
 
-static void fork_beside(void)
+static void fork_beside(unsigned children)
 {
     pthread_t thread[THREADS];
     CHECK(hak_profile_start(2000) == 0);
     start_work(thread);
-    for (unsigned i = 0; i < 15; i++) {
+    for (unsigned i = 0; i < children; i++) {
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
@@ -497,7 +497,7 @@ int main(int count, char **arguments)
     else if (strcmp(what, "exact") == 0)
         count_exactly();
     else if (strcmp(what, "forks") == 0)
-        fork_beside();
+        fork_beside((unsigned)strtoul(arguments[2], NULL, 10));
     else if (strcmp(what, "handler") == 0)
         write_in_handlers();
     else if (strcmp(what, "wrongs") == 0)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
+ * usage: raw_clone ROUNDS
+ *
  * A program of one thread makes children by the system call clone, as programs do that make namespaces: no fork handler
  * runs. Each child allocates. No lock of ours may be held at that moment, so no other thread may exist.
  */
@@ -15,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 5, CHILDREN = 40, SMALL = 40000, LARGE = 300 };
+enum { CHILDREN = 40, SMALL = 40000, LARGE = 300 };
 
 static char *small[SMALL], *large[LARGE];
 
@@ -54,10 +56,11 @@ static void child(void)
     _exit(0);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
     check_watchdog(100);
-    for (int round = 0; round < ROUNDS; round++) {
+    CHECK(count == 2);
+    for (int round = 0; round < atoi(arguments[1]); round++) {
         burst();
         for (int i = 0; i < CHILDREN; i++) {
             CHECK(proc_threads() == 1);

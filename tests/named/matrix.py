@@ -226,7 +226,7 @@ def one_way(tests):
 
 # Unit tests of floors that no choice of the suite boxes reaches, and of protocols that have one form.
 UNREACHED = ("meet", "own", "ss_arena*", "purge", "profile*", "leaks*", "guarded*", "file", "fmt", "vdso", "unwind", "meta",
-             "numa*", "space", "bits", "list", "sys", "lock", "gate", "peak")
+             "numa*", "space", "bits", "list", "sys", "lock", "gate", "peak", "pool*")
 
 
 class UnitCase(Case):
@@ -236,7 +236,7 @@ class UnitCase(Case):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.env["TEST_STRIDE"] = "3"
+        self.env["TEST_STRIDE"] = "7"
 
     @property
     def how(self):

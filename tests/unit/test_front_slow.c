@@ -277,12 +277,13 @@ static void fill(unsigned i, unsigned char *ptr, size_t size)
     live[i].ptr = ptr;
     live[i].size = size;
     live[i].mark++;
-    memset(ptr, live[i].mark, size);
+    unit_fill(ptr, size, live[i].mark);
 }
 
-static void expect_filled(const unsigned char *ptr, size_t size, unsigned char mark)
+/* The block's contents, of which `size` bytes are left. */
+static void expect_filled(unsigned i, const unsigned char *ptr, size_t size)
 {
-    EXPECT(size == 0 || (ptr[0] == mark && memcmp(ptr, ptr + 1, size - 1) == 0));
+    EXPECT(unit_is_filled(ptr, hk_min(size, live[i].size), live[i].size, live[i].mark));
 }
 
 static size_t random_size(uint64_t *seed)
@@ -322,15 +323,15 @@ static bool step(uint64_t *seed)
         fill(i, p, size);
         return true;
     }
-    expect_filled(live[i].ptr, live[i].size, live[i].mark);
+    expect_filled(i, live[i].ptr, live[i].size);
     if (size != 0 && unit_random(seed, 3) == 0) {
         unsigned char *p = hk_resize(live[i].ptr, size);
         if (p == NULL) {
-            expect_filled(live[i].ptr, live[i].size, live[i].mark);
+            expect_filled(i, live[i].ptr, live[i].size);
             return false;
         }
         EXPECT(hk_block_find(p, "x").size >= size);
-        expect_filled(p, hk_min(size, live[i].size), live[i].mark);
+        expect_filled(i, p, size);
         fill(i, p, size);
     } else {
         front_free(live[i].ptr);
@@ -343,7 +344,7 @@ static void free_everything(void)
 {
     for (unsigned i = 0; i < BLOCKS; i++) {
         if (live[i].ptr != NULL)
-            expect_filled(live[i].ptr, live[i].size, live[i].mark);
+            expect_filled(i, live[i].ptr, live[i].size);
         front_free(live[i].ptr);
         live[i].ptr = NULL;
     }
@@ -553,10 +554,10 @@ static void shrink_without_memory(void *arg)
     size_t have = shrunk[which[0]];
     unsigned char *p = take_to_shrink(have, which[1]);
     EXPECT(p != NULL);
-    have = hk_block_find(p, "x").size;
-    memset(p, 0x5a, have);
+    size_t filled = have = hk_block_find(p, "x").size;
+    unit_fill(p, have, 0x5a);
     if (which[2] == 0)
-        EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 100 * HK_MIB));
+        EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, hk_arena_live() + 4 * HK_MIB));
     else
         fake_os_fail_from(FAKE_ANY, 1);
     use_up(16);
@@ -564,8 +565,9 @@ static void shrink_without_memory(void *arg)
         size_t size = hk_min(shrunk[i], have);
         KEEPS_ERRNO(p = hk_resize(p, size));
         EXPECT(p != NULL && hk_block_find(p, "x").size >= size);
-        for (size_t at = 0; at < size; at += at < 64 || size - at <= 64 ? 1 : hk_min(4096, size - at - 64))
-            EXPECT(p[at] == 0x5a);
+        EXPECT(unit_is_filled(p, size, filled, 0x5a));
+        unit_fill(p, size, 0x5a);
+        filled = size;
     }
     fake_os_recover();
     front_free(p);

@@ -129,6 +129,34 @@ void unit_second_thread(void)
     EXPECT(!hk_single_threaded());
 }
 
+#define FILL_STEP ((size_t)32768)
+#define FILL_END ((size_t)64)
+
+static bool is_all(const unsigned char *ptr, size_t size, unsigned char mark)
+{
+    return size == 0 || (ptr[0] == mark && memcmp(ptr, ptr + 1, size - 1) == 0);
+}
+
+void unit_fill(void *ptr, size_t size, unsigned char mark)
+{
+    unsigned char *bytes = ptr;
+    size_t end = size < FILL_END ? size : FILL_END;
+    memset(bytes, mark, size < FILL_STEP ? size : FILL_STEP);
+    for (size_t at = 2 * FILL_STEP; at <= size; at += FILL_STEP)
+        memset(bytes + at - FILL_END, mark, FILL_END);
+    memset(bytes + size - end, mark, end);
+}
+
+bool unit_is_filled(const void *ptr, size_t size, size_t filled, unsigned char mark)
+{
+    const unsigned char *bytes = ptr;
+    size_t end = size < filled ? 0 : size < FILL_END ? size : FILL_END;
+    bool all = is_all(bytes, size < FILL_STEP ? size : FILL_STEP, mark) && is_all(bytes + size - end, end, mark);
+    for (size_t at = 2 * FILL_STEP; at <= size && all; at += FILL_STEP)
+        all = is_all(bytes + at - FILL_END, FILL_END, mark);
+    return all;
+}
+
 bool unit_is_zero(const void *ptr, size_t size)
 {
     const char *bytes = ptr;
