@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Each block left in a front pins its slab: 32 classes with 64 blocks each could pin 128 MiB of a heap that is freed in
- * random order, and bins of small blocks hold up to 256. So a thread whose flushes find their blocks scattered over
+ * random order, and bins of small blocks hold up to 512. So a thread whose flushes find their blocks scattered over
  * many slabs, without refills between them, is in a drain: its bins are emptied and closed, and blocks go straight to
  * their slabs. (Nor does one call then free more slabs than the purge that ends it can give back.) Blocks freed in
  * order lie together and pin next to nothing. A scattered flush counts two, or one where an array took it

@@ -28,7 +28,7 @@ static void grow(void *arg)
         const struct hk_cap *cap = &thread->own.room.cap[cls];
         const struct hk_front_metrics *moved = &thread->metrics[cls];
         EXPECT(moved->refills == 1 && cap->now > 0);
-        for (unsigned i = 0; i < 600; i++) {
+        for (unsigned i = 0; i < 800; i++) {
             struct hk_cap before = *cap;
             unsigned count = hk_bin_count(thread, cls);
             uint64_t refills = moved->refills, refilled = moved->refilled;
@@ -77,9 +77,9 @@ static void flush_half(void *arg)
         const struct hk_cap *cap = &thread->own.room.cap[cls];
         const struct hk_front_metrics *moved = &thread->metrics[cls];
         EXPECT(hk_option_store(HK_OPT_FRONT_BYTES, 16777216));
-        for (; i < 600; i++)
+        for (; i < 800; i++)
             blocks[i] = front_take(hk_class_size(cls));
-        EXPECT(cap->now == cap->max && cap->now <= 300);
+        EXPECT(cap->now == cap->max && cap->now <= 600);
         while (hk_bin_count(thread, cls) < cap->now)
             front_free(blocks[--i]);
         uint64_t flushed = moved->flushed, flushes = moved->flushes;

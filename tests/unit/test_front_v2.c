@@ -15,17 +15,17 @@ static void all_arrays_fit_into_a_record(void **state)
     (void)state;
     unsigned slots = 0;
     for (unsigned cls = 1; cls < HK_CLASS_COUNT; cls++) {
-        assert_in_range(hk_v2_most(cls), 1, 256);
+        assert_in_range(hk_v2_most(cls), 1, 512);
         slots += hk_v2_most(cls) + 1;
     }
     assert_true(slots <= HK_FRONT_SLOTS);
 }
 
-/* From 8 on by half at each miss, up to 256; half of it is filled. */
+/* From 8 on by half at each miss, up to 512; half of it is filled. */
 static void grow(void *arg)
 {
     (void)arg;
-    const unsigned caps[] = {8, 12, 18, 27, 41, 62, 93, 140, 210, 256, 256};
+    const unsigned caps[] = {8, 12, 18, 27, 41, 62, 93, 140, 210, 315, 473, 512, 512};
     for (unsigned i = 0; i < HK_COUNT(caps); i++) {
         front_take(64);
         struct hk_thread *thread = front_self();
@@ -102,12 +102,12 @@ static void flush_half(void *arg)
     for (; i < 1000; i++)
         blocks[i] = front_take(64);
     struct hk_thread *thread = front_self();
-    EXPECT(thread->own.room.cap[cls].now == 256);
-    for (i = 0; hk_bin_count(thread, cls) < 256; i++)
+    EXPECT(thread->own.room.cap[cls].now == 512);
+    for (i = 0; hk_bin_count(thread, cls) < 512; i++)
         front_free(blocks[i]);
     front_free(blocks[i]);
-    EXPECT(hk_bin_count(thread, cls) == 129);
-    for (unsigned back = 0; back < 129; back++)
+    EXPECT(hk_bin_count(thread, cls) == 257);
+    for (unsigned back = 0; back < 257; back++)
         EXPECT(front_malloc(64) == blocks[i - back]);
     front_check();
 }
@@ -137,7 +137,7 @@ static void cap_by_option(void *arg)
 static void the_cap_is_an_option(void **state)
 {
     (void)state;
-    unsigned caps[] = {8, 16, 50, 64, 256};
+    unsigned caps[] = {8, 16, 50, 64, 256, 292};
     for (unsigned i = 0; i < HK_COUNT(caps); i++)
         unit_passes(cap_by_option, &caps[i]);
 }

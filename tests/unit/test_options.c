@@ -407,7 +407,7 @@ static void storing_keeps_to_the_bounds(void **state)
     assert_true(hk_option_store(HK_OPT_FRONT_V2_CAP, 8));
     assert_int_equal(hk_opt(HK_OPT_FRONT_V2_CAP), 8);
     assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, 7));
-    assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, 257));
+    assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, 513));
     assert_false(hk_option_store(HK_OPT_FRONT_V2_CAP, INT64_MIN));
     assert_int_equal(hk_opt(HK_OPT_FRONT_V2_CAP), 8);
     assert_true(hk_option_store(HK_OPT_FRONT_V2_CAP, defaults[HK_OPT_FRONT_V2_CAP]));

@@ -9,7 +9,7 @@
 #define HK_V2_OPTIONS(CHOICE, NUMBER, TEXT, WORD, PATH)                                                               \
     CHOICE(FRONT_V2, HK_FRONT_V2, "front=v2", HK_FRONT_CHOICE)                                                        \
     NUMBER(TINY_FRONT_V2, 1, 0, 1, "", FRONT_V2, "0 takes this front's bins out of the way")                          \
-    NUMBER(FRONT_V2_CAP, 256, 8, 256, "blocks", FRONT_V2, "the most blocks of one class in one thread's front cache") \
+    NUMBER(FRONT_V2_CAP, 512, 8, 512, "blocks", FRONT_V2, "the most blocks of one class in one thread's front cache") \
     NUMBER(FRONT_V2_OFF, 0, 0, 511, "", FRONT_V2,                                                                     \
            "class groups without bins, a sum: 1 is C0, 2 is C1, 4 is C2 ... 128 is C7, 256 is Mid")
 
