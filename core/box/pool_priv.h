@@ -136,8 +136,8 @@ static inline uint32_t hk_pool_usable(const struct hk_superslab *ss)
 }
 
 /* Where in a mask of a SuperSlab a span for the class is taken: tiny classes from below, Mid ones from above, so that
- * slabs of which tiny classes touch a few pages are not those that Mid blocks touch all over. With -Dshuffle=enabled both
- * begin somewhere, and go round. HK_SLABS: there is none. */
+ * slabs of which tiny classes touch a few pages are not those that Mid blocks touch all over. With -Dshuffle=enabled
+ * both begin somewhere, and go round. HK_SLABS: there is none. */
 static inline unsigned hk_pool_place(const struct hk_superslab *ss, uint32_t mask, unsigned cls)
 {
     unsigned slabs = hk_class_slabs(cls), at = HK_SLABS;

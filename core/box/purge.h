@@ -54,8 +54,8 @@ static inline void hk_purge_tick(void)
 /* What the last look allowed to be free; 0: the next call looks again. Relaxed: a look more or less does no harm. */
 extern HK_HIDDEN _Atomic size_t hk_purge_allowed;
 
-/* As hk_purge_tick, for one block of a class. While no more is free than the last look allowed, only each eighth call of a
- * thread, which counts them in `turn`, asks for the time: that costs as much as the block. */
+/* As hk_purge_tick, for one block of a class. While no more is free than the last look allowed, only each eighth call
+ * of a thread, which counts them in `turn`, asks for the time: that costs as much as the block. */
 static inline void hk_purge_tick_short(uint32_t *turn)
 {
     if (HK_UNLIKELY(hk_purge_has_work()) &&

@@ -40,8 +40,7 @@ HK_NOINLINE void hk_free_large(const struct hk_block *block);
 /* Any pointer without a code but NULL, likewise. */
 HK_NOINLINE void hk_free_unknown(void *ptr);
 
-/* The common case of a size above 32 KiB: a page run. NULL: hk_malloc_slow's long way knows more; errno is as it was.
- */
+/* The common case of a size above 32 KiB: a page run. NULL: hk_malloc_slow knows more; errno is as it was. */
 HK_NOINLINE void *hk_malloc_run(size_t size);
 
 /* Resizes a live block; NULL and ENOMEM (EINVAL after a message), and the block as it was; but to a smaller size never

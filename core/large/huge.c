@@ -14,7 +14,7 @@
 struct huge {
     struct huge *next;
     char *start;
-    size_t size; /* of the mapping, which starts at `start` */
+    size_t size;   /* of the mapping, which starts at `start` */
     uintptr_t tag; /* 0 where it is not in the table: its owner takes it away before the block goes */
 };
 

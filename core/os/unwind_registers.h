@@ -37,8 +37,8 @@ static inline uintptr_t hk_stack_of_caller(uintptr_t fp, uintptr_t next)
     return fp + 2 * sizeof next;
 }
 
-/* What a handler of a signal returns to, mov $15, %rax and syscall; and where the kernel left the registers, from the stack
- * pointer on that is found there: rsp, rbp, rbx, rip, and where to go on. */
+/* What a handler of a signal returns to, mov $15, %rax and syscall; and where the kernel left the registers, from the
+ * stack pointer on that is found there: rsp, rbp, rbx, rip, and where to go on. */
 #define HK_SIGNAL_CODE "\x48\xc7\xc0\x0f\0\0\0\x0f\x05"
 #define HK_SIGNAL_REGISTERS 160, 120, 128, 168, 168
 
@@ -68,8 +68,8 @@ static inline uintptr_t hk_code_address(uintptr_t pc)
     return link;
 }
 
-/* They lie below what else the function has there, so that nothing tells where that ends. But its caller's frame pointer
- * is where its stack pointer is, or is what its frame is found by. */
+/* They lie below what else the function has there, so that nothing tells where that ends. But its caller's frame
+ * pointer is where its stack pointer is, or is what its frame is found by. */
 static inline uintptr_t hk_stack_of_caller(uintptr_t fp, uintptr_t next)
 {
     return next > fp ? next : fp + 2 * sizeof next;

@@ -55,18 +55,18 @@ struct hk_slab {
 };
 
 struct hk_superslab {
-    char *base;               /* constant while registered */
-    uint32_t empty_mask;      /* EMPTY slabs: touched, nothing lives in them. Pool's lock */
-    uint32_t unused_mask;     /* UNUSED slabs: known to be zero. Pool's lock */
-    uint32_t purged_mask;     /* those of unused_mask that were in use once. Pool's lock; only pictures read it */
-    uint32_t refused_mask;    /* EMPTY slabs that the system refused to take back at `since`. Pool's lock */
-    uint32_t sets;            /* a bit for each of the pool's sets that it is in. Pool's lock */
-    uint32_t node;            /* whose memory it is (os/numa.h). Constant while registered */
-    bool huge;                /* huge pages were asked for, and nothing of it went back since. Pool's lock; who looks
-                                 for sparse slabs reads it without */
+    char *base;                /* constant while registered */
+    uint32_t empty_mask;       /* EMPTY slabs: touched, nothing lives in them. Pool's lock */
+    uint32_t unused_mask;      /* UNUSED slabs: known to be zero. Pool's lock */
+    uint32_t purged_mask;      /* those of unused_mask that were in use once. Pool's lock; only pictures read it */
+    uint32_t refused_mask;     /* EMPTY slabs that the system refused to take back at `since`. Pool's lock */
+    uint32_t sets;             /* a bit for each of the pool's sets that it is in. Pool's lock */
+    uint32_t node;             /* whose memory it is (os/numa.h). Constant while registered */
+    bool huge;                 /* huge pages were asked for, and nothing of it went back since. Pool's lock; who looks
+                                  for sparse slabs reads it without */
     uint8_t first[HK_SHUFFLE]; /* one or none: where its slabs are taken from first. Constant while registered */
-    struct hk_node list;      /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
-    uint32_t since[HK_SLABS]; /* ms of the clock when a slab became EMPTY. Pool's lock */
+    struct hk_node list;       /* in the pool's list of all SuperSlabs, or of free records. Pool's lock */
+    uint32_t since[HK_SLABS];  /* ms of the clock when a slab became EMPTY. Pool's lock */
     struct hk_owner *_Atomic owner[HK_SLABS]; /* read by every flush; written when a slab changes hands */
     /* Telemetry, else no byte: a bit per 4 KiB of a slab that was handed out since it came from the system. Owner's
      * lock, or the pool's while the slab is there. */

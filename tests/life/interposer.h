@@ -5,11 +5,13 @@
 #ifndef HK_TEST_INTERPOSER_H
 #define HK_TEST_INTERPOSER_H
 
+/* clang-format off: it makes something else of such a list each time */
 #define INTERPOSED(X)                                                                                                 \
     X(syscall)                                                                                                        \
     X(clock_gettime) X(getrlimit) X(getrlimit64) X(prlimit64) X(mmap) X(mmap64) X(munmap) X(mprotect) X(mremap)       \
         X(madvise) X(mincore) X(getauxval) X(sched_getcpu) X(getcpu) X(getpid) X(open) X(open64) X(openat) X(fcntl64) \
             X(read) X(write) X(close) X(getenv) X(secure_getenv)
+/* clang-format on */
 
 enum interposer_name {
 #define X(name) INTERPOSER_##name,
