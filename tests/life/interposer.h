@@ -5,7 +5,8 @@
 #ifndef HK_TEST_INTERPOSER_H
 #define HK_TEST_INTERPOSER_H
 
-/* clang-format off: it makes something else of such a list each time */
+/* clang-format makes something else of such a list each time. */
+/* clang-format off */
 #define INTERPOSED(X)                                                                                                 \
     X(syscall)                                                                                                        \
     X(clock_gettime) X(getrlimit) X(getrlimit64) X(prlimit64) X(mmap) X(mmap64) X(munmap) X(mprotect) X(mremap)       \
