@@ -28,7 +28,10 @@ HK_NOINLINE void *hk_malloc_aligned(size_t align, size_t size);
 /* Everything but the common case of free, for a pointer whose code was just looked up; keeps errno. */
 HK_NOINLINE void hk_free_slow(void *ptr, unsigned code);
 
-/* The same where the fast path's look-up finds no code; NULL, too. */
+/* The rest of that for a block that is free by now, and says so: found to be live, and marked. */
+HK_NOINLINE void hk_free_checked(void *ptr, unsigned code);
+
+/* The same as hk_free_slow where the fast path's look-up finds no code; NULL, too. */
 HK_NOINLINE void hk_free_outside(void *ptr);
 
 /* After a fork: frees what threads put down that were turned away meanwhile. */

@@ -110,14 +110,20 @@ static inline bool push_second(const struct hk_slab *slab, void *ptr)
     return room;
 }
 
+/* It carries the mark of a free block. */
+static inline void put_somewhere(struct hk_slab *slab, void *ptr, unsigned code)
+{
+    if (code != HK_CODE_SECOND || !push_second(slab, ptr))
+        put_in_front(slab, ptr);
+}
+
 static inline void free_in_slab(void *ptr, unsigned code)
 {
     struct hk_slab *slab = hk_block_slab(ptr, "free");
     if (HK_UNLIKELY(slab == NULL))
         return;
     ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
-    if (code != HK_CODE_SECOND || !push_second(slab, ptr))
-        put_in_front(slab, ptr);
+    put_somewhere(slab, ptr, code);
 }
 
 void hk_free_slow(void *ptr, unsigned code)
@@ -126,6 +132,12 @@ void hk_free_slow(void *ptr, unsigned code)
         free_in_slab(ptr, code);
     else if (ptr != NULL)
         hk_free_unknown(ptr);
+    hk_front_free_deferred();
+}
+
+void hk_free_checked(void *ptr, unsigned code)
+{
+    put_somewhere(hk_slab_of(ptr), ptr, code);
     hk_front_free_deferred();
 }
 

@@ -2,7 +2,7 @@
 #include "superslab/slab.h"
 
 #include "base/telemetry.h"
-#include "superslab/end.h"
+#include "superslab/fill.h"
 
 /* In classes up to this size, where a page has two starts or more, all on a page are marked as free when the first of
  * them go to a front: the page is about to be used anyway, and a wild free next to a live block is then found. */
@@ -154,13 +154,18 @@ static void raise_bound(const struct hk_slab *slab, unsigned carved)
     }
 }
 
-/* Ends of blocks that lay there before: nobody has these yet. (Of the smallest it is the mark; they have no end.) */
+/* What is left of blocks that lay there before: nobody has these yet. (Of the smallest it is the mark; they have no
+ * end.) */
 static void clear_ends(const struct hk_slab *slab, void **top, unsigned n)
 {
     if (slab->zero || slab->block_size == HK_BLOCK_MIN)
         return;
-    for (unsigned i = 0; i < n; i++)
-        hk_poke(hk_end_at(top[-(ptrdiff_t)i], slab->block_size), 0);
+    for (unsigned i = 0; i < n; i++) {
+        if (HK_FILL)
+            hk_fill(top[-(ptrdiff_t)i], slab->block_size, HK_FILL_MIDDLE(slab->block_size));
+        else
+            hk_end_clear(top[-(ptrdiff_t)i], slab->block_size);
+    }
 }
 
 /* With -Dfill every block in a bin has a mark. */

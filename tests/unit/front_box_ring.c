@@ -7,7 +7,7 @@ void front_check_bin(const struct hk_thread *thread, unsigned cls)
 {
     const struct hk_bin *bin = &thread->front->bin[cls];
     EXPECT(bin->slots == thread->own.ring[cls]);
-    EXPECT(bin->cap == thread->own.room.cap[cls].now && bin->cap <= HK_RING_SLOTS);
+    EXPECT(bin->cap == thread->own.room.cap[cls].now && bin->cap <= HK_RING_MOST);
     EXPECT(bin->inverse == hk_class_inverse[cls]);
 }
 

@@ -80,17 +80,17 @@ static void flush_half(void *arg)
         blocks[i] = front_take(64);
     struct hk_thread *thread = front_self();
     hk_front_flush_all(thread);
-    EXPECT(thread->own.room.cap[cls].now == HK_RING_SLOTS);
+    EXPECT(thread->own.room.cap[cls].now == HK_RING_MOST);
     front_free(blocks[399]);
     for (i = 0; i < turn; i++)
         front_free(front_malloc(64));
     EXPECT(front_malloc(64) == blocks[399]);
-    for (i = 0; i < HK_RING_SLOTS; i++)
+    for (i = 0; i < HK_RING_MOST; i++)
         front_free(blocks[i]);
-    EXPECT(hk_bin_count(thread, cls) == HK_RING_SLOTS);
+    EXPECT(hk_bin_count(thread, cls) == HK_RING_MOST);
     front_free(blocks[i]);
-    EXPECT(hk_bin_count(thread, cls) == HK_RING_SLOTS / 2 + 1);
-    for (i = HK_RING_SLOTS / 2; i <= HK_RING_SLOTS; i++)
+    EXPECT(hk_bin_count(thread, cls) == HK_RING_MOST / 2 + 1);
+    for (i = HK_RING_MOST - HK_RING_MOST / 2; i <= HK_RING_MOST; i++)
         EXPECT(front_malloc(64) == blocks[i]);
     EXPECT(hk_bin_count(thread, cls) == 0 && hk_heap_check(&thread->heap));
     front_check();
@@ -123,7 +123,7 @@ static unsigned take_batch(char *lowest, char *p, unsigned n)
 static void grow(void *arg)
 {
     (void)arg;
-    const unsigned caps[] = {8, 12, 18, 27, 41, 62, 93, 128, 128};
+    const unsigned caps[] = {8, 12, 18, 27, 41, 62, 93, 140, 210, 255, 255};
     char *next = NULL;
     unsigned moved = 0;
     for (unsigned i = 0; i < HK_COUNT(caps); i++) {
@@ -194,7 +194,7 @@ static void entries_by_option(void *arg)
 static void entries_are_options(void **state)
 {
     (void)state;
-    unsigned entries[] = {2, 3, 33, 64, 128};
+    unsigned entries[] = {2, 3, 33, 64, 128, 255};
     for (unsigned i = 0; i < HK_COUNT(entries); i++)
         unit_passes(entries_by_option, &entries[i]);
 }

@@ -12,6 +12,11 @@
 #include <errno.h>
 #include <string.h>
 
+#define HK_HARD_SLOT(size, n) {(size), HK_FILL_MIDDLE(size)},
+
+const struct hk_hard_slot hk_hard_slots[HK_CLASS_COUNT] = {
+    {0, 0}, HK_TINY_CLASSES(HK_HARD_SLOT, 0) HK_MID_CLASSES(HK_HARD_SLOT, 0) HK_WIDE_CLASSES(HK_HARD_SLOT, 0)};
+
 static void *fail_for_memory(void)
 {
     errno = ENOMEM;
@@ -35,7 +40,7 @@ static struct hk_block find_given(void *ptr)
 static void set_end(const struct hk_block *block, size_t size)
 {
     size_t least = block->size - hk_min(block->size, HK_END_SLACK_MAX);
-    hk_end_set(block->start, block->size, hk_max(size, least), hk_secret_of(hk_end_at(block->start, block->size)), 0);
+    hk_end_set(block->start, block->size, hk_max(size, least), hk_end_hash(hk_end_at(block->start, block->size)), 0);
 }
 
 void hk_hard_set_end(void *ptr, size_t size)
@@ -49,9 +54,9 @@ void *hk_hard_is_of_new(void *ptr)
     if (HK_LIKELY(ptr != NULL)) {
         struct hk_block block = find_given(ptr);
         const uint64_t *end = hk_end_at(ptr, block.size);
-        uint64_t hash = hk_secret_of(end);
+        uint64_t hash = hk_end_hash(end), said = hk_end_read(end, hash);
         size_t size;
-        if (hk_end_lives(hk_end_read(end, hash), block.size, &size))
+        if (hk_end_says(said) && hk_end_lives(said, block.size, &size))
             hk_end_set(ptr, block.size, size, hash, HK_END_OF_NEW);
     }
     return ptr;
@@ -67,7 +72,7 @@ static bool is_as_it_was(const void *ptr)
 {
     unsigned cls = hk_registry_class(ptr);
     size_t slot = hk_class_size(cls);
-    if (!HK_FILL || cls == 0 || HK_LIKELY(hk_hard_is_whole(ptr, slot, hk_secret_of(hk_end_at(ptr, slot)), 0)))
+    if (!HK_FILL || cls == 0 || HK_LIKELY(hk_fill_is_whole(ptr, slot, HK_FILL_MIDDLE(slot), 0)))
         return true;
     tell_written(ptr);
     return false;
@@ -123,7 +128,7 @@ void *hk_hard_malloc_slow(size_t size)
     if (hk_hard_wants(size) - (HK_TINY_MAX + 1) < HK_OPERAND(hk_front_ways.mid_sizes)) {
         void *block = take_mid(hk_hard_wants(size));
         if (HK_LIKELY(block != NULL))
-            return hk_hard_hand_out(block, size, hk_class_size(hk_class_of_mid(hk_hard_wants(size))), 0);
+            return hk_hard_hand_out(block, size, &hk_hard_slots[hk_class_of_mid(hk_hard_wants(size))], 0);
     }
     void *ptr = hk_malloc_slow(hk_hard_wants(size));
     if (HK_UNLIKELY(ptr == NULL ? is_more_now() : !is_as_it_was(ptr)))
@@ -183,18 +188,16 @@ void *hk_hard_aligned(size_t align, size_t size)
 bool hk_hard_open(const struct hk_block *block, const char *verb, struct hk_hard_end *found)
 {
     const uint64_t *end = hk_end_at(block->start, block->size);
-    uint64_t word = hk_peek(end), said = hk_end_said(word, hk_secret_of(end));
+    uint64_t word = hk_peek(end), said = hk_end_said(word, hk_end_hash(end));
     enum hk_misuse wrong;
     *found = (struct hk_hard_end){0, (said & HK_END_OF_NEW) != 0};
-    if (HK_UNLIKELY(hk_end_is_freed(said)))
+    if (HK_UNLIKELY(word == 0))
         wrong = HK_MISUSE_DOUBLE_FREE;
-    else if (HK_UNLIKELY(word == 0))
-        wrong = HK_MISUSE_INVALID;
-    else if (HK_UNLIKELY(!hk_end_lives(said, block->size, &found->size) ||
+    else if (HK_UNLIKELY(!hk_end_says(said) || !hk_end_lives(said, block->size, &found->size) ||
                          !hk_end_holds(block->start, found->size, word)))
         wrong = HK_MISUSE_PAST_END;
     else if (block->kind == HK_BLOCK_SLAB && (uintptr_t)block->start % HK_SLAB_SIZE != 0 &&
-             HK_UNLIKELY(!hk_end_before_is_whole(block->start)))
+             HK_UNLIKELY(!hk_end_before_is_whole(block->start, block->size)))
         wrong = HK_MISUSE_BEFORE;
     else
         return true;
@@ -213,12 +216,21 @@ static bool has_size(const struct hk_block *block, const struct hk_hard_end *end
 
 static void let_go(const struct hk_block *block)
 {
-    hk_end_free(block->start, block->size, hk_secret_of(hk_end_at(block->start, block->size)));
-    hk_fence_signal(); /* before its fence goes, for a child that is forked in between */
-    if (HK_FILL && (block->kind == HK_BLOCK_SLAB || HK_DELAY))
-        hk_hard_fill(block->start, block->size);
+    uintptr_t *word = block->start;
+    if (block->kind == HK_BLOCK_SLAB) {
+        hk_hard_empty(word, block->size, HK_FILL_MIDDLE(block->size));
+        word[1] = hk_free_mark(word);
+        hk_free_checked(word, hk_registry_code(word));
+        return;
+    }
+    if (HK_FILL && HK_DELAY) {
+        hk_fill(word, block->size, HK_FILL_MIDDLE(block->size));
+        word[1] = 0; /* of a slab it is the mark's */
+    } else {
+        hk_end_clear(word, block->size);
+    }
     if (!HK_DELAY || !hk_hard_hold(block))
-        hk_free_slow(block->start, hk_registry_code(block->start));
+        hk_free_slow(word, 0);
 }
 
 void hk_hard_free_slow(void *ptr, size_t given, enum hk_hard_given how)

@@ -15,15 +15,11 @@
 #define HK_FRONT_HARDENED_HARD_H
 
 #include "front/fast.h"
-#include "superslab/end.h"
-
-#include <string.h>
+#include "superslab/fill.h"
 
 /* The least that the front is asked for: two words for it while the block is free, and one of the program's between
  * these and the end. */
 #define HK_HARD_LEAST ((size_t)32)
-
-#define HK_FILL_WHOLE ((size_t)32768) /* what HK_FILL is with -Dfill=whole */
 
 /* How the size of a block is known to who frees it. */
 enum hk_hard_given {
@@ -38,10 +34,10 @@ static HK_ALWAYS_INLINE size_t hk_hard_wants(size_t size)
     return hk_max(size + HK_END_BYTES, HK_HARD_LEAST);
 }
 
-/* The same in sixteenths, for a size that has a bin. */
+/* The same in sixteenths, for a size that has a bin: two at least. */
 static HK_ALWAYS_INLINE size_t hk_hard_sixteenths(size_t size)
 {
-    return (hk_max(size, HK_HARD_LEAST - HK_END_BYTES - 15) + HK_END_BYTES + 15) / 16;
+    return (size + HK_END_BYTES + 15) / 16 + (size <= HK_HARD_LEAST - HK_END_BYTES - 16);
 }
 
 /* ---- slow paths; `slow` functions give what hk_malloc_fast's do ---- */
@@ -66,70 +62,28 @@ HK_NOINLINE size_t hk_hard_size(const void *ptr, const char *verb);
 /* Something was written into a block while it was free: says so, and takes another. */
 HK_NOINLINE void *hk_hard_written(void *block, size_t size);
 
-/* ---- what is written into a free block ---- */
-
-/* Two words at once, wherever a word may lie. */
-typedef uint64_t hk_hard_words __attribute__((vector_size(16), aligned(8), may_alias));
-
-/* With -Dfill=start so many words are zero while a block is free, but for the mark in the second: the first six, and
- * the last two before the end; in a small block they are all that there is. Pairs: where the third word, and the last
- * two, lie, and between them, at most so far from the start. */
-static HK_ALWAYS_INLINE hk_hard_words *hk_hard_pair(const void *block, size_t slot, size_t at)
-{
-    return (hk_hard_words *)(uintptr_t)((const char *)block + hk_min(slot - HK_END_BYTES - 16, at));
-}
-
-/* With -Dfill=whole: all but the end, of blocks up to 32 KiB; of longer ones so many bytes. */
-static HK_ALWAYS_INLINE size_t hk_hard_filled(size_t slot)
-{
-    return hk_min(slot - HK_END_BYTES, HK_FILL_WHOLE);
-}
-
-static HK_ALWAYS_INLINE void hk_hard_fill(void *block, size_t slot)
-{
-    hk_hard_words none = {0, 0};
-    if (HK_FILL == HK_FILL_WHOLE) {
-        memset(block, 0, hk_hard_filled(slot));
-        return;
-    }
-    *hk_hard_pair(block, slot, 0) = *hk_hard_pair(block, slot, 16) = none;
-    *hk_hard_pair(block, slot, 32) = *hk_hard_pair(block, slot, SIZE_MAX) = none;
-}
-
-/* Is a block, as its list or its bin leaves it, what it was when it was freed? `second` is what the second word should
- * be. (That word and the first alone: what was written by halves is slow to read at once.) */
-static HK_ALWAYS_INLINE bool hk_hard_is_zero(const void *block, size_t slot, uint64_t second)
-{
-    const uint64_t *word = block;
-    uint64_t ends = word[0] | (word[1] ^ second) | word[2];
-    hk_hard_words all = *hk_hard_pair(block, slot, 16) | *hk_hard_pair(block, slot, 32) |
-                        *hk_hard_pair(block, slot, SIZE_MAX);
-    ends |= all[0] ^ (slot == HK_HARD_LEAST ? second : 0); /* there all three begin with that word */
-    for (size_t at = 16; HK_FILL == HK_FILL_WHOLE && at + 16 <= hk_hard_filled(slot); at += 16)
-        all |= *hk_hard_pair(block, slot, at);
-    return (all[1] | ends) == 0;
-}
-
-/* Its end says that nobody has had it yet, or that it was free, and then it is as it was. */
-static HK_ALWAYS_INLINE bool hk_hard_is_whole(const void *block, size_t slot, uint64_t hash, uint64_t second)
-{
-    const uint64_t *end = hk_end_at(block, slot);
-    uint64_t word = hk_peek(end);
-    if (HK_LIKELY(hk_end_is_freed(hk_end_said(word, hash))))
-        return hk_hard_is_zero(block, slot, second);
-    return word == 0;
-}
-
 /* ---- fast paths ---- */
 
-/* A block of a slab that came from its bin becomes the program's. */
-static HK_ALWAYS_INLINE void *hk_hard_hand_out(void *block, size_t size, size_t slot, uint32_t also)
+/* What they ask of a class: the size of its blocks, and HK_FILL_MIDDLE of it. */
+struct hk_hard_slot {
+    uint32_t size, middle;
+};
+
+extern HK_HIDDEN const struct hk_hard_slot hk_hard_slots[HK_CLASS_COUNT];
+
+static HK_ALWAYS_INLINE const struct hk_hard_slot *hk_hard_slot_of(unsigned code)
 {
-    uint64_t hash = hk_secret_of(hk_end_at(block, slot));
-    if (HK_FILL && HK_UNLIKELY(!hk_hard_is_whole(block, slot, hash, hk_free_mark(block))))
+    return (const struct hk_hard_slot *)(const void *)((const char *)hk_hard_slots +
+                                                       code * (sizeof(struct hk_hard_slot) / 2));
+}
+
+/* A block of a slab that came from its bin becomes the program's. */
+static HK_ALWAYS_INLINE void *hk_hard_hand_out(void *block, size_t size, const struct hk_hard_slot *slot, uint32_t also)
+{
+    if (HK_FILL && HK_UNLIKELY(!hk_fill_is_whole(block, slot->size, slot->middle, hk_free_mark(block))))
         return hk_hard_written(block, size);
     ((uintptr_t *)block)[1] = 0;
-    hk_end_set(block, slot, size, hash, also);
+    hk_end_set(block, slot->size, size, hk_end_hash(hk_end_at(block, slot->size)), also);
     return block;
 }
 
@@ -149,14 +103,14 @@ static HK_ALWAYS_INLINE void *hk_hard_malloc(size_t size, hk_slow_malloc *slow, 
         return slow(size);
     if (HK_TELEMETRY)
         hk_front_hits(front, code)->malloc_hits++;
-    return hk_hard_hand_out(block, size, hk_class_size(code / 2), also);
+    return hk_hard_hand_out(block, size, hk_hard_slot_of(code), also);
 }
 
 /* Is a block of a slab, where one starts, live, whole, and of that size? */
-static HK_ALWAYS_INLINE bool hk_hard_may_go(const void *ptr, size_t slot, uint64_t hash, size_t given,
-                                            enum hk_hard_given how)
+static HK_ALWAYS_INLINE bool hk_hard_may_go(const void *ptr, size_t slot, size_t given, enum hk_hard_given how)
 {
-    uint64_t word = hk_peek(hk_end_at(ptr, slot)), said = hk_end_said(word, hash);
+    const uint64_t *end = hk_end_at(ptr, slot);
+    uint64_t word = hk_peek(end), said = hk_end_said(word, hk_end_hash(end));
     size_t size;
     if (HK_UNLIKELY(!hk_end_lives(said, slot, &size)))
         return false;
@@ -164,7 +118,16 @@ static HK_ALWAYS_INLINE bool hk_hard_may_go(const void *ptr, size_t slot, uint64
         return false;
     if (HK_UNLIKELY(!hk_end_holds(ptr, size, word)))
         return false;
-    return HK_UNLIKELY((uintptr_t)ptr % HK_SLAB_SIZE == 0) || HK_LIKELY(hk_end_before_is_whole(ptr));
+    return HK_UNLIKELY((uintptr_t)ptr % HK_SLAB_SIZE == 0) || HK_LIKELY(hk_end_before_is_whole(ptr, slot));
+}
+
+/* The block is nobody's from now on. */
+static HK_ALWAYS_INLINE void hk_hard_empty(void *block, size_t slot, size_t middle)
+{
+    if (HK_FILL)
+        hk_fill(block, slot, middle);
+    else
+        hk_end_clear(block, slot);
 }
 
 static HK_ALWAYS_INLINE void hk_hard_free(void *ptr, size_t given, enum hk_hard_given how)
@@ -180,29 +143,19 @@ static HK_ALWAYS_INLINE void hk_hard_free(void *ptr, size_t given, enum hk_hard_
         hk_hard_free_slow(ptr, given, how);
         return;
     }
-    size_t slot = hk_class_size(code / 2);
-    uint64_t hash = hk_secret_of(hk_end_at(ptr, slot));
-    struct hk_spot spot;
-    if (HK_UNLIKELY(!hk_hard_may_go(ptr, slot, hash, given, how)) || HK_UNLIKELY(!hk_front_hold(front))) {
+    const struct hk_hard_slot *slot = hk_hard_slot_of(code);
+    if (HK_UNLIKELY(!hk_hard_may_go(ptr, slot->size, given, how)) || HK_UNLIKELY(!hk_front_hold(front))) {
         hk_hard_free_slow(ptr, given, how);
         return;
     }
-    if (HK_UNLIKELY(!hk_bin_has_room(bin, front->thread, ptr, &spot))) {
-        hk_front_let_go(front);
-        hk_hard_free_slow(ptr, given, how);
-        return;
-    }
-    hk_end_free(ptr, slot, hash);
-    hk_fence_signal(); /* a fork in between: in the child, too, it is free before its fence goes */
-    if (HK_FILL)
-        hk_hard_fill(ptr, slot);
+    hk_hard_empty(ptr, slot->size, slot->middle);
     ((uintptr_t *)ptr)[1] = hk_free_mark(ptr);
-    hk_fence_signal(); /* and whole before it is in the bin */
-    bool put = hk_bin_push(bin, spot, ptr);
+    hk_fence_signal(); /* whole before it is in the bin */
+    struct hk_spot spot;
+    bool put = hk_bin_has_room(bin, front->thread, ptr, &spot) && hk_bin_push(bin, spot, ptr);
     hk_front_let_go(front);
     if (HK_UNLIKELY(!put)) {
-        ((uintptr_t *)ptr)[1] = 0; /* free_slow looks for it, too */
-        hk_free_slow(ptr, code);
+        hk_free_checked(ptr, code);
         return;
     }
     if (HK_TELEMETRY)

@@ -19,9 +19,9 @@ static _Atomic uint32_t turn; /* relaxed: who comes to which place does not matt
 /* Nothing was written into it, where -Dfill looks. */
 static bool is_whole(const struct hk_block *block)
 {
-    const uint64_t *end = hk_end_at(block->start, block->size);
-    return hk_end_is_freed(hk_end_read(end, hk_secret_of(end))) &&
-           (!HK_FILL || hk_hard_is_zero(block->start, block->size, 0));
+    if (HK_FILL)
+        return hk_fill_is_whole(block->start, block->size, HK_FILL_MIDDLE(block->size), 0);
+    return *hk_end_at(block->start, block->size) == 0;
 }
 
 static void let_go(void *run)

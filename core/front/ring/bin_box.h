@@ -9,7 +9,7 @@
 
 #include "front/steps_bin.h"
 
-#define HK_BIN_LENT HK_RING_SLOTS
+#define HK_BIN_LENT HK_RING_MOST
 
 static inline unsigned hk_bin_wanted(const struct hk_cap *cap, unsigned cls)
 {

@@ -12,16 +12,19 @@
 
 #include "base/options.h"
 #include "front/room.h"
+#include "front/slots.h"
 
 struct hk_thread;
 
-#define HK_RING_SLOTS 128u /* of each ring: a power of two, so that places wrap, and the upper bound of the options */
+/* Of each ring: as many as a byte can tell apart, so that places wrap by themselves. One stays free, or a full ring
+ * would be an empty one; the most blocks that a ring holds are the upper bound of the options. */
+#define HK_RING_SLOTS 256u
+#define HK_RING_MOST 255u
 
-/* Places count up for ever, modulo 256; the slot of a place is its remainder by HK_RING_SLOTS. */
 struct hk_bin {
     void **slots;     /* HK_RING_SLOTS of them; NULL before first use */
-    uint8_t head;     /* place of the oldest block */
-    uint8_t tail;     /* place of the next block to come; at head: the bin is empty */
+    uint8_t head;     /* the slot of the oldest block */
+    uint8_t tail;     /* of the next block to come; at head: the bin is empty */
     uint8_t cap;      /* blocks it may hold now; tail so far from head: it is full */
     uint32_t inverse; /* hk_class_inverse: block starts are told from interior pointers by it */
 };
@@ -37,7 +40,7 @@ static HK_ALWAYS_INLINE bool hk_bin_pop(struct hk_bin HK_TLS_SPACE *bin, void **
     unsigned head = bin->head;
     if (HK_UNLIKELY((uint8_t)head == bin->tail))
         return false;
-    *block = bin->slots[head % HK_RING_SLOTS];
+    *block = bin->slots[head];
     HK_COUNT_UP(bin->head);
     return true;
 }
@@ -57,7 +60,7 @@ static HK_ALWAYS_INLINE bool hk_bin_has_room(struct hk_bin HK_TLS_SPACE *bin, co
 
 static HK_ALWAYS_INLINE bool hk_bin_push(struct hk_bin HK_TLS_SPACE *bin, struct hk_spot spot, void *block)
 {
-    bin->slots[spot.tail % HK_RING_SLOTS] = block;
+    bin->slots[spot.tail] = block;
     HK_COUNT_UP(bin->tail);
     return true;
 }

@@ -4,6 +4,8 @@
  */
 #include "front/bin.h"
 
+#include <string.h>
+
 /* Blocks that the options give a class. */
 static unsigned by_option(unsigned cls)
 {
@@ -11,7 +13,7 @@ static unsigned by_option(unsigned cls)
         HK_OPT_TINY_HOT_RING_C0, HK_OPT_TINY_HOT_RING_C1, HK_OPT_TINY_HOT_RING_C2, HK_OPT_TINY_HOT_RING_C3,
         HK_OPT_TINY_HOT_RING_C4, HK_OPT_TINY_HOT_RING_C5, HK_OPT_TINY_HOT_RING_C6, HK_OPT_TINY_HOT_RING_C7,
     };
-    return cls <= HK_TINY_LAST ? (unsigned)hk_opt(entries[hk_class_group(cls)]) : HK_MID_ROOM(hk_class_size(cls));
+    return cls <= HK_TINY_LAST ? (unsigned)hk_opt(entries[hk_class_group(cls)]) : HK_BIN_MAX(hk_class_size(cls));
 }
 
 unsigned hk_bin_count(const struct hk_thread *thread, unsigned cls)
@@ -62,8 +64,9 @@ void *hk_bin_fill(struct hk_thread *thread, unsigned cls, void **top, unsigned n
 void **hk_bin_oldest(struct hk_thread *thread, unsigned cls, unsigned *n, void **lent)
 {
     struct hk_bin *bin = &thread->front->bin[cls];
-    for (unsigned i = 0; i < *n; i++)
-        lent[i] = bin->slots[(bin->head + i) % HK_RING_SLOTS];
+    unsigned first = (unsigned)hk_min(*n, HK_RING_SLOTS - bin->head);
+    memcpy(lent, bin->slots + bin->head, first * sizeof(void *));
+    memcpy(lent + first, bin->slots, (*n - first) * sizeof(void *));
     hk_poke(&bin->head, (uint8_t)(bin->head + *n));
     return lent;
 }
