@@ -277,10 +277,8 @@ static void superslabs_begin_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_blocks_are_free_of_words),
-        cmocka_unit_test(a_resized_block_ends_elsewhere),
-        cmocka_unit_test(a_delete_says_the_size),
-        cmocka_unit_test(what_is_wrong_is_told),
+        cmocka_unit_test(whole_blocks_are_free_of_words), cmocka_unit_test(a_resized_block_ends_elsewhere),
+        cmocka_unit_test(a_delete_says_the_size),         cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(superslabs_begin_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
