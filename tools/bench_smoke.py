@@ -9,9 +9,13 @@ bench_smoke.py ab BUILD
 bench_smoke.py scale BUILD
 """
 
+import contextlib
 import csv
+import glob
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
 import tempfile
@@ -229,6 +233,49 @@ def check_traces(build):
         expect(len(told["tried"]) == 4 and set(told["best"]) == {"time", "memory"}, str(told))
         for wrong in (["--only", "stats", path], [rows], ["/no/such"], ["--rounds", "0", path]):
             expect(run(*argv[:4], *wrong).returncode == 2, f"choose took {wrong}")
+        check_interrupted([*argv[:6], "--rounds", "3", "--only", "HAKMEM_FRONT_BYTES,HAKMEM_MIN_KEEP,HAKMEM_PURGE_DELAY_MS", path])
+
+
+def processes_of(session):
+    """Those that have not ended."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        with contextlib.suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
+            name, _, rest = file.read().rpartition(")")
+            fields = rest.split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(name)
+    return found
+
+
+def interrupt_at(word, argv):
+    """Sends what Control-C sends, to all processes of the session, as soon as choose says the word. Its status, and what it
+    wrote."""
+    terminal, there = pty.openpty()
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=there, start_new_session=True,
+                          text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
+        os.close(there)
+        said = ""
+        while word not in said:
+            said += os.read(terminal, 4096).decode(errors="replace")
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(OSError):  # the terminal is gone when nobody has it any more
+            while os.read(terminal, 4096):
+                pass
+        output, _ = process.communicate(timeout=170)
+    os.close(terminal)
+    expect(not processes_of(process.pid), f"left behind: {processes_of(process.pid)}")
+    return process.returncode, output
+
+
+def check_interrupted(argv):
+    """Control-C ends the looking of choose, and what was found is told; where there is nothing, it ends."""
+    status, output = interrupt_at("4 of 7", argv)
+    expect(status == 0 and "3 choices beside the default" in output and "of 7, the others were not tried" in output,
+           f"status {status}:\n{output}")
+    expect("Best for time: " in output and "Best for memory: " in output, output)
+    status, output = interrupt_at("1 of 7", argv)
+    expect((status, output) == (130, ""), f"nothing was tried, status {status}:\n{output}")
 
 
 def check_law():

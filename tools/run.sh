@@ -61,7 +61,7 @@ hk_usage_of()
 # Stops where there is no Python for what the arguments name.
 hk_need_python()
 {
-    type -P python3 >/dev/null || hk_die "$*: needs python3, which is not here. On Debian: apt-get install python3-minimal"
+    type -P python3 >/dev/null || hk_die "$*: needs python3, which is not here. On Debian: apt-get install python3"
 }
 
 # Becomes the command $1 of live/live.py, without the caller's preload and options: those are for what is watched.

@@ -2,6 +2,7 @@
 #include "api/board.h"
 
 #include "box/peak.h"
+#include "box/profile.h"
 #include "box/purge.h"
 #include "box/side.h"
 #include "large/huge.h"

@@ -80,6 +80,7 @@
     X(purge, hk_purge_seen)                            \
     X(peak, HK_STATS ? hk_peak_seen : NULL)            \
     X(transfer, HK_TRANSFER ? hk_transfer_seen : NULL) \
-    X(percpu, HK_FRONT_PERCPU ? hk_percpu_seen : NULL)
+    X(percpu, HK_FRONT_PERCPU ? hk_percpu_seen : NULL) \
+    X(profile, hk_profile_seen)
 
 #endif

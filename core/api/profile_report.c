@@ -66,7 +66,7 @@ static uintptr_t *slot_of(const struct set *s, uintptr_t pc)
 
 static bool grow_set(struct set *s)
 {
-    struct set larger = {.slots = hk_max(2 * s->slots, 4096), .count = s->count};
+    struct set larger = {.slots = hk_max(2 * s->slots, 512), .count = s->count};
     larger.slot = hk_os_map(larger.slots * sizeof *larger.slot);
     if (larger.slot == NULL)
         return false;

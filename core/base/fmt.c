@@ -14,17 +14,22 @@ void hk_fmt_start(struct hk_fmt *f, int fd)
     f->used = 0;
 }
 
-static void write_out(struct hk_fmt *f)
+static void write_all(struct hk_fmt *f, const char *text, size_t size)
 {
     size_t done = 0;
     hk_no_lock_held("writes a report");
-    while (done < f->used && !f->failed) {
-        long n = hk_sys3(SYS_write, f->fd, (long)(f->buf + done), (long)(f->used - done));
+    while (done < size && !f->failed) {
+        long n = hk_sys3(SYS_write, f->fd, (long)(text + done), (long)(size - done));
         if (n > 0)
             done += (size_t)n;
         else if (n != -EINTR)
             f->failed = true;
     }
+}
+
+static void write_out(struct hk_fmt *f)
+{
+    write_all(f, f->buf, f->used);
     f->used = 0;
 }
 
@@ -47,8 +52,14 @@ static void put_times(struct hk_fmt *f, char c, size_t n)
         put_char(f, c);
 }
 
+/* What is longer than the buffer is written as it lies there: a page's head and end are. */
 static void put_text(struct hk_fmt *f, const char *text, size_t n)
 {
+    if (n > sizeof f->buf) {
+        write_out(f);
+        write_all(f, text, n);
+        return;
+    }
     while (n-- > 0)
         put_char(f, *text++);
 }

@@ -45,6 +45,18 @@ static struct hk_profile_sums all;
 
 _Atomic bool hk_profile_used;
 
+#define STACK_AT(field) (uint32_t)(offsetof(struct record, stack) + offsetof(struct hk_stack, field))
+static const uint32_t form[] = {offsetof(struct record, sums),
+                                offsetof(struct record, moment),
+                                offsetof(struct record, bytes),
+                                offsetof(struct record, number),
+                                STACK_AT(depth),
+                                STACK_AT(thread),
+                                STACK_AT(pc)};
+hk_seen hk_profile_seen[11] = {
+    &slots, &slot_count, &number, &moment, &samples, &lost, &began, &all, &hk_profile_interval, &hk_profile_number,
+    form};
+
 struct hk_lock *hk_profile_lock(void)
 {
     return &lock;

@@ -19,6 +19,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "base/seen.h"
 #include "os/lock.h"
 #include "os/unwind.h"
 
@@ -123,6 +124,12 @@ bool hk_profile_put(const void *ptr, uintptr_t tag, size_t bytes);
 uintptr_t hk_profile_take(const void *ptr, size_t *bytes);
 
 /* ---- looking ---- */
+
+/* For who looks from outside the process (api/board.h): the table of records, how many slots it has, the profile's
+ * number, the number of highs, samples, lost ones, when it began, sums of all, the interval, hk_profile_number, and the
+ * form of a record: the offsets, 4 bytes each, of its sums, high, bytes, number, depth of the stack, thread's name, and
+ * addresses. A record is never unmapped, and what it is of stays. */
+extern HK_HIDDEN hk_seen hk_profile_seen[11];
 
 /* The interval of the profile that is being made, or of the last one. */
 size_t hk_profile_recorded(void);

@@ -15,8 +15,10 @@
 #define CHUNK HK_MIB
 #define CUT_MOST (CHUNK / 4) /* larger pieces have a mapping of their own */
 #define CHUNK_MOST (64 * CHUNK)
-#define PURGED (CHUNK / 64) /* pieces from here on give their pages back while they wait, and are charged by use */
-#define PIECE_BITS 7        /* log2 of the smallest piece */
+#define PURGED (CHUNK / 64)     /* pieces from here on give their pages back while they wait, and are charged by use */
+#define WARM_MOST (CHUNK / 8)   /* but for so much of them: what is sampled comes and goes (docs/profile.md) */
+#define WARM_PIECE (CHUNK / 16) /* the largest of these */
+#define PIECE_BITS 7            /* log2 of the smallest piece */
 #define SIZES (48u - PIECE_BITS)
 
 /* At the start of a mapping. */
@@ -46,13 +48,14 @@ struct hk_side_note *_Atomic hk_side_notes;
 static _Atomic size_t live_blocks, live_bytes; /* relaxed: statistics */
 static _Atomic size_t cut_bytes;               /* of the chunks that pieces are cut from; relaxed: a measure */
 hk_seen hk_side_seen[1] = {&live_bytes};
-_Static_assert(offsetof(struct hk_side_chunk, next) == 0 && offsetof(struct hk_side_chunk, size) == 8,
-               "as seen from outside");
+_Static_assert(offsetof(struct hk_side_chunk, next) == 0 && offsetof(struct hk_side_chunk, size) == 8, "as seen");
 
 /* Free pieces by size: the first one's address, and how often one was taken, so that a stack that has the same first
  * piece again is not mistaken for the same stack. (To take the whole stack for a moment needs no such number; but
  * whoever looks meanwhile cuts a new piece, and a process that forks among threads grew for ever.) */
 static _Atomic uint64_t stacks[SIZES];
+static _Atomic uint64_t warm[SIZES]; /* the same of those that have kept their pages, and are still charged */
+static _Atomic size_t warm_bytes;    /* in these; relaxed: a measure */
 
 /* Pieces lie at multiples of 64, below 2^48: mmap gives nothing above without being asked. */
 #define TURN_BITS 22
@@ -80,9 +83,9 @@ static struct piece *first_of(uint64_t stack)
     return (struct piece *)(uintptr_t)(stack >> TURN_BITS << 6);
 }
 
-static void push_piece(struct piece *piece)
+static void push_piece(_Atomic uint64_t *of_sizes, struct piece *piece)
 {
-    _Atomic uint64_t *stack = &stacks[hk_log2(piece->bytes) - PIECE_BITS];
+    _Atomic uint64_t *stack = &of_sizes[hk_log2(piece->bytes) - PIECE_BITS];
     uint64_t seen = hk_load_relaxed(stack);
     do {
         hk_poke(&piece->next, first_of(seen));
@@ -90,13 +93,14 @@ static void push_piece(struct piece *piece)
 }
 
 /* Another may have taken the first piece and may write to it: then `next` is anything, and the swap fails. */
-static struct piece *pop_piece(unsigned size)
+static struct piece *pop_piece(_Atomic uint64_t *of_sizes, size_t bytes)
 {
-    uint64_t seen = hk_load_acquire(&stacks[size]); /* pairs with push_piece, as does the swap */
+    _Atomic uint64_t *stack = &of_sizes[hk_log2(bytes) - PIECE_BITS];
+    uint64_t seen = hk_load_acquire(stack); /* pairs with push_piece, as does the swap */
     struct piece *piece;
     do {
         piece = first_of(seen);
-    } while (piece != NULL && !hk_cas_weak_acquire(&stacks[size], &seen, stack_of(hk_peek(&piece->next), seen + 1)));
+    } while (piece != NULL && !hk_cas_weak_acquire(stack, &seen, stack_of(hk_peek(&piece->next), seen + 1)));
     return piece;
 }
 
@@ -167,13 +171,34 @@ static struct piece *map_piece(size_t bytes)
     return chunk != NULL ? (struct piece *)(void *)((char *)chunk + 64) : NULL;
 }
 
+static struct piece *take_warm(size_t bytes)
+{
+    struct piece *piece = bytes >= PURGED && bytes <= WARM_PIECE ? pop_piece(warm, bytes) : NULL;
+    if (piece != NULL)
+        hk_sub_relaxed(&warm_bytes, bytes);
+    return piece;
+}
+
+static bool keep_warm(struct piece *piece)
+{
+    if (hk_add_relaxed(&warm_bytes, piece->bytes) + piece->bytes > WARM_MOST) {
+        hk_sub_relaxed(&warm_bytes, piece->bytes);
+        return false;
+    }
+    push_piece(warm, piece);
+    return true;
+}
+
 static struct piece *take_piece(size_t bytes)
 {
-    struct piece *piece = pop_piece(hk_log2(bytes) - PIECE_BITS);
+    struct piece *piece = take_warm(bytes);
+    if (piece != NULL)
+        return piece;
+    piece = pop_piece(stacks, bytes);
     if (piece != NULL) {
         if (bytes < PURGED || hk_arena_charge(bytes))
             return piece;
-        push_piece(piece);
+        push_piece(stacks, piece);
         return NULL;
     }
     piece = bytes <= CUT_MOST ? cut_piece(bytes) : map_piece(bytes);
@@ -185,16 +210,17 @@ static struct piece *take_piece(size_t bytes)
 static void give_piece(struct piece *piece)
 {
     size_t page = hk_os_page_size();
+    if (piece->bytes >= PURGED && piece->bytes <= WARM_PIECE && keep_warm(piece))
+        return;
     if (piece->bytes >= PURGED) {
         char *from = (char *)hk_align_up((uintptr_t)(piece + 1), page), *end = (char *)piece + piece->bytes;
-        hk_large_calls_begin(); /* a signal handler may be here, whose thread holds a lock: nobody else frees the block
-                                 */
+        hk_large_calls_begin(); /* a handler may be here, whose thread holds a lock: nobody else frees the block */
         if (end - from >= (ptrdiff_t)page) /* else it has no whole page: they may have 64 KiB */
             hk_os_purge(from, hk_align_down((size_t)(end - from), page)); /* refused: the pages stay */
         hk_large_calls_end();
         hk_arena_uncharge(piece->bytes);
     }
-    push_piece(piece);
+    push_piece(stacks, piece);
 }
 
 /* ---- blocks ---- */

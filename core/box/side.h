@@ -3,7 +3,7 @@
  * side: blocks for whoever is turned away at the gate (box/gate.h): while a fork is in progress, and in a signal
  * handler that interrupted its own thread inside. They are pieces by powers of two, of mappings that no other box
  * knows, taken and given by one compare-and-swap; nothing is unmapped, but pieces of 16 KiB and more give their pages
- * back. What such a caller frees of other boxes' blocks is put down here and freed later.
+ * back, all but 128 KiB of them. What such a caller frees of other boxes' blocks is put down here and freed later.
  *
  * A block that was handed out here is an ordinary one: its thread frees it whenever it likes. Any thread, any time, a
  * handler included: no lock is taken and nobody waited for. Knows the SSArena (for HAKMEM_MEMORY_LIMIT) and os only.

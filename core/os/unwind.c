@@ -108,15 +108,32 @@ struct place {
 };
 
 #define PLACES 8192u
+#define PLACES_AT_FIRST 256u
 
 static struct place *_Atomic places; /* NULL: no memory for them */
+
+/* Of these places the first so many and one are used, so that a small program touches few pages; when others lay in a
+ * quarter of them already it is twice as many. Half of what was put down is still found then; the rest is found out
+ * again. Relaxed: any of the values will do. */
+static _Atomic unsigned place_mask = PLACES_AT_FIRST - 1;
+static _Atomic unsigned place_taken; /* how often another lay there, since then */
 
 static struct place *place_of(uintptr_t key)
 {
     struct place *table = hk_load_acquire(&places); /* pairs with hk_unwind_start; a mapping of zeros */
-    return table != NULL ? &table[(key * 0x9e3779b97f4a7c15u) >> 51] : NULL;
+    return table != NULL ? &table[(key * 0x9e3779b97f4a7c15u) >> 51 & hk_load_relaxed(&place_mask)] : NULL;
 }
 _Static_assert(PLACES == 1u << (64 - 51), "places by the upper bits");
+
+/* A place was taken from another. */
+static void note_taken(void)
+{
+    unsigned mask = hk_load_relaxed(&place_mask);
+    if (mask == PLACES - 1 || hk_add_relaxed(&place_taken, 1) < mask / 4)
+        return;
+    hk_store_relaxed(&place_taken, 0);
+    hk_store_relaxed(&place_mask, 2 * mask + 1);
+}
 
 static bool recall(uintptr_t key, struct known *known)
 {
@@ -137,6 +154,8 @@ static void keep(uintptr_t key, const struct known *known)
     if (p == NULL)
         return;
     __builtin_memcpy(word, known, sizeof word);
+    if (hk_load_relaxed(&p->check) != 0)
+        note_taken();
     hk_store_relaxed(&p->check, key ^ word[0] ^ word[1]);
     hk_store_relaxed(&p->word[0], word[0]);
     hk_store_relaxed(&p->word[1], word[1]);

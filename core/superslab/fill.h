@@ -18,7 +18,6 @@
 /* Two words, each of which is written in one step; and such a pair in a slab, where slots lie at multiples of 16. */
 typedef uint64_t hk_fill_pair __attribute__((vector_size(16), aligned(8), may_alias));
 typedef uint64_t hk_fill_in_slab __attribute__((vector_size(16), may_alias));
-typedef char hk_fill_bytes __attribute__((vector_size(16)));
 
 static HK_ALWAYS_INLINE void *hk_fill_at(const void *block, size_t at)
 {
@@ -35,7 +34,6 @@ static HK_ALWAYS_INLINE void hk_fill_two(uint64_t *at)
     }
 }
 
-/* (On x86-64 a comparison by bytes and its mask are fewer instructions than both words one by one.) */
 static HK_ALWAYS_INLINE bool hk_fill_is_zero(hk_fill_in_slab all)
 {
     return (all[0] | all[1]) == 0;

@@ -101,20 +101,23 @@ static void free_and_write(void *block)
     hidden[8] = 'w';
 }
 
-/* Two libraries, one after the other; the second may lie where the first did. */
+/* Two libraries, or as many as EVENTS_ROUNDS says, one after the other; the next may lie where the one before did. */
 static void unload(const char *feature, const char *path)
 {
     static void *blocks[2000];
     static struct death death;
     char *guarded = NULL;
-    for (unsigned round = 0; round < 2; round++) {
+    const char *rounds = getenv("EVENTS_ROUNDS");
+    for (unsigned round = 0; round < (rounds != NULL ? (unsigned)atoi(rounds) : 2); round++) {
         void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         CHECKF(library != NULL, "%s", dlerror());
         take *from;
         *(void **)&from = dlsym(library, "events_take");
         CHECK(from != NULL);
-        for (unsigned i = round; i < 2000; i += 2)
+        for (unsigned i = round % 2; i < 2000; i += 2) {
+            free(blocks[i]);
             blocks[i] = from(1000);
+        }
         if (strcmp(feature, "guard") == 0)
             guarded = take_guarded(from);
         CHECK(dlclose(library) == 0);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # packages: chromium
 # targets: libhakmem.so.0
-"""Looks at the pages that are drawn from outside a process, a timeline and a heap at its peak, and at a profile, which draws
-itself, through headless Chromium.
+"""Looks at the pages that are drawn from outside a process, a timeline and a heap at its peak, and at profiles, which draw
+themselves, one that a process wrote and one of some seconds of a process that runs, through headless Chromium.
 
 usage: live-pages.py BUILD [FOLDER]    (./hakmem test live-pages)
 
@@ -71,6 +71,27 @@ def make_profile(library, path):
                    env=env, check=True)
 
 
+def make_profile_of_seconds(library, path):
+    env = {**{k: v for k, v in os.environ.items() if not k.startswith('HAKMEM_')}, 'PYTHONMALLOC': 'malloc',
+           'LD_PRELOAD': library, 'HAKMEM_PROFILE': path + '.own.html,64K'}
+    with subprocess.Popen([sys.executable, '-c', 'import json, time; x = []\nprint("ready", flush=True)\nwhile True:\n'
+                           '    x.append(json.loads(json.dumps(list(range(9000)))))\n    time.sleep(0.01)'],
+                          env=env, stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.readline()
+            time.sleep(1)
+            subprocess.run([sys.executable, '-I', '-S', LIVE, 'profile', '--seconds', '2', '-o', path, str(process.pid)],
+                           check=True, stdout=subprocess.DEVNULL)
+        finally:
+            process.kill()
+    with open(path, encoding='utf-8') as file:
+        text = file.read()
+    pressed = path.replace('.html', '-grown.html') # as after its button was pressed
+    with open(pressed, 'w', encoding='utf-8') as file:
+        file.write(text.replace('</script></body>', '$("grown").click();</script></body>'))
+    return pressed
+
+
 def check_drawn(png, dark):
     """The background is what the reader's system wants, and a tenth at least is something else."""
     width, height, rows, step = pictures.decode(png)
@@ -119,16 +140,17 @@ def main():
         check_narrow(chromium, path, os.path.join(folder, kind + '-narrow.png'), 3000)
         print('passed: %s-narrow.png' % os.path.join(folder, kind), flush=True)
         passed += 3
-    path = os.path.join(folder, 'profile.html')
+    path, seconds = (os.path.join(folder, 'profile%s.html' % what) for what in ('', '-seconds'))
     make_profile(os.path.join(build, 'libhakmem.so'), path)
-    for name, dark in (('light', False), ('dark', True)):
-        png = os.path.join(folder, 'profile-%s.png' % name)
-        pictures.shoot(chromium, path, png, (1300, 1200), dark)
-        check_drawn(png, dark)
-        print('passed: %s' % png, flush=True)
-    check_narrow(chromium, path, os.path.join(folder, 'profile-narrow.png'), 3000)
-    print('passed: %s' % os.path.join(folder, 'profile-narrow.png'), flush=True)
-    passed += 3
+    for each in (path, seconds, make_profile_of_seconds(os.path.join(build, 'libhakmem.so'), seconds)):
+        for name, dark in (('light', False), ('dark', True)):
+            png = each.replace('.html', '-%s.png' % name)
+            pictures.shoot(chromium, each, png, (1300, 1200), dark)
+            check_drawn(png, dark)
+            print('passed: %s' % png, flush=True)
+        check_narrow(chromium, each, each.replace('.html', '-narrow.png'), 3000)
+        print('passed: %s' % each.replace('.html', '-narrow.png'), flush=True)
+        passed += 3
     print('%d passed, 0 failed, 0 skipped' % passed)
     return 0
 

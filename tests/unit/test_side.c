@@ -102,11 +102,48 @@ static void use_again(void *arg)
         char *large = hk_side_alloc(16, 10 * HK_MIB);
         EXPECT(large != NULL && hk_side_free(large));
         EXPECT(fake_os_was_purged(large + 5 * HK_MIB) && fake_os_count(FAKE_PURGE) == 2 * round + 1);
-        char *mid = hk_side_alloc(16, 50000); /* one of a chunk */
+        char *mid = hk_side_alloc(16, 100000); /* one of a chunk */
         EXPECT(mid != NULL && hk_side_free(mid) && fake_os_was_purged(mid + 20000));
     }
     count();
     EXPECT(chunks <= 4);
+}
+
+/* Of pieces of 64 KiB two keep their pages while they wait, and are taken first. */
+static void keep_some(void *arg)
+{
+    (void)arg;
+    char *some[6];
+    for (unsigned i = 0; i < HK_COUNT(some); i++)
+        EXPECT((some[i] = hk_side_alloc(16, 50000)) != NULL);
+    uint64_t calls = fake_os_count(FAKE_PURGE);
+    for (unsigned i = 0; i < HK_COUNT(some); i++)
+        EXPECT(hk_side_free(some[i]) && fake_os_was_purged(some[i] + 20000) == (i >= 2));
+    EXPECT(fake_os_count(FAKE_PURGE) == calls + 4);
+    for (unsigned round = 0; round < 100; round++) {
+        char *one = hk_side_alloc(16, 40000), *two = hk_side_alloc(16, 40000);
+        EXPECT((one == some[0] || one == some[1]) && (two == some[0] || two == some[1]) && one != two);
+        EXPECT(hk_side_free(one) && hk_side_free(two));
+    }
+    EXPECT(fake_os_count(FAKE_PURGE) == calls + 4);
+    char *other = hk_side_alloc(16, 20000),
+         *last = hk_side_alloc(16, 17000); /* of 32 KiB, whose pages go: there is no room */
+    EXPECT(other != NULL && last != NULL && hk_side_free(other) && fake_os_was_purged(other + 10000) &&
+           hk_side_free(last));
+}
+
+/* Who waits warm stays charged. */
+static void keep_charged(void *arg)
+{
+    (void)arg;
+    EXPECT(hk_option_store(HK_OPT_MEMORY_LIMIT, 4 * HK_MIB));
+    char *one = hk_side_alloc(16, 50000);
+    size_t room = 0;
+    while (hk_arena_charge(4096))
+        room += 4096;
+    EXPECT(hk_side_free(one) && !hk_arena_charge(4096));
+    EXPECT(hk_side_alloc(16, 50000) == one && hk_side_free(one));
+    hk_arena_uncharge(room);
 }
 
 /* A piece without a whole page of the kernel's gives nothing back. */
@@ -131,6 +168,8 @@ static void what_was_freed_is_used_again(void **state)
     (void)state;
     unit_passes(free_with_large_pages, NULL);
     unit_passes(use_again, NULL);
+    unit_passes(keep_some, NULL);
+    unit_passes(keep_charged, NULL);
 }
 
 static void refuse(void *arg)

@@ -21,7 +21,7 @@ slab_remote_at remote_shift stages huge_buckets page unit_size tables_mib transf
 superslab_purged_at superslab_owners_at private_at private_bytes transfer_nodes'''.split()
 
 PLACES = '''classes_table heaps orphan_heap pool pool_owned_slabs arena_run_pages arena_dirty_pages
-huge meta side_chunks side space_base space_units os locks purge peak transfer percpu'''.split()
+huge meta side_chunks side space_base space_units os locks purge peak transfer percpu profile'''.split()
 
 BIN_HIDDEN, BIN_ARRAY, BIN_RING, BIN_LIST, BIN_SHELF = range(5)
 

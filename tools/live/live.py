@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What `hakmem` does with processes that run: top, stats, heap PID, timeline, run --timeline. docs/live.md has more.
+"""What `hakmem` does with processes that run: top, stats, heap PID, profile, timeline, run --timeline. docs/live.md has more.
 
 Called by the command `hakmem` alone, with the command's name first. Needs Python 3.9 and its standard library.
 """
@@ -102,6 +102,19 @@ def heap(arguments):
     print(path)
 
 
+def profile(arguments):
+    parser = parser_of('profile')
+    parser.add_argument('pid', type=a_pid)
+    parser.add_argument('--seconds', type=seconds, default=None)
+    parser.add_argument('--json', action='store_true')
+    options = parser.parse_args(arguments)
+    if options.json and options.output and not options.output.endswith('.json'):
+        parser.error('with --json the FILE has to end in .json')
+    import profiled
+    profiled.profile(options.pid, options.output or 'profile-%d-now.%s' % (options.pid, 'json' if options.json else 'html'),
+                     options.seconds)
+
+
 def look_once(process):
     import board
     import reading
@@ -128,7 +141,7 @@ def run(arguments):
     watcher.run(arguments[0], arguments[1], arguments[2], int(arguments[3], 16), arguments[4:])
 
 
-COMMANDS = {'stats': stats, 'top': top, 'heap': heap, 'timeline': timeline, 'run': run}
+COMMANDS = {'stats': stats, 'top': top, 'heap': heap, 'profile': profile, 'timeline': timeline, 'run': run}
 
 
 def main():

@@ -7,7 +7,9 @@ with one sentence for the user.
 import ctypes
 import errno
 import os
+import select
 import struct
+import time
 
 PAGE = os.sysconf('SC_PAGESIZE')
 MOST_AT_ONCE = 1024 # pieces that process_vm_readv takes
@@ -73,11 +75,12 @@ def trouble_of(pid, error):
 
 
 class Mapping:
-    __slots__ = ('start', 'end', 'offset', 'file', 'path')
+    __slots__ = ('start', 'end', 'offset', 'file', 'path', 'executable')
 
     def __init__(self, line):
         words = line.split(None, 5)
         self.start, self.end = (int(word, 16) for word in words[0].split('-'))
+        self.executable = 'x' in words[1]
         self.offset = int(words[2], 16)
         self.file = words[3], words[4] # device and inode
         self.path = words[5].rstrip('\n') if len(words) > 5 else ''
@@ -88,14 +91,14 @@ class Process:
 
     def __init__(self, pid):
         self.pid = pid
-        self.mem = self.pagemap = None
+        self.mem = self.pagemap = self.end = None
         self.by_call = READ is not None
 
     def close(self):
-        for fd in (self.mem, self.pagemap):
+        for fd in (self.mem, self.pagemap, self.end):
             if fd is not None:
                 os.close(fd)
-        self.mem = self.pagemap = None
+        self.mem = self.pagemap = self.end = None
 
     def __enter__(self):
         return self
@@ -234,6 +237,20 @@ class Process:
         return {'state': fields[0].decode(), 'minor_faults': int(fields[7]), 'major_faults': int(fields[9]),
                 'processor_seconds': (int(fields[11]) + int(fields[12])) / tick, 'os_threads': int(fields[17]),
                 'started': int(fields[19]), 'process_resident_bytes': int(fields[21]) * PAGE}
+
+    def watch_end(self):
+        """From now on `wait` notices the end at once, where the kernel can tell."""
+        try:
+            self.end = os.pidfd_open(self.pid)
+        except (OSError, AttributeError):
+            self.end = None
+
+    def wait(self, seconds):
+        """False: it has ended."""
+        if self.end is not None:
+            return not select.select([self.end], [], [], seconds)[0]
+        time.sleep(seconds)
+        return self.state() not in (None, 'Z', 'X')
 
     def name(self):
         """The command, as short as top shows it."""

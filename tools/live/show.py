@@ -144,17 +144,18 @@ def write(text, path):
     replace(text, path)
 
 
-def replace(text, path):
-    """Whole or not at all where that is possible: whoever reads it meanwhile has the one before."""
+def replace(contents, path):
+    """A text, or bytes. Whole or not at all where that is possible: whoever reads it meanwhile has the one before."""
+    data = contents if isinstance(contents, bytes) else contents.encode('utf-8')
     try:
         if os.path.exists(path) and not os.path.isfile(path):
-            with open(path, 'w', encoding='utf-8') as file:
-                file.write(text)
+            with open(path, 'wb') as file:
+                file.write(data)
             return
         beside = '%s.%d.part' % (path, os.getpid())
         try:
-            with open(beside, 'w', encoding='utf-8') as file:
-                file.write(text)
+            with open(beside, 'wb') as file:
+                file.write(data)
             os.replace(beside, path)
         finally:
             with contextlib.suppress(OSError):

@@ -10,7 +10,6 @@ fewer looks.
 import ctypes
 import json
 import os
-import select
 import signal
 import sys
 import time
@@ -44,10 +43,7 @@ class Timeline:
         self.spent = 0.0        # seconds of a processor, on looks
         self.written = 0.0      # when, last
         self.trouble = None
-        try:
-            self.gone = os.pidfd_open(pid)
-        except (OSError, AttributeError):
-            self.gone = None
+        self.process.watch_end()
 
     def seconds(self):
         return time.monotonic() - self.began
@@ -75,13 +71,6 @@ class Timeline:
     def text(self):
         return json_of(self) if self.as_json else timeline_page.page(self)
 
-    def wait(self, seconds):
-        """False: it has ended."""
-        if self.gone is not None:
-            return not select.select([self.gone], [], [], seconds)[0]
-        time.sleep(seconds)
-        return self.process.state() not in (None, 'Z', 'X')
-
     def watch(self, until=None):
         """Until it has ended, or for so many seconds."""
         pause = SOONEST
@@ -101,7 +90,7 @@ class Timeline:
                 pause = min(max(pause * 1.5, SOONEST), 0.5)
             if until is not None:
                 pause = min(pause, max(until - self.seconds(), 0.001))
-            if not self.wait(pause):
+            if not self.process.wait(pause):
                 break
             self.write_now_and_then()
         self.end = self.seconds()
@@ -147,7 +136,7 @@ class Heap(Timeline):
             super().watch(until)
             return
         while self.seconds() < self.at:
-            if not self.wait(max(self.at - self.seconds(), 0.001)):
+            if not self.process.wait(max(self.at - self.seconds(), 0.001)):
                 raise memory.Trouble('gone', 'process %d has ended after %s' % (
                     self.process.pid, timeline_page.clock(self.seconds())))
         while not self.look_or_wait():
@@ -162,7 +151,7 @@ class Heap(Timeline):
             if error.kind != 'none':
                 raise
             self.trouble = error
-        if not self.wait(0.02):
+        if not self.process.wait(0.02):
             raise self.trouble or memory.Trouble('gone', 'process %d has ended just then' % self.process.pid)
         return False
 

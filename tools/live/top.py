@@ -94,6 +94,10 @@ def detail_lines(w, width):
     recent = {cls: grown for cls, _, grown in growth(w.before, w.now)}
     for cls, live, grown in growth(w.first, w.now):
         lines.append('%12s %10s %12s %12s' % (cls, short(live), signed(grown), signed(recent.get(cls, 0))))
+    for at, (live, names) in enumerate(w.stacks()):
+        if at == 0:
+            lines += ['', '%12s  %s' % ('LIVE', 'STACK (of the profile that it makes), the innermost function first')]
+        lines.append('%12s  %s' % (short(live), ' < '.join(names)))
     return [line[:width] for line in lines]
 
 

@@ -4,10 +4,12 @@ import time
 
 import board
 import memory
+import profiled
 import reading
 from rates import rates
 
-SHARE = 0.05 # of a processor is the most that looking takes: of large heaps there are fewer looks
+SHARE = profiled.SHARE
+STACKS = 10
 
 
 class Watched:
@@ -19,7 +21,7 @@ class Watched:
         self.first = self.before = self.now = None
         self.when = self.then = 0.0
         self.rates = {}
-        self.missing = 0
+        self.profile = self.most = None # what `stacks` has found, and when
 
     def look(self, now=False):
         if not now and self.now is not None and time.monotonic() - self.when < self.now.seconds / SHARE:
@@ -32,6 +34,17 @@ class Watched:
         self.now, self.when = new, moment
         self.first = self.first or new
         self.rates = rates(self.before, new, moment - self.then)
+
+
+    def stacks(self):
+        """Those with most live bytes, where a profile is made (profiled.Stacks). Asked for by who shows them."""
+        if self.most is None or self.most[0] != self.when:
+            try:
+                self.profile = self.profile or profiled.Stacks(self.board)
+                self.most = self.when, self.profile.most(STACKS)
+            except memory.Trouble:
+                self.most = self.when, []
+        return self.most[1]
 
 
 class Watch:

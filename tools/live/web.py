@@ -23,6 +23,7 @@ from watch import Watch
 MORE_STYLE = """
 .bar{display:flex;height:26px;border-radius:6px;overflow:hidden;background:var(--faint);margin:12px 0}.bar i{display:block}
 th.name{text-align:left}td.name{text-align:left;max-width:14em;overflow:hidden;text-overflow:ellipsis}a{color:inherit}
+td.stack{text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:16em}
 """
 HEADERS = (('Cache-Control', 'no-store'), ('Referrer-Policy', 'no-referrer'), ('X-Content-Type-Options', 'nosniff'),
            ('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"))
@@ -72,7 +73,15 @@ def one(w, root):
     for cls, live, grown in growth(w.first, w.now)[:30]:
         text += '<tr><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n' % (cls, short(live), signed(grown),
                                                                            signed(recent.get(cls, 0)))
-    return text + '</table></div>\n'
+    text += '</table></div>\n'
+    stacks = w.stacks()
+    if stacks:
+        text += ('<h2>Who has most</h2>\n<p>Of the profile that it makes.</p>\n<div class="scroll"><table id="stacks">\n'
+                 '<tr><th>live</th><th class="name">stack, the innermost function first</th></tr>\n')
+        for live, names in stacks:
+            text += '<tr><td>%s</td><td class="stack">%s</td></tr>\n' % (short(live), text_of(' < '.join(names)))
+        text += '</table></div>\n'
+    return text
 
 
 class Pages:

@@ -294,6 +294,17 @@ class Running:
         self.assertEqual((status, out), (0, ""))
         self.assertIn("no/such/folder.txt cannot be written: no such file or directory (2)\n", err)
 
+    def test_profile_of_a_process_that_runs(self):
+        process = self.start(self.hakmem, "run", "--profile=own.html,1", "--", "sh", "-c", "echo $$; read x", cwd=self.dir)
+        self.assertEqual(process.stdout.readline(), f"{process.pid}\n")
+        told = self.call(self.hakmem, "profile", "--seconds", "0.1", str(process.pid), cwd=self.dir)
+        process.communicate("x\n")
+        self.assertEqual(told, (0, f"profile-{process.pid}-now.html\n", ""))
+        with open(os.path.join(self.dir, told[1].strip()), encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn('"seconds": ', text)
+        self.assertTrue(text.endswith("</html>\n"))
+
     def test_profile_in_a_folder_with_a_comma(self):
         folder = os.path.join(self.dir, "a,b")
         os.mkdir(folder)
