@@ -39,9 +39,13 @@ STRIDE = 5
 SCRIPT = 'a script of this machine starts programs of the other'
 
 # What the virtual machine runs: names of tests.
-KERNEL = ['assert', 'front_wrong', 'os', 'space', 'huge', 'front_slow', 'ss_arena_numa', 'auxv', 'unwind', 'vdso', 'lock', 'sys',
-          'meet', 'purge', 'page_heap', 'operators-linked', 'operators-preload', 'zeroed-preload', 'early-start-preload',
-          'spawn-preload', 'small-stacks-preload', 'fork-raw-clone-preload', 'profiled-exact-linked', 'stats-at-exit-preload']
+KERNEL = ['assert', 'front_wrong', 'os', 'space', 'huge', 'front_slow', 'ss_arena_numa', 'auxv', 'unwind', 'vdso', 'lock',
+          'sys', 'purge', 'page_heap', 'operators-linked', 'operators-preload', 'zeroed-preload',
+          'early-start-preload', 'spawn-preload', 'small-stacks-preload', 'fork-raw-clone-preload',
+          'profiled-exact-linked', 'stats-at-exit-preload', 'guarded-reports-linked', 'raw-clone-preload',
+          'leaks-asked-linked', 'leaks-beside-linked', 'sandbox-two-preload', 'fork-helpers-preload',
+          'refused-calls-preload', 'out-of-memory-preload', 'freed-space-preload', 'locked-memory-user-preload',
+          'fork-storm-all-preload']
 KERNEL_SECONDS = 1500
 KERNEL_PACKAGES = ('coreutils', 'dash', 'libc6', 'libgcc-s1', 'libstdc++6', 'libacl1', 'libattr1', 'libselinux1', 'libpcre2-8-0',
                    'libgmp10')
