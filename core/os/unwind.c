@@ -260,7 +260,7 @@ static bool step(struct hk_walk *w)
     if (header == NULL)
         return step_without_rules(w);
     uintptr_t key = pc ^ (uintptr_t)header << 20; /* another library may come to the same place */
-    bool up, signal;
+    bool up, signal, interrupted = w->frame.exact;
     if (HK_LIKELY(recall(key, &known))) {
         up = apply_known(w, &known);
         signal = known.signal;
@@ -274,7 +274,9 @@ static bool step(struct hk_walk *w)
         up = hk_cfi_apply(w, &rules);
         signal = rules.signal;
     }
-    return up && (signal || w->frame.reg[HK_REG_SP] > sp); /* else it would go round */
+    /* Else it would go round. Where a call puts nothing onto the stack (aarch64), a function may have nothing there,
+     * and be interrupted. */
+    return up && (signal || w->frame.reg[HK_REG_SP] > sp || (interrupted && w->frame.reg[HK_REG_SP] == sp));
 }
 
 static _Atomic uintptr_t own_from, own_size; /* the library's code; none where it is a part of the program */

@@ -4,6 +4,7 @@
  * Runs linked with libhakmem.a and preloaded. With the argument "preloaded" it also checks whose operators they are.
  */
 #include "check.h"
+#include "needs.h"
 #include "proc.h"
 
 #include <cstdint>
@@ -302,6 +303,9 @@ int main(int count, char **arguments)
     bad_alloc_is_thrown();
     bad_alloc_unwinds_in_a_thread();
     new_handler_loop();
-    new_handler_helps();
+    if (const char *lack = lacks_address_limit())
+        check_note("not called: %s", lack);
+    else
+        new_handler_helps();
     return 0;
 }

@@ -198,7 +198,7 @@ int main(int count, char **arguments)
     CHECK(pthread_attr_init(&attributes) == 0);
     CHECK(pthread_attr_setstacksize(&attributes, 8 * MIB) == 0);
     CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0);
-    total = atol(arguments[1]) / PHASES;
+    total = (long)check_fewer((size_t)atol(arguments[1])) / PHASES;
     for (int phase = 0; phase < PHASES; phase++) {
         seeds = (strtoull(arguments[2], NULL, 10) * PHASES + (uint64_t)phase) << 20;
         bursts = phase > 0;

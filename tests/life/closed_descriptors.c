@@ -3,6 +3,7 @@
  * A process that was started with descriptors 0, 1 and 2 closed: everything works, and the allocator keeps none open.
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -50,6 +51,7 @@ int main(int count, char **arguments)
     if (count > 1 && !strcmp(arguments[1], "child"))
         return started_without();
     check_watchdog(60);
+    need_execution();
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {

@@ -75,7 +75,7 @@ static void child(void *argument)
 int main(int count, char **arguments)
 {
     check_watchdog(250);
-    int times = count > 1 ? atoi(arguments[1]) : 200;
+    int times = (int)check_fewer(count > 1 ? (size_t)atoi(arguments[1]) : 200);
     for (int i = 0; i < times; i++) {
         static struct death death;
         death_run(&death, child, &i);

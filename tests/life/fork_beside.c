@@ -6,6 +6,7 @@
  * and close. With an odd number of FORKS the fork handlers of another library allocate.
  */
 #include "check.h"
+#include "needs.h"
 #include "fork_library.h"
 #include "forking.h"
 #include "proc.h"
@@ -220,9 +221,11 @@ static bool is_wanted(const char *name, int count, char **names)
 int main(int count, char **arguments)
 {
     CHECK(count > 4);
-    int forks = atoi(arguments[1]), working = atoi(arguments[2]);
+    int forks = (int)check_fewer((size_t)atoi(arguments[1])), working = atoi(arguments[2]);
     CHECK(working >= 0 && working <= WORKING_MAX);
     module = arguments[3];
+    if (is_wanted("spawn", count - 4, arguments + 4))
+        need_own_memory(); /* else its locks are held by other threads that fork */
     fork_library_set(malloc, realloc, free, forks % 2);
     long_line = make_long_line();
     forking_share();

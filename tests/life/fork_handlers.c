@@ -9,6 +9,7 @@
  * between the two.
  */
 #include "check.h"
+#include "needs.h"
 #include "fork_library.h"
 #include "forking.h"
 
@@ -99,8 +100,10 @@ int main(int count, char **arguments)
 {
     CHECK(count == 6 || count == 7);
     int forking = atoi(arguments[3]);
-    forks = atoi(arguments[1]);
+    forks = (int)check_fewer((size_t)atoi(arguments[1]));
     need_linked();
+    if (forking > 1)
+        need_own_memory(); /* else its locks are held by other threads that fork */
     CHECK(forking > 0 && forking <= FORKING_MAX);
     open_all(arguments + 4, count == 7 ? arguments[6] : NULL, !strcmp(arguments[2], "busy"));
     forking_share();

@@ -6,6 +6,7 @@
  * memory, and refuses it.
  */
 #include "check.h"
+#include "needs.h"
 #include "filter.h"
 #include "proc.h"
 
@@ -26,7 +27,7 @@ static void fork_and_count(unsigned threads)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        alarm(CHILD_SECONDS);
+        check_alarm(CHILD_SECONDS);
         CHECKF(proc_threads() == threads, "the child has %u threads", proc_threads());
         free(malloc(100));
         _exit(0);
@@ -50,6 +51,7 @@ int main(int count, char **arguments)
 {
     check_watchdog(60);
     CHECK(count == 2);
+    need_own_memory();
     unsigned threads = (unsigned)atoi(arguments[1]);
     CHECKF(proc_threads() == threads, "there are %u threads", proc_threads());
     fork_and_count(threads);

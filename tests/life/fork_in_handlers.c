@@ -39,7 +39,7 @@ static void on_timer(int signal_number)
     (void)signal_number;
     int saved = errno, number = atomic_fetch_sub(&left, 1);
     if (number > 0) {
-        alarm(FORK_SECONDS);
+        check_alarm(FORK_SECONDS);
         pid_t pid = fork();
         if (pid == 0)
             child(number);
@@ -64,7 +64,7 @@ static void *work(void *argument)
 int main(int count, char **arguments)
 {
     check_watchdog(FORK_SECONDS);
-    left = count > 1 ? atoi(arguments[1]) : 300;
+    left = (int)check_fewer(count > 1 ? (size_t)atoi(arguments[1]) : 300);
     struct sigaction action = {.sa_handler = on_timer, .sa_flags = SA_RESTART};
     CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
     pthread_t threads[THREADS];

@@ -79,7 +79,7 @@ int main(void)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        alarm(30);
+        check_alarm(30);
         void *blocks[2000];
         for (int i = 0; i < 2000; i++) /* refills, and with the first the heap that stayed behind is taken over */
             CHECK((blocks[i] = malloc(200)) != NULL);

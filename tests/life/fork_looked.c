@@ -57,7 +57,7 @@ int main(void)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        alarm(CHILD_SECONDS);
+        check_alarm(CHILD_SECONDS);
         for (unsigned i = 0; i < LOCKS; i++)
             CHECKF(hk_load_relaxed(&locks[i]->word) == 0, "lock %u is held in the child", i);
         use_everything();

@@ -66,7 +66,7 @@ static void clone_children(int rounds)
     for (int round = 0; round < rounds; round++) {
         check_watchdog(90);
         burst();
-        for (int i = 0; i < CHILDREN; i++) {
+        for (int i = 0; i < (int)check_fewer(CHILDREN); i++) {
             pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
             if (pid == 0)
                 allocate_and_leave();
@@ -122,6 +122,7 @@ static void leave_at_once(int children)
     pthread_t threads[WORKING];
     for (uintptr_t i = 0; i < WORKING; i++)
         CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
+    children = (int)check_fewer((size_t)children);
     for (int i = 0; i < children; i++) {
         check_watchdog(90);
         forking_wait(i % 3 == 0 ? vfork_once() : i % 3 == 1 ? spawn_once() : bare_fork(), i);

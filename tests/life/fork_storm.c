@@ -8,6 +8,7 @@
  *   all    each of them forks, too
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -54,7 +55,7 @@ static void *child_thread(void *argument)
 
 static void child(int number)
 {
-    alarm(60);
+    check_alarm(60);
     churn((uint64_t)number, 300);
     for (size_t i = 0; i < SHARED; i++) {
         CHECK(pattern_check(shared_blocks[i], shared_size(i), i) == shared_size(i));
@@ -99,12 +100,14 @@ static void *allocate_and_fork(void *argument)
 int main(int count, char **arguments)
 {
     check_watchdog(580); /* a hang, not a slow machine: it takes a minute or two on two idle cores */
-    int forks = count > 1 ? atoi(arguments[1]) : 2000;
+    int forks = (int)check_fewer(count > 1 ? (size_t)atoi(arguments[1]) : 2000);
     const char *mode = count > 2 ? arguments[2] : "paced";
     bool all = !strcmp(mode, "all");
     paced = !strcmp(mode, "paced");
     CHECK(all || paced || !strcmp(mode, "busy"));
-    forks_per_thread = all ? forks / THREADS : 0;
+    if (all)
+        need_own_memory(); /* else its locks are held by other threads */
+    forks_per_thread = all ? (forks + THREADS - 1) / THREADS : 0;
     for (size_t i = 0; i < SHARED; i++) {
         shared_blocks[i] = malloc(shared_size(i));
         CHECK(shared_blocks[i]);

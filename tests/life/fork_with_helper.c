@@ -5,6 +5,7 @@
  * thread too.
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -39,7 +40,7 @@ static void *small_work(void *argument)
 
 static void child(int number)
 {
-    alarm(30);
+    check_alarm(30);
     CHECK(proc_threads() == 2);
     small_work(NULL);
     pthread_t thread;
@@ -53,10 +54,11 @@ static void child(int number)
 int main(void)
 {
     check_watchdog(150);
+    need_own_memory();
     CHECKF(proc_threads() == 2, "there is no thread: this test wants HAKMEM_PURGE_THREAD=1");
     for (int round = 0; round < 2; round++) {
         burst(BLOCKS);
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < (int)check_fewer(100); i++) {
             pid_t pid = fork();
             CHECK(pid >= 0);
             if (pid == 0)

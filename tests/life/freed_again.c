@@ -5,6 +5,7 @@
  * system has one.
  */
 #include "check.h"
+#include "needs.h"
 #include "death.h"
 #include "pattern.h"
 #include "proc.h"
@@ -97,7 +98,7 @@ static void one_step(void *argument)
     pthread_t threads[THREADS];
     pthread_attr_t attributes;
     (void)argument;
-    alarm(100);
+    check_alarm(100);
     CHECK(pthread_barrier_init(&all, NULL, THREADS) == 0);
     CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 256 * KIB) == 0);
     for (int i = 1; i < THREADS; i++)
@@ -112,6 +113,7 @@ static void one_step(void *argument)
 int main(int count, char **arguments)
 {
     CHECK(count == 4);
+    need_address_limit();
     free(malloc(1));
     size_t most = strtoul(arguments[2], NULL, 10), step = strtoul(arguments[3], NULL, 10);
     for (limit_mib = strtoul(arguments[1], NULL, 10); limit_mib <= most; limit_mib += step) {

@@ -4,6 +4,7 @@
  * for one large block, for a mapping of the program's own, and for a thread.
  */
 #include "check.h"
+#include "needs.h"
 #include "death.h"
 #include "proc.h"
 
@@ -63,7 +64,7 @@ static void make_thread(size_t stack)
 static void live(void *argument)
 {
     const struct life *life = argument;
-    alarm(60);
+    check_alarm(60);
     size_t limit = proc_status_bytes(0, "VmSize:") + room;
     CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
     size_t bytes = fill(life);
@@ -91,6 +92,7 @@ int main(void)
 {
     static const size_t sizes[] = {100, 1000, 9000, 32768, 100000, 3000000};
     check_watchdog(120);
+    need_address_limit();
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct life lives[] = {{sizes[i], 70, 1}, {sizes[i], 70, 0}, {sizes[i], 100, 0}};
         for (size_t j = 0; j < sizeof(lives) / sizeof(lives[0]); j++) {

@@ -18,6 +18,7 @@
  *   BOUND  a number of MiB, or `eighth`: of the peak
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -229,6 +230,7 @@ int main(int argument_count, char **arguments)
 {
     CHECKF(argument_count >= 7, "usage: idle MIB SIZES ORDER AFTER BURSTS BOUND [MS]");
     choose(arguments);
+    need_own_memory();
     unsigned wait_ms = argument_count > 7 ? (unsigned)strtoul(arguments[7], NULL, 10) : 2000;
     check_watchdog(110);
     CHECK(pipe(to_child) == 0 && pipe(to_parent) == 0 && pipe(never) == 0);

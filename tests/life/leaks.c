@@ -14,6 +14,7 @@
  * forks    threads fork meanwhile, and their children look too
  */
 #include "check.h"
+#include "needs.h"
 #include "filter.h"
 
 #include <hakmem/hakmem.h>
@@ -151,7 +152,9 @@ static void *sleep_with_block(void *arg)
 static void threads(unsigned number)
 {
     pthread_attr_t small;
-    CHECK(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 65536) == 0);
+    long least = sysconf(_SC_THREAD_STACK_MIN); /* 128 KiB with glibc on aarch64 */
+    CHECK(pthread_attr_init(&small) == 0 &&
+          pthread_attr_setstacksize(&small, least > 65536 ? (size_t)least : 65536) == 0);
     unsigned made = 0;
     for (; made < number; made++) {
         pthread_t thread;
@@ -208,6 +211,7 @@ static void in_child(void (*run)(long, bool), long number, bool flag)
 
 static void refused(void)
 {
+    need_filters();
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         in_child(look_refused, calls[i], true);
         in_child(look_refused, calls[i], false);
@@ -236,6 +240,7 @@ static void look_limited(long steps, bool alone)
 
 static void limits(void)
 {
+    need_address_limit();
     for (long steps = 0; steps < 1200; steps += 25)
         in_child(look_limited, steps, true);
 }
@@ -306,13 +311,14 @@ static void forks(void)
 int main(int argc, char **argv)
 {
     check_watchdog(150);
+    need_tracing();
     CHECK(argc > 1 && hak_profile_start(1) == 0);
     if (strcmp(argv[1], "asked") == 0)
         asked();
     else if (strcmp(argv[1], "beside") == 0)
         beside();
     else if (strcmp(argv[1], "threads") == 0)
-        threads((unsigned)atoi(argv[2]));
+        threads((unsigned)check_fewer((size_t)atoi(argv[2])));
     else if (strcmp(argv[1], "refused") == 0)
         refused();
     else if (strcmp(argv[1], "limits") == 0)

@@ -5,6 +5,7 @@
  * 8 MiB, and has as many blocks as with glibc: where a whole unit is too much, pages serve.
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -68,6 +69,8 @@ int main(int count, char **arguments)
     if (strcmp(arguments[1], "after") == 0) {
         free(malloc(100));
         lock();
+        if (lock_error == ENOMEM)
+            need_own_memory();
         CHECKF(lock_error != ENOMEM && lock_error != EAGAIN, "mlockall: errno %d with %zu KiB", lock_error,
                proc_status_bytes(0, "VmSize:") / KIB);
     }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -41,11 +42,12 @@ int main(int count, char **arguments)
 {
     CHECK(count == 2);
     check_watchdog(100);
-    size_t wanted = strtoul(arguments[1], NULL, 10), made = 0;
+    size_t wanted = check_fewer(strtoul(arguments[1], NULL, 10)), made = 0;
     pthread_t *threads = malloc(wanted * sizeof(*threads));
     pthread_attr_t attributes;
     CHECK(threads && pthread_attr_init(&attributes) == 0);
-    CHECK(pthread_attr_setstacksize(&attributes, 32 * KIB) == 0);
+    long least = sysconf(_SC_THREAD_STACK_MIN); /* 128 KiB with glibc on aarch64 */
+    CHECK(pthread_attr_setstacksize(&attributes, least > (long)(32 * KIB) ? (size_t)least : 32 * KIB) == 0);
     int error = 0;
     while (made < wanted && (error = pthread_create(&threads[made], &attributes, stay, NULL)) == 0)
         made++;

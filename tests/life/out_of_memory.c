@@ -7,6 +7,7 @@
  * are free). A block can always be made smaller.
  */
 #include "check.h"
+#include "needs.h"
 #include "death.h"
 #include "pattern.h"
 #include "proc.h"
@@ -180,7 +181,7 @@ static void few_are_enough(size_t size, size_t small_size)
 static void own_front(void *argument)
 {
     (void)argument;
-    alarm(100);
+    check_alarm(100);
     size_t limit = proc_status_bytes(0, "VmSize:") + 8 * MIB;
     CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
     few_are_enough(4096, 64);
@@ -197,7 +198,7 @@ static void shrinks(void *argument)
     static const size_t aligns[ALIGNS] = {16, 4096, 65536, 4 * MIB};
     static unsigned char *blocks[SIZES][ALIGNS];
     (void)argument;
-    alarm(100);
+    check_alarm(100);
     size_t limit = proc_status_bytes(0, "VmSize:") + GIB;
     CHECK(setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) == 0);
     for (int i = 0; i < SIZES; i++) {
@@ -257,7 +258,7 @@ static void *other_thread(void *argument)
 static void other_front(void *size)
 {
     pthread_t other;
-    alarm(100);
+    check_alarm(100);
     large_size = *(const size_t *)size;
     CHECK(pthread_barrier_init(&turn, NULL, 2) == 0 && pthread_create(&other, NULL, other_thread, NULL) == 0);
     pthread_barrier_wait(&turn);
@@ -280,7 +281,7 @@ static void other_front(void *size)
 static void one_step(void *argument)
 {
     (void)argument;
-    alarm(100);
+    check_alarm(100);
     pthread_t ids[MOST_THREADS], late;
     CHECK(pthread_barrier_init(&limit_is_set, NULL, (unsigned)threads + 1) == 0);
     for (int i = 0; i < threads; i++)
@@ -328,6 +329,7 @@ int main(int count, char **arguments)
     static const size_t steps[] = {4, 8, 12, 16, 24, 32, 64, 128};
     threads = count > 1 ? atoi(arguments[1]) : 0;
     CHECK(threads >= 0 && threads <= MOST_THREADS);
+    need_address_limit();
     free(malloc(1));
     run_to_end(own_front, NULL, "own front");
     for (size_t i = 0; count > 2 && i < sizeof(others_sizes) / sizeof(others_sizes[0]); i++)

@@ -503,7 +503,7 @@ int main(int count, char **arguments)
     else if (strcmp(what, "wrongs") == 0)
         do_wrongs();
     else if (strcmp(what, "threads") == 0)
-        end_threads((unsigned)strtoul(arguments[2], NULL, 10));
+        end_threads((unsigned)check_fewer(strtoul(arguments[2], NULL, 10) / 8) * 8); /* eight at a time */
     else
         end_beside();
     char command[160];

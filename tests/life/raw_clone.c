@@ -6,6 +6,7 @@
  * runs. Each child allocates. No lock of ours may be held at that moment, so no other thread may exist.
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -44,7 +45,7 @@ static void burst(void)
 
 static void child(void)
 {
-    alarm(60); /* a hang ends by SIGALRM */
+    check_alarm(60); /* a hang ends by SIGALRM */
     for (size_t i = 0; i < 200; i++) {
         char *block = malloc(1000 + i * 500);
         if (block == NULL)
@@ -60,9 +61,10 @@ int main(int count, char **arguments)
 {
     check_watchdog(100);
     CHECK(count == 2);
+    need_own_memory();
     for (int round = 0; round < atoi(arguments[1]); round++) {
         burst();
-        for (int i = 0; i < CHILDREN; i++) {
+        for (int i = 0; i < (int)check_fewer(CHILDREN); i++) {
             CHECK(proc_threads() == 1);
             pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
             CHECK(pid >= 0);

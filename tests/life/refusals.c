@@ -9,6 +9,7 @@
  * told by the address that they come from. What no kernel refuses is not refused: to wake who sleeps on a word.
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -268,7 +269,7 @@ static bool run_refused(const char *self, const struct refusal *refusal, unsigne
     CHECK(child >= 0);
     if (child == 0) {
         close(ends[0]);
-        alarm(120); /* stays over exec */
+        check_alarm(120); /* stays over exec */
         execl("/proc/self/exe", self, "program", to, (char *)NULL);
         _exit(2);
     }
@@ -289,6 +290,7 @@ int main(int count, char **arguments)
     if (count == 3 && strcmp(arguments[1], "program") == 0)
         return program_with_listener(atoi(arguments[2]));
     CHECK(count > 2);
+    need_execution();
     unsigned every = (unsigned)atoi(arguments[1]);
     for (int i = 2; i < count; i++) {
         unsigned runs = 1, calls;

@@ -6,6 +6,7 @@
  * that is all.
  */
 #include "check.h"
+#include "needs.h"
 #include "filter.h"
 #include "pattern.h"
 #include "proc.h"
@@ -112,6 +113,7 @@ static void refuse_each_later(void)
 int main(int count, char **arguments)
 {
     if (count == 1) {
+        need_filters();
         refuse_each_later();
         filter_refuse(refused, REFUSED, EPERM);
         execl("/proc/self/exe", arguments[0], "filtered", (char *)NULL);

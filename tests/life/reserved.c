@@ -8,6 +8,7 @@
  * space from the low end; the other arguments follow.
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -26,6 +27,7 @@ static size_t pieces, gib, reserved;
 
 static void reserve(void)
 {
+    need_own_memory();
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     while (reserved < pieces && mmap(NULL, gib * GIB, PROT_NONE, flags, -1, 0) != MAP_FAILED)
         reserved++;
@@ -105,6 +107,7 @@ static void come_and_go(bool obstacles)
 
 static void start_again(char **arguments)
 {
+    need_execution();
     struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     if (setrlimit(RLIMIT_STACK, &unlimited) != 0)
         check_skip("the stack's limit stays (errno %d)", errno);

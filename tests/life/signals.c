@@ -105,7 +105,7 @@ static void fork_once(void)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        alarm(20);
+        check_alarm(20);
         free(malloc(100));
         _exit(0);
     }

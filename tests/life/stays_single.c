@@ -5,6 +5,7 @@
  * blocks.
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -22,7 +23,7 @@ static void churn(void)
 {
     static void *blocks[SLOTS];
     uint64_t random = 1;
-    for (int i = 0; i < OPERATIONS; i++) {
+    for (int i = 0; i < (int)check_fewer(OPERATIONS); i++) {
         size_t slot = random_below(&random, SLOTS);
         free(blocks[slot]);
         blocks[slot] = malloc(1 + random_below(&random, i % 100 ? 1000 : 60000));
@@ -74,6 +75,7 @@ int main(int argument_count, char **arguments)
 {
     size_t total = (argument_count > 1 ? strtoull(arguments[1], NULL, 10) : 1024) * MIB;
     check_watchdog(170);
+    need_own_memory();
     churn();
     burst(total, 1000);
     burst(total, 300000);

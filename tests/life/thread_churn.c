@@ -4,6 +4,7 @@
  * after the first hundredth. Each hands one block to the next, so that blocks outlive their threads.
  */
 #include "check.h"
+#include "needs.h"
 #include "pattern.h"
 #include "proc.h"
 
@@ -36,7 +37,7 @@ static void *short_thread(void *argument)
 int main(int count, char **arguments)
 {
     check_watchdog(280);
-    size_t total = count > 1 ? strtoull(arguments[1], NULL, 10) : 100000, early_rss = 0;
+    size_t total = check_fewer(count > 1 ? strtoull(arguments[1], NULL, 10) : 100000), early_rss = 0;
     for (size_t done = 0; done < total; done += AT_ONCE) {
         pthread_t threads[AT_ONCE];
         for (size_t i = 0; i < AT_ONCE; i++)
@@ -49,6 +50,6 @@ int main(int count, char **arguments)
     size_t rss = proc_rss();
     check_note("RSS after %zu threads %zu KiB, after %zu threads %zu KiB", total / 100, early_rss / KIB, total,
                rss / KIB);
-    CHECK(rss <= early_rss + 2 * MIB);
+    CHECK(!memory_is_own() || rss <= early_rss + 2 * MIB);
     return 0;
 }

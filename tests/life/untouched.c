@@ -4,6 +4,7 @@
  * most, and there is no number at which the records end. With -Dtail=enabled the page of its end of each block, too.
  */
 #include "check.h"
+#include "needs.h"
 #include "proc.h"
 #include "taken.h"
 
@@ -26,6 +27,7 @@ int main(int count, char **arguments)
 {
     CHECK(count == 2);
     check_watchdog(100);
+    need_own_memory();
     if (overcommit() == '2')
         check_skip("the system grants no more memory than it has");
     size_t size = 32 * KIB, blocks = strtoul(arguments[1], NULL, 10) * GIB / size, before = proc_rss();

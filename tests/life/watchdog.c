@@ -4,6 +4,7 @@
  * stderr are the stacks of both.
  */
 #include "check.h"
+#include "needs.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -42,6 +43,7 @@ static size_t count(const char *part)
 int main(void)
 {
     int ends[2];
+    need_own_memory();
     CHECK(pipe(ends) == 0);
     pid_t pid = fork();
     CHECK(pid >= 0);

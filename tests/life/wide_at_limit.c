@@ -4,6 +4,7 @@
  * room that these left before malloc fails for the first time.
  */
 #include "check.h"
+#include "needs.h"
 #include "proc.h"
 
 #include <pthread.h>
@@ -26,6 +27,7 @@ int main(int count, char **words)
     CHECKF(count == 2, "usage: wide_at_limit BYTES");
     size_t size = strtoul(words[1], NULL, 10), got = 0, bytes = LARGE * 8 * MIB;
     check_watchdog(60);
+    need_address_limit();
     CHECK(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
     for (unsigned i = 0; i < LARGE; i++)
         CHECK((large[i] = malloc(8 * MIB)) != NULL);

@@ -458,7 +458,7 @@ int main(int count, char **arguments)
     CHECKF(count == 5, "usage: contend all|large|trays|forks|ends THREADS SEED TURNS");
     check_watchdog(280);
     const char *kind = arguments[1];
-    size_t threads = strtoull(arguments[2], NULL, 10), turns = strtoull(arguments[4], NULL, 10);
+    size_t threads = strtoull(arguments[2], NULL, 10), turns = check_fewer(strtoull(arguments[4], NULL, 10));
     uint64_t seed = strtoull(arguments[3], NULL, 10);
     bool ends = !strcmp(kind, "ends"), forks = !strcmp(kind, "forks");
     large_only = !strcmp(kind, "large");

@@ -44,7 +44,8 @@ static void *work(void *argument)
 int main(int count, char **arguments)
 {
     CHECKF(count == 2, "usage: moves RUNS");
-    for (uintptr_t run = 1; run <= strtoull(arguments[1], NULL, 10); run++) {
+    uintptr_t runs = check_fewer(strtoull(arguments[1], NULL, 10));
+    for (uintptr_t run = 1; run <= runs; run++) {
         pthread_t threads[THREADS];
         for (uintptr_t i = 0; i < THREADS; i++)
             CHECK(pthread_create(&threads[i], NULL, work, (void *)(run * THREADS + i)) == 0);

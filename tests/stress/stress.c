@@ -231,7 +231,7 @@ int main(int count, char **arguments)
     check_watchdog(280);
     thread_count = strtoull(arguments[1], NULL, 10);
     uint64_t seed = strtoull(arguments[2], NULL, 10);
-    operations = strtoull(arguments[3], NULL, 10);
+    operations = check_fewer(strtoull(arguments[3], NULL, 10));
     CHECK(thread_count >= 1 && thread_count <= MOST_THREADS);
     mix = !strcmp(arguments[4], "tiny") ? tiny : !strcmp(arguments[4], "large") ? large : mixed;
     for (size_t t = 0; t < thread_count; t++)

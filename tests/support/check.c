@@ -94,9 +94,25 @@ static void on_alarm(int signal_number)
     _exit(1);
 }
 
+/* How many times as long as here things take, on emulated machines. Else 1. */
+static unsigned slowness(void)
+{
+    const char *text = getenv("TEST_SLOWNESS");
+    return text != NULL && atoi(text) > 0 ? (unsigned)atoi(text) : 1;
+}
+
+void check_alarm(unsigned seconds)
+{
+    alarm(seconds * slowness());
+}
+
 void check_watchdog(unsigned seconds)
 {
-    const char *slowness = getenv("TEST_SLOWNESS"); /* so many times as long as here, on emulated machines */
     signal(SIGALRM, on_alarm);
-    alarm(slowness != NULL && atoi(slowness) > 0 ? seconds * (unsigned)atoi(slowness) : seconds);
+    check_alarm(seconds);
+}
+
+size_t check_fewer(size_t n)
+{
+    return n > slowness() ? n / slowness() : 1;
 }

@@ -6,6 +6,8 @@
 #ifndef HK_TEST_CHECK_H
 #define HK_TEST_CHECK_H
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -29,9 +31,16 @@ void check_aborts(void);
 __attribute__((format(printf, 1, 2))) void check_note(const char *format, ...);
 
 /* When the process still runs after that many seconds: prints the stacks of its threads on stderr and ends it with
- * status 1. A hang is a failure. Takes the place of the last call; a child of fork has none until it calls it.
- * A program that hangs with all signals blocked does not hear it: `./hakmem test` sees that from outside. */
+ * status 1. A hang is a failure. (TEST_SLOWNESS times as long.) Takes the place of the last call; a child of fork has
+ * none until it calls it. A program that hangs with all signals blocked does not hear it: `./hakmem test` sees that
+ * from outside. */
 void check_watchdog(unsigned seconds);
+
+/* alarm, for TEST_SLOWNESS (of the environment: so many times as long as here things take) times as long. */
+void check_alarm(unsigned seconds);
+
+/* Of n like steps as many as take the time here that all take elsewhere, one at least: n / TEST_SLOWNESS. */
+size_t check_fewer(size_t n);
 
 #define CHECK(cond)                                                  \
     do {                                                             \

@@ -12,6 +12,7 @@
 #include "box/side.h"
 #include "fake_os.h"
 #include "front/profiled.h"
+#include "needs.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -627,7 +628,8 @@ static void what_it_shrinks_by_is_free(void **state)
 {
     (void)state;
     size_t sizes[] = {8 * HK_MIB, 30 * HK_MIB, 60 * HK_MIB};
-    for (size_t i = 0; i < HK_COUNT(sizes); i++)
+    size_t moved = lacks_own_memory() != NULL; /* an emulator moves the last, a mapping, also where it gets smaller */
+    for (size_t i = 0; i < HK_COUNT(sizes) - moved; i++)
         unit_passes(shrink_for_others, &sizes[i]);
 }
 

@@ -7,6 +7,7 @@
 #include "base/options.h"
 #include "large/huge.h"
 #include "fake_os.h"
+#include "needs.h"
 #include "pages/meta.h"
 #include "pages/ss_arena.h"
 
@@ -99,6 +100,7 @@ static void refuse_sizes(void *arg)
 static void impossible_sizes_are_refused(void **state)
 {
     (void)state;
+    unit_needs(lacks_own_memory());
     unit_passes(refuse_sizes, NULL);
 }
 

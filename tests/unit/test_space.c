@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "fake_os.h"
+#include "needs.h"
 #include "os/os.h"
 #include "pages/space.h"
 
@@ -107,6 +108,7 @@ static void be_in_the_way(void *arg)
 static void where_somebody_is_another_place_is_tried(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     for (unsigned part = 0; part < 4; part++)
         assert_int_equal(unit_status(be_in_the_way, &part), 0);
 }
@@ -141,6 +143,7 @@ static void dig(void *arg)
 static void there_are_places_near_and_far(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     if (HK_THREAD_SANITIZER)
         skip(); /* it has shadow near the stack only */
     unit_passes(dig, NULL);
@@ -168,6 +171,7 @@ static void step_over(void *arg)
 static void what_lies_in_the_way_is_passed_over(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     unit_passes(step_over, NULL);
 }
 
@@ -212,6 +216,7 @@ static void come_to_the_end(void *arg)
 static void there_are_so_many_units_and_no_more(void **state)
 {
     (void)state;
+    unit_needs(lacks_own_memory());
     if (HK_THREAD_SANITIZER)
         skip(); /* nor for 8 TiB */
     unit_passes(come_to_the_end, NULL);
@@ -290,6 +295,7 @@ static void go_and_come_again(void *arg)
 static void unmapped_units_can_be_mapped_again(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     unit_passes(go_and_come_again, NULL);
 }
 
@@ -392,6 +398,7 @@ static void refuse_tables(void *arg)
 static void a_table_grows_less_where_more_is_refused(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     const enum hk_table_number numbers[] = {HK_TABLE_CODES, HK_TABLE_NODES, HK_TABLE_INNER};
     for (unsigned i = 0; i < HK_COUNT(numbers); i++) {
         enum hk_table_number number = numbers[i];

@@ -6,6 +6,7 @@
 
 #include "base/options.h"
 #include "fake_os.h"
+#include "needs.h"
 #include "superslab/registry.h"
 
 #include <sys/mman.h>
@@ -256,6 +257,7 @@ static void resize(void *arg)
 static void runs_grow_and_shrink_where_they_lie(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     unit_passes(resize, NULL);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/options.h"
 #include "fake_os.h"
+#include "needs.h"
 #include "pages/space.h"
 
 #include <sys/mman.h>
@@ -87,6 +88,7 @@ static void learn_late(void *arg)
 static void only_our_units_are_placed(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     unit_passes(learn_late, NULL);
 }
 

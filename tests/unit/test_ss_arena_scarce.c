@@ -6,6 +6,7 @@
 #include "arena_model.h"
 
 #include "fake_os.h"
+#include "needs.h"
 #include "os/os.h"
 #include "pages/space.h"
 
@@ -198,6 +199,7 @@ static void find_others_there(void *arg)
 static void where_others_are_nothing_is_mapped(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     unit_passes(find_others_there, NULL);
 }
 
@@ -258,6 +260,7 @@ static void share_the_space(void *arg)
 static void others_may_come_between(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     size_t pages[] = {4096, 16384, 65536};
     for (unsigned i = 0; i < HK_COUNT(pages); i++)
         unit_passes(share_the_space, &pages[i]);
@@ -309,6 +312,7 @@ static void churn_in_threads(void *arg)
 static void any_thread_may_unmap(void **state)
 {
     (void)state;
+    unit_needs(lacks_exact_places());
     unit_passes(churn_in_threads, NULL);
 }
 

@@ -46,6 +46,9 @@ int unit_status(void (*body)(void *), void *arg);
 /* fork, in a child: an alarm is not inherited, and who never ends would be waited for. */
 pid_t unit_fork(void);
 
+/* Skips the test where something is not there: what the lacks_ functions of support/needs.h say. */
+void unit_needs(const char *lack);
+
 /* A number in 0 ... n - 1. The state is any number but 0. */
 static inline uint64_t unit_random(uint64_t *state, uint64_t n)
 {
