@@ -20,7 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT 20000u /* operations of a thread between its marks, and so many before */
+#define COUNT 20000u /* operations of a thread between its marks */
+#define BEFORE 4u    /* times as many come before: bins have grown then */
 #define MOST 1000u   /* blocks that a thread has at once */
 #define KIB ((size_t)1024)
 
@@ -162,7 +163,8 @@ static void *work(void *arg)
     struct worker *me = arg;
     const struct sizes *sizes = &me->kind->sizes;
     state = me->number + 1;
-    me->kind->part[me->number](sizes);
+    for (unsigned i = 0; i < BEFORE; i++)
+        me->kind->part[me->number](sizes);
     pthread_barrier_wait(&all);
     mark_begin();
     me->kind->part[me->number](sizes);
