@@ -5,10 +5,10 @@ import random
 
 
 def data():
-    """16 MiB that compress to about a third, the same each time."""
+    """8 MiB that compress to about a third, the same each time."""
     dice = random.Random(2)
     words = [dice.randbytes(dice.randrange(3, 20)) for _ in range(3000)]
-    return b"".join(dice.choice(words) for _ in range(1500000))[: 16 << 20]
+    return b"".join(dice.choice(words) for _ in range(750000))[: 8 << 20]
 
 
 def workload(run):

@@ -7,7 +7,7 @@ import random
 def tree(run):
     """1500 files of varied names and sizes in nested folders, and one text of 200 000 lines."""
     dice = random.Random(1)
-    for i in range(1500):
+    for i in range(600):
         folder = run.path("tree", f"d{i % 7}", f"sub {i % 31}")
         if i < 7 * 31:
             harness.os.makedirs(folder, exist_ok=True)
@@ -16,7 +16,7 @@ def tree(run):
             file.write(dice.randbytes(dice.randrange(0, 3000)))
         harness.os.utime(path, (i * 86400, i * 86400))
     lines = [f"{dice.randrange(10 ** 9)} {'word' * dice.randrange(1, 9)}{dice.randrange(5000)} {i}\n"
-             for i in range(200000)]
+             for i in range(70000)]
     run.write("text", "".join(lines))
     run.write("left", "".join(f"{i} left{i}\n" for i in range(100000, 160000)))
     run.write("right", "".join(f"{i} right{i}\n" for i in range(130000, 199999)))

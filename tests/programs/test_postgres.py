@@ -10,7 +10,7 @@ SETUP = """
 CREATE TABLE t (id int PRIMARY KEY, a int, b text, c numeric, j jsonb);
 INSERT INTO t SELECT i, (i * 7919::bigint) % 100003, 'row ' || md5(i::text), i / 7.0,
                      jsonb_build_object('k', i % 100, 'list', jsonb_build_array(i, i * 2, 'x' || i))
-              FROM generate_series(1, 200000) i;
+              FROM generate_series(1, 80000) i;
 CREATE INDEX t_a ON t (a);
 CREATE INDEX t_j ON t USING gin (j jsonb_path_ops);
 ANALYZE t;
@@ -39,7 +39,7 @@ SET jit_optimize_above_cost = 0;
 SELECT sum(a * 3 + id % 7), avg(c)::numeric(20, 6) FROM t WHERE a BETWEEN 10 AND 90000 AND b LIKE 'row %';
 SET jit = off;
 DO $$ DECLARE s text := ''; BEGIN
-    FOR i IN 1..100000 LOOP s := left(s || md5(i::text), 5000); END LOOP;
+    FOR i IN 1..30000 LOOP s := left(s || md5(i::text), 5000); END LOOP;
     RAISE NOTICE '%', md5(s);
 END $$;
 SELECT regexp_replace(b, '([0-9]+)', '<\\1>', 'g') FROM t WHERE id <= 3;
@@ -95,7 +95,7 @@ def workload(run):
         run.note("parallel workers ran", b"Workers Launched: 0" not in plan and b"Workers Launched" in plan)
         bench = [tool("pgbench"), "-h", run.dir, "-U", "postgres"]
         run.cmd([*bench, "-i", "-q", "-s", "1", "postgres"], compare=False)
-        run.cmd([*bench, "-n", "-c", "4", "-j", "2", "-t", "400", "--random-seed=42", "-M", "prepared", "postgres"],
+        run.cmd([*bench, "-n", "-c", "4", "-j", "2", "-t", "150", "--random-seed=42", "-M", "prepared", "postgres"],
                 compare=False)
         server.sql("SELECT sum(abalance), (SELECT sum(bbalance) FROM pgbench_branches),"
                    "(SELECT sum(tbalance) FROM pgbench_tellers),"

@@ -16,7 +16,7 @@ def protocol():
         words = [str(word).encode() for word in words]
         out.append(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
 
-    for i in range(120000):
+    for i in range(50000):
         n, kind = dice.randrange(4000), i % 8
         if kind == 0:
             send("SET", f"s{dice.randrange(30000)}", "v" * dice.randrange(1, 700))
@@ -88,7 +88,7 @@ def workload(run):
         state = server.ask("INFO", "persistence", compare=False)
         run.note("bgsave", "rdb_last_bgsave_status:ok" in state and "rdb_saves:1" in state)
         for threads in (["-c", "20"], ["-c", "20", "--threads", "2"]):
-            run.cmd([benchmark, "-s", "socket", "-q", "-n", "10000", "-P", "8", "-d", "200", "-r", "1000", *threads,
+            run.cmd([benchmark, "-s", "socket", "-q", "-n", "4000", "-P", "8", "-d", "200", "-r", "1000", *threads,
                      "-t", "set,get,incr,lpush,rpop,sadd,hset,zadd,lrange_100,mset"], compare=False)
         server.ask("FLUSHALL", "ASYNC")
         server.ask("DBSIZE")
