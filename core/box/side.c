@@ -16,7 +16,7 @@
 #define CUT_MOST (CHUNK / 4) /* larger pieces have a mapping of their own */
 #define CHUNK_MOST (64 * CHUNK)
 #define PURGED (CHUNK / 64)     /* pieces from here on give their pages back while they wait, and are charged by use */
-#define WARM_MOST (CHUNK / 8)   /* but for so much of them: what is sampled comes and goes (docs/profile.md) */
+#define WARM_MOST (CHUNK / 8)   /* but for so much of them: what is sampled comes and goes (docs/decisions/0030) */
 #define WARM_PIECE (CHUNK / 16) /* the largest of these */
 #define PIECE_BITS 7            /* log2 of the smallest piece */
 #define SIZES (48u - PIECE_BITS)

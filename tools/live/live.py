@@ -102,12 +102,17 @@ def heap(arguments):
     print(path)
 
 
-def profile(arguments):
-    parser = parser_of('profile')
+def parse_watch(name, arguments):
+    """Of a command that looks at a process for some time."""
+    parser = parser_of(name)
     parser.add_argument('pid', type=a_pid)
     parser.add_argument('--seconds', type=seconds, default=None)
     parser.add_argument('--json', action='store_true')
-    options = parser.parse_args(arguments)
+    return parser, parser.parse_args(arguments)
+
+
+def profile(arguments):
+    parser, options = parse_watch('profile', arguments)
     if options.json and options.output and not options.output.endswith('.json'):
         parser.error('with --json the FILE has to end in .json')
     import profiled
@@ -125,11 +130,7 @@ def look_once(process):
 
 
 def timeline(arguments):
-    parser = parser_of('timeline')
-    parser.add_argument('pid', type=a_pid)
-    parser.add_argument('--seconds', type=seconds, default=None)
-    parser.add_argument('--json', action='store_true')
-    options = parser.parse_args(arguments)
+    _, options = parse_watch('timeline', arguments)
     import timeline as watcher
     path = options.output or 'timeline-%d.%s' % (options.pid, 'json' if options.json else 'html')
     watcher.attach(options.pid, path, options.seconds, options.json)

@@ -35,7 +35,6 @@ class Watched:
         self.first = self.first or new
         self.rates = rates(self.before, new, moment - self.then)
 
-
     def stacks(self):
         """Those with most live bytes, where a profile is made (profiled.Stacks). Asked for by who shows them."""
         if self.most is None or self.most[0] != self.when:

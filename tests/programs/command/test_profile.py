@@ -286,52 +286,40 @@ import os; os._exit(0)
             self.assertLess(json.load(file)["seconds"], 599)
         self.assertIsNone(process.poll())
 
+    def watch(self, watched, seconds, line):
+        """What is told of so many seconds, while exactly one line is said, which has this in it."""
+        said = []
+        profiled.say, before = said.append, profiled.say
+        try:
+            data = profiled.profile_file.as_data(watched.told(watched.watch(seconds)))
+        finally:
+            profiled.say = before
+            watched.process.close()
+        self.assertEqual(len(said), 1, said)
+        self.assertIn(line, said[0])
+        return data
+
     def test_it_ends_meanwhile(self):
         for end in (lambda process: process.kill(), lambda process: self.tell(process, "e", "")):
             process = self.subject()
             watched = profiled.Watched(process.pid)
             end(process)
             process.wait()
-            said = []
-            profiled.say, before = said.append, profiled.say
-            try:
-                data = profiled.profile_file.as_data(watched.told(watched.watch(100)))
-            finally:
-                profiled.say = before
-                watched.process.close()
-            self.assertEqual(len(said), 1)
-            self.assertIn("has ended", said[0])
-            self.assertEqual(self.sums(data, "subject_keep")[0], 20000)
+            self.assertEqual(self.sums(self.watch(watched, 100, "has ended"), "subject_keep")[0], 20000)
 
     def test_it_executes_another_program(self):
         process = self.subject()
         watched = profiled.Watched(process.pid)
-        self.addCleanup(watched.process.close)
         self.tell(process, "x", "ready\n")
-        said = []
-        profiled.say, before = said.append, profiled.say
-        try:
-            data = profiled.profile_file.as_data(watched.told(watched.watch(1.5)))
-        finally:
-            profiled.say = before
-        self.assertEqual(len(said), 1, said)
-        self.assertIn("runs another program now", said[0])
+        data = self.watch(watched, 1.5, "runs another program now")
         self.assertEqual(self.sums(data, "subject_keep")[0], 20000)
 
     def test_another_profile_begins(self):
         process = self.subject()
         watched = profiled.Watched(process.pid)
-        self.addCleanup(watched.process.close)
         self.tell(process, "b")
         self.tell(process, "a")
-        said = []
-        profiled.say, before = said.append, profiled.say
-        try:
-            data = profiled.profile_file.as_data(watched.told(watched.watch(0.01)))
-        finally:
-            profiled.say = before
-        self.assertEqual(len(said), 1, said)
-        self.assertIn("begun another profile", said[0])
+        data = self.watch(watched, 0.01, "begun another profile")
         self.assertEqual(self.sums(data, "subject_later")[4], 3000)
         self.assertEqual(self.sums(data, "subject_keep")[:6], [0] * 6)
 
