@@ -45,7 +45,7 @@ NOTES = {
                    '[decision 0004](decisions/0004-bins-for-mid-classes.md).',
     'TINY_FRONT_SLIM': 'Blocks go straight to and from their slabs, or the TLS SLL with `-Dtls_sll=enabled`. As the three '
                        'that follow, read when a thread first uses a class.',
-    'FRONT_V2_CAP': 'Each class also has a limit of its own: 512 blocks up to 64 bytes, 32 KiB up to 512, above that 64 KiB; Mid classes 64 blocks up to 2 KiB, 128 KiB up to 8 KiB, above that 16 blocks.',
+    'FRONT_V2_CAP': 'Each class also has a limit of its own: 512 blocks up to 32 bytes, 256 up to 128, 128 up to 256, 64 up to 512, above that 64 KiB; Mid classes 64 blocks up to 2 KiB, 128 KiB up to 8 KiB, above that 16 blocks.',
     'FRONT_V2_OFF': 'Blocks of these classes go straight to and from their slabs. Read when a thread first uses a class.',
     'TINY_UNIFIED_C0': 'As `C1` to `C7`, read when a thread first uses a class; `HAKMEM_FRONT_BYTES` may leave it '
                        'fewer. Without entries, or with one, blocks go straight to and from their slabs.',

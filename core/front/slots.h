@@ -10,11 +10,13 @@
 #define HK_FRONT_SLOTS_H
 
 /* The most blocks of that size in an array. One that is half full misses after (cap / 2)^2 operations of its class on
- * the average, so room pays quadratically. Up to 512 bytes at most 512 blocks and 32 KiB; of Mid blocks 128 KiB, but
- * never fewer than HK_MID_ROOM. */
+ * the average, so room pays quadratically. Nodes of lists and trees come and go by hundreds; of Mid blocks it is
+ * 128 KiB, but never fewer than HK_MID_ROOM. */
 #define HK_BIN_MAX(size)                                  \
-    ((size) <= 64            ? 512u                       \
-     : (size) <= 512         ? 32768u / (unsigned)(size)  \
+    ((size) <= 32            ? 512u                       \
+     : (size) <= 128         ? 256u                       \
+     : (size) <= 256         ? 128u                       \
+     : (size) <= 512         ? 64u                        \
      : (size) <= HK_TINY_MAX ? 65536u / (unsigned)(size)  \
      : (size) <= 2048        ? 64u                        \
      : (size) <= 8192        ? 131072u / (unsigned)(size) \
