@@ -94,6 +94,15 @@ static bool claim_span(struct hk_superslab *ss, unsigned index, unsigned slabs)
     return zero;
 }
 
+/* What a new SuperSlab of a heap that fills them begins with is written anyway. */
+static HK_SLOW_PATH void touch_first(struct hk_slab *slab, bool huge)
+{
+    if (huge)
+        hk_huge_pages_touch(hk_slab_base(slab));
+    else if (slab->zero && hk_huge_pages_rest())
+        hk_huge_pages_compare(hk_slab_base(slab));
+}
+
 struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner, bool fills)
 {
     unsigned index, slabs = hk_class_slabs(cls);
@@ -112,10 +121,10 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner, bool fills
         hk_registry_set_code(hk_slab_base(slab) + HK_SLAB_SIZE, slabs - 1, HK_CODE_SECOND);
         hk_registry_set_code(hk_slab_base(slab), 1, hk_code_of_class(cls));
     }
-    bool fresh = slab != NULL && stage == HK_STAGE_NEW && ss->huge;
+    bool fresh = slab != NULL && stage == HK_STAGE_NEW && fills, huge = fresh && ss->huge;
     hk_unlock(&hk_pool.lock);
     if (HK_UNLIKELY(fresh))
-        hk_huge_pages_touch(hk_slab_base(slab)); /* which comes anyway */
+        touch_first(slab, huge);
     return slab;
 }
 

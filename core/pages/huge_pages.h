@@ -24,6 +24,10 @@ bool hk_huge_pages_rest(void);
  * write there anyway. */
 void hk_huge_pages_touch(void *ptr);
 
+/* While nobody asks: writes to all small pages of a slab that is untouched, and looks whether they come any faster. As
+ * above. */
+void hk_huge_pages_compare(void *slab);
+
 /* A block that will probably be written from end to end. Is it long enough, all huge pages that lie in it as a whole
  * are asked for, unless memory is dear (HAKMEM_MEMORY_LIMIT, or once some was refused), or the program has so many long
  * blocks that the kernel might run out of mappings. Its owner, without a lock. */

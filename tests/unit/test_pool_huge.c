@@ -95,6 +95,34 @@ static void where_they_come_slowly_none_are_asked_for(void **state)
     unit_passes(slow_ones, NULL);
 }
 
+/* Small ones take 100 us for 16, as long as a huge one of 3200 us: that is no reason to rest. One of twice that is. */
+static void slow_machine(void *arg)
+{
+    (void)arg;
+    fake_os_take_us(3000);
+    EXPECT(is_huge(fill_superslab()));
+    fake_os_take_us(100);
+    EXPECT(!is_huge(fill_superslab()));
+    fake_os_take_us(6399);
+    EXPECT(is_huge(fill_superslab()) && is_huge(fill_superslab()));
+    fake_os_take_us(6400);
+    EXPECT(is_huge(fill_superslab()));
+    fake_os_take_us(10);
+    EXPECT(!is_huge(fill_superslab()) && !is_huge(fill_superslab())); /* now small ones come quickly */
+    fake_os_travel(640);
+    EXPECT(is_huge(fill_superslab()));
+    fake_os_take_us(2000);
+    EXPECT(is_huge(fill_superslab()));
+    fake_os_take_us(0);
+    EXPECT(!is_huge(fill_superslab()));
+}
+
+static void where_small_ones_come_as_slowly_huge_ones_are_asked_for(void **state)
+{
+    (void)state;
+    unit_passes(slow_machine, NULL);
+}
+
 /* Rather than no memory. */
 static void last_resort(void *arg)
 {
@@ -205,6 +233,7 @@ int main(void)
         cmocka_unit_test(who_fills_slabs_has_superslabs_apart),
         cmocka_unit_test(empty_slabs_are_for_all),
         cmocka_unit_test(where_they_come_slowly_none_are_asked_for),
+        cmocka_unit_test(where_small_ones_come_as_slowly_huge_ones_are_asked_for),
         cmocka_unit_test(rather_than_none_anybody_takes_them),
         cmocka_unit_test(one_of_which_a_part_went_is_as_any_other),
         cmocka_unit_test(very_large_heaps_do_not_ask),
