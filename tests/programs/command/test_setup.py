@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `./hakmem run` does about packages: on a PATH that has only what every Debian has, a false apt-get that writes
+"""What `./hakmem run` does about packages, and that help needs none: on a PATH that has only what every Debian has, a false apt-get that writes
 down what it is asked, and no compiler."""
 import os
 import shutil
@@ -78,6 +78,14 @@ class Setup(tap.Case):
         status, _, err = self.run_true(self.as_user())
         self.assertEqual((status, err.count("\n")), (125, 1), err)
         self.assertIn("sudo apt-get install", err)
+
+    def test_help_of_all_that_build_needs_no_build(self):
+        shutil.copytree(os.path.join(tap.SOURCE, "tools"), os.path.join(self.dir, "tools"), dirs_exist_ok=True)
+        for command in ("run", "heap", "test", "bench", "ab", "docs", "package"):
+            status, out, err = self.call(self.hakmem, command, "--help")
+            self.assertEqual((status, err), (0, ""), command)
+            self.assertIn(command, out)
+        self.assertEqual([name for name in os.listdir(self.dir) if name.startswith("build")], [])
 
     def test_no_apt_at_all(self):
         status, _, err = self.run_true()
