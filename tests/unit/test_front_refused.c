@@ -133,7 +133,7 @@ static void drop_some(struct block *blocks, unsigned first, unsigned step)
 /* What is large does not grow: copying it would take longer than all the rest. */
 static size_t grown(size_t size)
 {
-    return size < 200000 ? size * 3 + 1 : size - 1;
+    return size < 100000 ? size * 3 + 1 : size - 1;
 }
 
 static void resize_some(struct block *blocks)
