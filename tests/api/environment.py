@@ -3,7 +3,7 @@
 """Garbage in the environment: wrong numbers, printf directives, huge values, duplicates, empty ones.
 
 usage: environment.py LIBHAKMEM PROGRAM
-PROGRAM must do what it does without them. A wrong value costs one line on stderr and no more.
+PROGRAM (stats_subject.c) must do what it does without them. A wrong value costs one line on stderr and no more.
 """
 import ctypes
 import os
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 
+PART = '10'  # of what the program can do
 WRONG = ['', ' ', 'x', '-', '--1', '12abc', '%n%n%s', '0x', '99999999999999999999999999', '-99999999999999999999',
          '1e9', '\xff\xfe', 'A' * 120000, '1\n2']
 
@@ -22,7 +23,7 @@ def environment(**options):
 
 
 def run(library, program, env):
-    done = subprocess.run([program], env=dict(env, LD_PRELOAD=library), capture_output=True, timeout=60)
+    done = subprocess.run([program, PART], env=dict(env, LD_PRELOAD=library), capture_output=True, timeout=60)
     assert done.returncode == 0, (done.returncode, done.stderr[:500])
     assert done.stdout.strip().isdigit(), done.stdout[:200]
     return done.stderr
@@ -46,10 +47,11 @@ def help_goes_on(library, program):
 
 
 def one_line_each(library, program, names):
-    """Ten options at a time have the same wrong value: no more than a line for each."""
+    """All options, or ten where there is no room for more, have the same wrong value: no more than a line for each."""
     for value in WRONG:
-        for start in range(0, len(names), 10):
-            wrong = names[start:start + 10]
+        together = 10 if len(value) > 1000 else len(names)
+        for start in range(0, len(names), together):
+            wrong = names[start:start + together]
             err = run(library, program, environment(**{'HAKMEM_' + name: value for name in wrong}))
             lines = err.splitlines()
             assert len(lines) <= len(wrong) and len(err) < 130 * len(wrong), (wrong, value[:40], err[:2000])
@@ -67,7 +69,7 @@ def unusual_blocks(library, program):
                   [b'HAKMEM_STATS=json:/no/such/folder/x'], [b'HAKMEM_STATS=' + b'y' * 100000]):
         entries = [b'LD_PRELOAD=' + library.encode()] + extra
         block = (ctypes.c_char_p * (len(entries) + 1))(*entries, None)
-        argv = (ctypes.c_char_p * 2)(program.encode(), None)
+        argv = (ctypes.c_char_p * 3)(program.encode(), PART.encode(), None)
         pid = os.fork()
         if pid == 0:
             null = os.open('/dev/null', os.O_WRONLY)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ends with 40 MiB of live blocks of three sizes; prints its process id. For stats_report.py.
+ * stats_subject [PART]: ends with 40 MiB of live blocks of three sizes, or the PARTth part of it; prints its process
+ * id. For stats_report.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +19,12 @@ static void keep(size_t total, size_t size)
     }
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
-    keep((size_t)10 << 20, 64);
-    keep((size_t)10 << 20, 4096);
-    keep((size_t)20 << 20, (size_t)1 << 20);
+    size_t part = count > 1 ? strtoul(arguments[1], NULL, 10) : 1;
+    keep(((size_t)10 << 20) / part, 64);
+    keep(((size_t)10 << 20) / part, 4096);
+    keep(((size_t)20 << 20) / part, (size_t)1 << 20);
     printf("%ld\n", (long)getpid());
     return 0;
 }

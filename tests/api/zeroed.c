@@ -72,9 +72,9 @@ static void zero_across_sizes(void **state)
     static const size_t sizes[] = {16, 48, 160, 800, 1024, 1500, 5000, 20000, 32768, 100000, 700000, 3000000};
     enum { COUNT = sizeof(sizes) / sizeof(sizes[0]) };
     for (int i = 0; i < COUNT; i++) {
-        dirty(6 * MIB, sizes[i]);
-        for (int k = 1; k < COUNT; k += 2)
-            clean(6 * MIB, sizes[(i + k) % COUNT]);
+        dirty(4 * MIB, sizes[i]);
+        for (int k = 1; k < COUNT; k += 3)
+            clean(4 * MIB, sizes[(i + k) % COUNT]);
     }
 }
 

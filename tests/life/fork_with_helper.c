@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BLOCKS = 150000, SIZE = 1000 };
+enum { BLOCKS = 80000, SIZE = 1000 };
 
 static void *blocks[BLOCKS];
 

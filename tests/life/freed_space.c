@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program limits its own address space, fills it with blocks of one size and frees them. What they left is enough
- * for one large block, for a mapping of the program's own, and for a thread.
+ * freed_space [STEP]: the program limits its own address space, fills it with blocks of one size and frees them. What
+ * they left is enough for one large block, for a mapping of the program's own, and for a thread. With STEP for every so
+ * manieth of the sizes.
  */
 #include "check.h"
 #include "needs.h"
@@ -88,12 +89,14 @@ static void live(void *argument)
     CHECK(fill(life) >= bytes / 10 * 9);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
     static const size_t sizes[] = {100, 1000, 9000, 32768, 100000, 3000000};
     check_watchdog(120);
+    size_t step = count > 1 ? strtoul(arguments[1], NULL, 10) : 1;
+    CHECK(step > 0);
     need_address_limit();
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i += step) {
         struct life lives[] = {{sizes[i], 70, 1}, {sizes[i], 70, 0}, {sizes[i], 100, 0}};
         for (size_t j = 0; j < sizeof(lives) / sizeof(lives[0]); j++) {
             static struct death death;

@@ -326,7 +326,7 @@ static void run_to_end(void (*body)(void *), void *argument, const char *name)
 int main(int count, char **arguments)
 {
     static const size_t others_sizes[] = {512, 2000, 4096};
-    static const size_t steps[] = {4, 8, 12, 16, 24, 32, 64, 128};
+    static const size_t steps[] = {4, 8, 12, 16, 24, 32, 64};
     threads = count > 1 ? atoi(arguments[1]) : 0;
     CHECK(threads >= 0 && threads <= MOST_THREADS);
     need_address_limit();

@@ -31,7 +31,7 @@ static void *use_everything(void *argument)
     static _Thread_local unsigned char *blocks[SLOTS];
     static _Thread_local size_t sizes[SLOTS];
     uint64_t random = (uint64_t)(uintptr_t)argument;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 8000; i++) {
         size_t slot = random_below(&random, SLOTS);
         CHECK(!blocks[slot] || pattern_check(blocks[slot], sizes[slot], slot) == sizes[slot]);
         size_t size = 1 + random_below(&random, (size_t)1 << (4 + random_below(&random, i % 100 ? 12 : 20)));
@@ -58,7 +58,7 @@ static void use_what_is_there(void)
     static unsigned char *blocks[SLOTS];
     static size_t sizes[SLOTS];
     uint64_t random = 9;
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 3000; i++) {
         size_t slot = random_below(&random, SLOTS), size = 1 + random_below(&random, i % 50 ? 5000 : 2 * MIB);
         unsigned char *block = blocks[slot];
         CHECK(!block || pattern_check(block, sizes[slot], slot) == sizes[slot]);
@@ -129,11 +129,11 @@ int main(int count, char **arguments)
         CHECK(pthread_join(threads[i], NULL) == 0);
 
     /* A huge block that cannot be remapped is copied. */
-    unsigned char *huge = malloc(48 * MIB);
+    unsigned char *huge = malloc(34 * MIB);
     CHECK(huge);
-    pattern_fill(huge, 48 * MIB, 5);
+    pattern_fill(huge, 34 * MIB, 5);
     huge = realloc(huge, 200 * MIB);
-    CHECK(huge && pattern_check(huge, 48 * MIB, 5) == 48 * MIB);
+    CHECK(huge && pattern_check(huge, 34 * MIB, 5) == 34 * MIB);
     huge = realloc(huge, 2 * MIB);
     CHECK(huge && pattern_check(huge, 2 * MIB, 5) == 2 * MIB);
     free(huge);

@@ -59,8 +59,8 @@ static void unshare_in_child(int flags)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        burst(64 * MIB, 1000);
-        burst(64 * MIB, 300000);
+        burst(32 * MIB, 1000);
+        burst(32 * MIB, 300000);
         int failed = unshare(flags) == -1 ? errno : 0;
         _exit(failed == EINVAL ? 1 : failed == 0 ? 0 : 2);
     }

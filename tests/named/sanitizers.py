@@ -29,14 +29,22 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 KINDS = {"thread": "thread", "address": "address,undefined", "undefined": "address,undefined"}
 SUITES = ("unit", "stress", "api")
 
-# What is run on every change: where threads meet, and what needs little time.
+# What is run on every change: where threads meet, and what needs little time. The latter with other boxes than the
+# usual ones, which the suite boxes would else build once more.
 SHORT = {
     "thread": ("contend-all-hak", "contend-forks-hak", "contend-ends-hak", "waits", "transfer", "remote", "heap", "heap_life",
                "pool", "pool_purge", "huge", "peak", "purge", "gate", "lock", "meta", "registry", "registry_window",
                "front_thread"),
-    "address": ("fmt", "options", "bits", "list", "size_class", "slab", "hot_cold", "remote", "pool", "heap", "heap_life",
-                "heap_corrupt", "huge", "page_heap", "side", "transfer", "front", "front_slow", "front_room", "front_v2",
+    "address": ("fmt", "options", "bits", "list", "assert", "size_class", "registry", "registry_leaf", "registry_flat", "slab",
+                "hot_cold", "remote", "pool", "heap", "heap_life", "heap_corrupt", "huge", "page_heap", "hot_span", "side",
+                "transfer", "tls_sll", "held", "telemetry", "shared_use", "waits", "front", "front_slow", "front_room",
+                "front_off", "front_drain", "front_unified", "front_sll", "front_thread", "front_wide", "front_refused",
                 "front_wrong", "front_corrupt", "mixed-4-threads-seed-13-hak", "contend-all-hak"),
+}
+SHORT_OPTIONS = {
+    "thread": ("-Ddebug=false",),
+    "address": ("-Ddebug=false", "-Dfront=unified", "-Dtls_sll=enabled", "-Dregistry=flat", "-Dtelemetry=enabled",
+                "-Dcheck=full"),
 }
 
 # Threads after a fork of several are what some tests are about. In the child the runtime takes those that it does not
@@ -47,12 +55,12 @@ ADDRESS = "detect_leaks=0:halt_on_error=1:allocator_may_return_null=1"
 UNDEFINED = "halt_on_error=1:print_stacktrace=1"
 
 
-def build(folder, kind):
+def build(folder, kind, options):
     if not os.path.isfile(os.path.join(folder, "build.ninja")):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(["meson", "setup", folder, ROOT, "-Dbuildtype=debugoptimized", "-Doptimization=1",
                         "-Dtests=true", "-Doverride=false", "-Dtls=pointer", "-Db_lundef=false",
-                        "-Db_sanitize=" + kind],
+                        "-Db_sanitize=" + kind, *options],
                        check=True, stdout=subprocess.DEVNULL)
 
 
@@ -77,10 +85,10 @@ def without_random_places():
     return words if subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0 else []
 
 
-def run(top, kind, short=None):
+def run(top, kind, short=None, options=()):
     """True when all passed and nothing was reported."""
     folder = os.path.join(top, "sanitizers-" + kind.replace(",", "-"))
-    build(folder, kind)
+    build(folder, kind, options)
     subprocess.run(["ninja", "-C", folder, "build.ninja"], check=True, stdout=subprocess.DEVNULL)  # tests may be new
     names, targets = choose(folder, short)
     jobs = ["-j1"] if short else []
@@ -88,7 +96,7 @@ def run(top, kind, short=None):
     reports = os.path.join(folder, "reports")
     shutil.rmtree(reports, ignore_errors=True)
     os.makedirs(reports)
-    env = {**os.environ}
+    env = {**os.environ, **({"TEST_STRIDE": "7"} if short else {})}
     for name, options in {"TSAN_OPTIONS": THREAD, "ASAN_OPTIONS": ADDRESS, "UBSAN_OPTIONS": UNDEFINED}.items():
         env[name] = f"{options}:log_path={reports}/report"
     done = subprocess.run([*without_random_places(), "meson", "test", "-C", folder, "--no-rebuild", "-q",
@@ -106,7 +114,7 @@ def run(top, kind, short=None):
 def main():
     if sys.argv[1] == "--short":
         top, word = sys.argv[2:]
-        return 0 if run(os.path.join(os.path.abspath(top), "boxes"), KINDS[word], SHORT[word]) else 1
+        return 0 if run(os.path.join(os.path.abspath(top), "boxes"), KINDS[word], SHORT[word], SHORT_OPTIONS[word]) else 1
     top, *words = sys.argv[1:]
     if any(word not in KINDS for word in words):
         print(__doc__)

@@ -5,16 +5,16 @@ import random
 
 
 def data():
-    """8 MiB that compress to about a third, the same each time."""
+    """4 MiB that compress to about a third, the same each time."""
     dice = random.Random(2)
     words = [dice.randbytes(dice.randrange(3, 20)) for _ in range(3000)]
-    return b"".join(dice.choice(words) for _ in range(750000))[: 8 << 20]
+    return b"".join(dice.choice(words) for _ in range(375000))[: 4 << 20]
 
 
 def workload(run):
     text = data()
     for tool, options, hold in (
-        (harness.need("xz", package="xz-utils"), ["-T2", "-1", "--block-size=4MiB"], "xz"),
+        (harness.need("xz", package="xz-utils"), ["-T2", "-1", "--block-size=2MiB"], "xz"),
         (harness.need("xz", package="xz-utils"), ["-T2", "-3", "--block-size=1MiB"], None),
         (harness.need("zstd", package="zstd"), ["-T2", "-3", "-q"], "zstd"),
         (harness.need("zstd", package="zstd"), ["-T2", "-12", "--long=24", "-q"], None),

@@ -10,7 +10,7 @@ SETUP = """
 CREATE TABLE t (id int PRIMARY KEY, a int, b text, c numeric, j jsonb);
 INSERT INTO t SELECT i, (i * 7919::bigint) % 100003, 'row ' || md5(i::text), i / 7.0,
                      jsonb_build_object('k', i % 100, 'list', jsonb_build_array(i, i * 2, 'x' || i))
-              FROM generate_series(1, 80000) i;
+              FROM generate_series(1, 40000) i;
 CREATE INDEX t_a ON t (a);
 CREATE INDEX t_j ON t USING gin (j jsonb_path_ops);
 ANALYZE t;

@@ -96,7 +96,7 @@ static void take(struct block *b, size_t size, unsigned way)
     if (!is_served(b->ptr))
         return;
     EXPECT((uintptr_t)b->ptr % align == 0 && hk_block_find(b->ptr, "x").size >= size && errno == MARK);
-    EXPECT(way != 1 || (unit_is_zero(b->ptr, hk_min(size, 65536)) && b->ptr[size - 1] == 0));
+    EXPECT(way != 1 || (unit_is_zero(b->ptr, hk_min(size, 16384)) && b->ptr[size - 1] == 0));
     fill(b);
 }
 
@@ -133,7 +133,7 @@ static void drop_some(struct block *blocks, unsigned first, unsigned step)
 /* What is large does not grow: copying it would take longer than all the rest. */
 static size_t grown(size_t size)
 {
-    return size < 200000 ? size * 3 + 1 : size - 1;
+    return size < 100000 ? size * 3 + 1 : size - 1;
 }
 
 static void resize_some(struct block *blocks)
@@ -274,7 +274,7 @@ static void refuse_each(enum fake_call kind, bool lasting)
     struct refusal r = {kind, 0, lasting};
     int status;
     do {
-        r.n += r.n == 0 ? 1 : unit_stride();
+        r.n += r.n == 0 ? 1 : unit_stride() * (lasting ? 3 : 1); /* where the first is met, the other half sees */
         status = unit_status(run_refused, &r);
     } while (status == 0 && r.n < 1000);
     assert_int_equal(status, NOTHING_REFUSED);

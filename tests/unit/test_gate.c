@@ -285,7 +285,7 @@ static void close_among_many(void *arg)
         hk_gate_join(&pass[i]);
         EXPECT(pthread_create(&threads[i], NULL, come_and_go_on, (void *)(uintptr_t)i) == 0);
     }
-    for (unsigned n = 0; n < 2000; n++) {
+    for (unsigned n = 0; n < 1000; n++) {
         hk_gate_close(&mine);
         for (unsigned i = 0; i < THREADS + HK_GATE_DOORS; i++)
             EXPECT(inside[i] == 0);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include "base/bits.h"
 #include "os/thread.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,7 +144,8 @@ void unit_second_thread(void)
     EXPECT(!hk_single_threaded());
 }
 
-#define FILL_STEP ((size_t)32768)
+#define FILL_FIRST ((size_t)16384)
+#define FILL_STEP ((size_t)262144)
 #define FILL_END ((size_t)64)
 
 static bool is_all(const unsigned char *ptr, size_t size, unsigned char mark)
@@ -154,8 +157,8 @@ void unit_fill(void *ptr, size_t size, unsigned char mark)
 {
     unsigned char *bytes = ptr;
     size_t end = size < FILL_END ? size : FILL_END;
-    memset(bytes, mark, size < FILL_STEP ? size : FILL_STEP);
-    for (size_t at = 2 * FILL_STEP; at <= size; at += FILL_STEP)
+    memset(bytes, mark, size < FILL_FIRST ? size : FILL_FIRST);
+    for (size_t at = FILL_STEP; at <= size; at += FILL_STEP)
         memset(bytes + at - FILL_END, mark, FILL_END);
     memset(bytes + size - end, mark, end);
 }
@@ -164,14 +167,29 @@ bool unit_is_filled(const void *ptr, size_t size, size_t filled, unsigned char m
 {
     const unsigned char *bytes = ptr;
     size_t end = size < filled ? 0 : size < FILL_END ? size : FILL_END;
-    bool all = is_all(bytes, size < FILL_STEP ? size : FILL_STEP, mark) && is_all(bytes + size - end, end, mark);
-    for (size_t at = 2 * FILL_STEP; at <= size && all; at += FILL_STEP)
+    bool all = is_all(bytes, size < FILL_FIRST ? size : FILL_FIRST, mark) && is_all(bytes + size - end, end, mark);
+    for (size_t at = FILL_STEP; at <= size && all; at += FILL_STEP)
         all = is_all(bytes + at - FILL_END, FILL_END, mark);
     return all;
 }
 
+/* A page that is not there has never been written, or not since it was given back: to read it would only make one. */
 bool unit_is_zero(const void *ptr, size_t size)
 {
-    const char *bytes = ptr;
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+    enum { PAGE = 4096, AT_ONCE = 512 };
+    const unsigned char *at = ptr, *end = at + size;
+    while (at < end) {
+        unsigned char there[AT_ONCE];
+        const unsigned char *page = (const unsigned char *)((uintptr_t)at & ~(uintptr_t)(PAGE - 1));
+        size_t pages = hk_min((size_t)(end - page + PAGE - 1) / PAGE, AT_ONCE);
+        if (mincore((void *)(uintptr_t)page, pages * PAGE, there) != 0)
+            memset(there, 1, sizeof there);
+        for (size_t i = 0; i < pages; i++, page += PAGE) {
+            const unsigned char *next = page + PAGE < end ? page + PAGE : end;
+            if ((there[i] & 1) != 0 && !is_all(at, (size_t)(next - at), 0))
+                return false;
+            at = next;
+        }
+    }
+    return true;
 }

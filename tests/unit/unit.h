@@ -58,7 +58,7 @@ static inline uint64_t unit_random(uint64_t *state, uint64_t n)
     return (*state * 0x2545f4914f6cdd1dULL >> 16) % n;
 }
 
-/* Fills a block: of one above 32 KiB the beginning, and the end of each 32 KiB and of all. Pages are dear. */
+/* Fills a block: of one above 16 KiB the beginning, and the end of each 256 KiB and of all. Pages are dear. */
 void unit_fill(void *ptr, size_t size, unsigned char mark);
 
 /* True when all is there that unit_fill wrote to a block of `filled` bytes that has at least `size` by now. */
