@@ -65,7 +65,7 @@ extern HK_HIDDEN _Atomic uint32_t hk_guard_mid;
 /* A block of the box guarded; keeps errno. Outside the gate. */
 void hk_front_free_guarded(void *ptr);
 
-/* What is said of a pointer into a slot where no live block starts. */
+/* What is said of a pointer into a slot where no live block starts, or, with -Dtail, one whose end is wrong. */
 void hk_front_wrong_guarded(const void *ptr, const char *verb);
 
 /* ---- by whoever asks; not in a handler ---- */
