@@ -8,6 +8,7 @@
     ./hakmem test sanitizers thread        # data races
     ./hakmem test sanitizers address       # address and undefined are one build, as they go together
     ./hakmem test sanitizers undefined
+    ./hakmem test sanitizers address hardened   # the same with -Dhardened=true
 
     tests/named/sanitizers.py --short BUILD thread   # suite boxes: what meets most, by one job
 
@@ -47,12 +48,12 @@ ADDRESS = "detect_leaks=0:halt_on_error=1:allocator_may_return_null=1"
 UNDEFINED = "halt_on_error=1:print_stacktrace=1"
 
 
-def build(folder, kind):
+def build(folder, kind, hardened):
     if not os.path.isfile(os.path.join(folder, "build.ninja")):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(["meson", "setup", folder, ROOT, "-Dbuildtype=debugoptimized", "-Doptimization=1",
                         "-Dtests=true", "-Doverride=false", "-Dtls=pointer", "-Db_lundef=false",
-                        "-Db_sanitize=" + kind],
+                        "-Db_sanitize=" + kind, f"-Dhardened={str(hardened).lower()}"],
                        check=True, stdout=subprocess.DEVNULL)
 
 
@@ -77,10 +78,10 @@ def without_random_places():
     return words if subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0 else []
 
 
-def run(top, kind, short=None):
+def run(top, kind, short=None, hardened=False):
     """True when all passed and nothing was reported."""
-    folder = os.path.join(top, "sanitizers-" + kind.replace(",", "-"))
-    build(folder, kind)
+    folder = os.path.join(top, "sanitizers-" + kind.replace(",", "-") + ("-hardened" if hardened else ""))
+    build(folder, kind, hardened)
     subprocess.run(["ninja", "-C", folder, "build.ninja"], check=True, stdout=subprocess.DEVNULL)  # tests may be new
     names, targets = choose(folder, short)
     jobs = ["-j1"] if short else []
@@ -98,7 +99,7 @@ def run(top, kind, short=None):
     for path in found[:10]:
         with open(path, encoding="utf-8", errors="replace") as file:
             print(file.read()[:6000])
-    print(f"sanitizers: {kind}: {len(names)} test programs, {len(found)} reports, "
+    print(f"sanitizers: {os.path.basename(folder)}: {len(names)} test programs, {len(found)} reports, "
           f"{'passed' if done.returncode == 0 and not found else 'FAILED'}", flush=True)
     return bool(names) and done.returncode == 0 and not found
 
@@ -108,11 +109,13 @@ def main():
         top, word = sys.argv[2:]
         return 0 if run(os.path.join(os.path.abspath(top), "boxes"), KINDS[word], SHORT[word]) else 1
     top, *words = sys.argv[1:]
+    hardened = "hardened" in words
+    words = [word for word in words if word != "hardened"]
     if any(word not in KINDS for word in words):
         print(__doc__)
         return 2
     kinds = dict.fromkeys(KINDS[word] for word in words or KINDS)
-    return 0 if all([run(os.path.abspath(top), kind) for kind in kinds]) else 1
+    return 0 if all([run(os.path.abspath(top), kind, hardened=hardened) for kind in kinds]) else 1
 
 
 if __name__ == "__main__":
