@@ -123,6 +123,15 @@ static HK_ALWAYS_INLINE void *take_mid(size_t wants)
     return found ? block : NULL;
 }
 
+/* As hk_malloc_slow; but whoever watches is to know who called, and not us. */
+static void *malloc_for(const void *caller, size_t wants)
+{
+    uint32_t watchers = hk_front_watched_by();
+    if (HK_LIKELY(watchers == 0) || wants >= HK_OPERAND(hk_front_ways.large_from))
+        return hk_malloc_slow(wants);
+    return watchers == HK_WATCH_PROFILE ? hk_profiled_malloc(wants, caller) : hk_watched_malloc(wants, caller);
+}
+
 void *hk_hard_malloc_slow(size_t size)
 {
     if (HK_UNLIKELY(size > HK_SIZE_MOST))
@@ -132,7 +141,7 @@ void *hk_hard_malloc_slow(size_t size)
         if (HK_LIKELY(block != NULL))
             return hk_hard_hand_out(block, size, &hk_hard_slots[hk_class_of_mid(hk_hard_wants(size))], 0);
     }
-    void *ptr = hk_malloc_slow(hk_hard_wants(size));
+    void *ptr = malloc_for(__builtin_return_address(0), hk_hard_wants(size));
     if (HK_UNLIKELY(ptr == NULL ? is_more_now() : !is_as_it_was(ptr)))
         return hk_hard_malloc_roomy(size, size);
     return hand_out(ptr, size);
