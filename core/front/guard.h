@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * guard: which blocks become guarded ones (box/guarded.h), and what is said of a wrong use of one. Included by
- * front/ANY.c, api/guard.h and api/guard_ANY.c only.
+ * front/ANY.c, front/hardened/ANY.c, api/guard.h and api/guard_ANY.c only.
  *
  * While it is off this costs nothing on the fast paths, and next to nothing while it is on: every few milliseconds a
  * thread of ours takes the codes out of the table of one of the program's threads, so that its next mallocs take the
