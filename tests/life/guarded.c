@@ -2,7 +2,7 @@
  *
  * Guarded blocks beside all that a process does. Run with HAKMEM_GUARD, but reports, whose children begin by
  * themselves: in the child of a process with a second thread a double free may be glibc's, and nothing is said. A
- * guarded block is told by the page behind its own, which not even the kernel may read.
+ * guarded block is told by the pages beside its own, which not even the kernel may read.
  *
  * usage: guarded reports | handlers | forks | threads | begins | memory | seldom
  *
@@ -69,10 +69,10 @@ __attribute__((noinline)) static void reads_from(const char *at)
 static bool is_guarded(const void *block)
 {
     int saved = errno;
-    const char *behind = (const char *)block - (uintptr_t)block % 4096 + 4096;
-    bool hidden_page = access(behind, F_OK) != 0 && errno == EFAULT;
+    const char *page = (const char *)block - (uintptr_t)block % 4096;
+    bool alone = access(page + 4096, F_OK) != 0 && errno == EFAULT && access(page - 1, F_OK) != 0 && errno == EFAULT;
     errno = saved;
-    return hidden_page;
+    return alone;
 }
 
 /* A guarded one, sooner or later. Several at once, so that fronts are empty now and then. */
