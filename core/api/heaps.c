@@ -26,6 +26,11 @@ static bool is_heap(const hak_heap *heap, const char *verb)
     return false;
 }
 
+static void *take(hak_heap *heap, struct hk_own_want *want)
+{
+    return HK_TAIL ? hk_hard_own_take(own_of(heap), want) : hk_front_own_take(own_of(heap), want);
+}
+
 hak_heap *hak_heap_new(size_t limit)
 {
     return (hak_heap *)hk_front_own_new(limit);
@@ -41,7 +46,7 @@ int hak_heap_destroy(hak_heap *heap)
 void *hak_heap_malloc(hak_heap *heap, size_t size)
 {
     struct hk_own_want want = {.align = 16, .size = size};
-    return is_heap(heap, "hak_heap_malloc") ? hk_front_own_take(own_of(heap), &want) : NULL;
+    return is_heap(heap, "hak_heap_malloc") ? take(heap, &want) : NULL;
 }
 
 void *hak_heap_calloc(hak_heap *heap, size_t count, size_t size)
@@ -49,11 +54,12 @@ void *hak_heap_calloc(hak_heap *heap, size_t count, size_t size)
     struct hk_own_want want = {.align = 16};
     if (!is_heap(heap, "hak_heap_calloc"))
         return NULL;
-    if (__builtin_mul_overflow(count, size, &want.size))
-        want.size = SIZE_MAX;
-    void *ptr = hk_front_own_take(own_of(heap), &want);
+    if (__builtin_mul_overflow(count, size, &size))
+        size = SIZE_MAX;
+    want.size = size;
+    void *ptr = take(heap, &want);
     if (ptr != NULL && !want.zero)
-        memset(ptr, 0, want.size);
+        memset(ptr, 0, size);
     return ptr;
 }
 
@@ -66,7 +72,7 @@ void *hak_heap_aligned_alloc(hak_heap *heap, size_t alignment, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return hk_front_own_take(own_of(heap), &want);
+    return take(heap, &want);
 }
 
 /* A live block of the heap; else HK_BLOCK_NONE, without a message. */
@@ -96,7 +102,9 @@ void hak_heap_free(hak_heap *heap, void *ptr)
     struct hk_block block = {HK_BLOCK_NONE, NULL, 0};
     if (ptr != NULL)
         block = find_or_tell(heap, ptr, "hak_heap_free");
-    if (HK_LIKELY(block.kind == HK_BLOCK_OWN))
+    if (HK_TAIL && block.kind == HK_BLOCK_OWN)
+        hk_hard_own_free(&block, "hak_heap_free");
+    else if (HK_LIKELY(block.kind == HK_BLOCK_OWN))
         hk_free_large(&block);
     errno = saved;
 }
@@ -111,14 +119,17 @@ void *hak_heap_realloc(hak_heap *heap, void *ptr, size_t size)
     }
     struct hk_block block = find_or_tell(heap, ptr, "hak_heap_realloc");
     if (block.kind == HK_BLOCK_OWN)
-        return hk_resize(ptr, size);
+        return HK_TAIL ? hk_hard_resize(ptr, size) : hk_resize(ptr, size);
     errno = EINVAL;
     return NULL;
 }
 
 size_t hak_heap_usable_size(const hak_heap *heap, const void *ptr)
 {
-    return ptr != NULL && is_heap(heap, "hak_heap_usable_size") ? find_in(heap, ptr).size : 0;
+    if (ptr == NULL || !is_heap(heap, "hak_heap_usable_size"))
+        return 0;
+    struct hk_block block = find_in(heap, ptr);
+    return HK_TAIL && block.kind == HK_BLOCK_OWN ? hk_hard_size(ptr, "hak_heap_usable_size") : block.size;
 }
 
 #define STATS_FIRST (offsetof(struct hak_heap_stats, limit_refusals) + sizeof(uint64_t))

@@ -111,12 +111,19 @@ void hk_wild_note(const void *block)
     hk_corrupt_note(block, HK_WILD);
 }
 
+void hk_written_note(const void *block, size_t size)
+{
+    hk_corrupt_note(block, size | HK_WRITTEN);
+}
+
 void hk_corrupt_tell(void)
 {
     struct hk_corrupt found = hk_corrupt_found;
     hk_corrupt_found.size = 0; /* a handler of SIGABRT may allocate */
     if (found.size == HK_WILD)
         hk_misuse(HK_MISUSE_INVALID, "free", found.slab, NULL, 0);
+    else if (HK_FILL && (found.size & HK_WRITTEN) != 0)
+        hk_misuse(HK_MISUSE_WRITTEN, "free", found.slab, NULL, found.size - HK_WRITTEN);
     else
         hk_misuse(HK_MISUSE_CORRUPT, "malloc", found.slab, NULL, found.size);
 }

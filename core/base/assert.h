@@ -61,9 +61,11 @@ extern HK_HIDDEN bool hk_misuse_left_behind;
 /* What this thread found and has not reported yet. */
 struct hk_corrupt {
     const void *slab; /* or the block */
-    size_t size;      /* of the slab's blocks; 0: nothing; HK_WILD: a block that had never been handed out */
+    size_t size;      /* of the slab's blocks; 0: nothing; HK_WILD: a block that had never been handed out; with
+                         HK_WRITTEN: of the block, which somebody wrote to while it was free */
 };
 #define HK_WILD 1u
+#define HK_WRITTEN 2u
 
 extern HK_HIDDEN HK_TLS struct hk_corrupt hk_corrupt_found;
 
@@ -72,6 +74,9 @@ HK_SLOW_PATH void hk_corrupt_note(const void *slab, size_t size);
 
 /* Who freed that is not known any more. The block is not to be handed out. */
 HK_SLOW_PATH void hk_wild_note(const void *block);
+
+/* With -Dfill: somebody wrote to it after it was freed, and what he wrote is lost now. */
+HK_SLOW_PATH void hk_written_note(const void *block, size_t size);
 
 /* The message. For a corrupted list the end of the process, whatever HAKMEM_MISUSE says. */
 HK_SLOW_PATH void hk_corrupt_tell(void);

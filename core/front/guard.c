@@ -186,6 +186,8 @@ void hk_front_wrong_guarded(const void *ptr, const char *verb)
     bool starts = block.start == (uintptr_t)ptr;
     if (starts && block.state != HK_GUARDED_LIVE)
         report(HK_MISUSE_DOUBLE_FREE, verb, ptr, &block);
+    else if (HK_TAIL && starts)
+        report(HK_MISUSE_PAST_END, verb, ptr, &block);
     else if ((uintptr_t)ptr - block.start < block.size)
         report(HK_MISUSE_INTERIOR, verb, ptr, &block);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * guard: which blocks become guarded ones (box/guarded.h), and what is said of a wrong use of one. Included by
- * front/ANY.c, api/guard.h and api/guard_ANY.c only.
+ * front/ANY.c, front/hardened/ANY.c, api/guard.h and api/guard_ANY.c only.
  *
  * While it is off this costs nothing on the fast paths, and next to nothing while it is on: every few milliseconds a
  * thread of ours takes the codes out of the table of one of the program's threads, so that its next mallocs take the
@@ -65,7 +65,7 @@ extern HK_HIDDEN _Atomic uint32_t hk_guard_mid;
 /* A block of the box guarded; keeps errno. Outside the gate. */
 void hk_front_free_guarded(void *ptr);
 
-/* What is said of a pointer into a slot where no live block starts. */
+/* What is said of a pointer into a slot where no live block starts, or, with -Dtail, one whose end is wrong. */
 void hk_front_wrong_guarded(const void *ptr, const char *verb);
 
 /* ---- by whoever asks; not in a handler ---- */

@@ -43,8 +43,7 @@ static bool is_mapping(const struct hk_block *block)
     return block->size > HK_RUN_MAX || hk_own_has_waiting();
 }
 
-/* False: there is no such block. */
-static bool give_large(const struct hk_block *block)
+bool hk_give_large(const struct hk_block *block)
 {
     if (is_mapping(block))
         hk_peak_look(0);
@@ -83,7 +82,7 @@ void hk_free_large(const struct hk_block *block)
         errno = saved;
         return;
     }
-    bool freed = give_large(block);
+    bool freed = hk_give_large(block);
     hk_front_come_out(hk_front_pass(thread));
     if (HK_UNLIKELY(!freed))
         hk_wrong_unknown(block->start, "free");

@@ -4,6 +4,7 @@
 #include "box/peak.h"
 #include "box/purge.h"
 #include "box/side.h"
+#include "front/hardened/hard.h"
 #include "front/inside.h"
 #include "front/profiled.h"
 #include "front/slow.h"
@@ -30,6 +31,8 @@ static void give_all_back(struct hk_thread *thread)
 {
     if (thread != NULL)
         hk_front_give_up(thread);
+    if (HK_DELAY)
+        hk_hard_let_all_go_inside();
     hk_purge_now(0);
 }
 

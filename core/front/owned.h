@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * owned: how heaps of one's own (large/own.h) are reached: through the gate, with what is to be done when there is no
- * memory, and with a message for what is wrong. Included by front/ANY.c and api/heaps.c only.
+ * memory, and with a message for what is wrong. Included by front/ANY.c, front/hardened/ANY.h and api/heaps.c only.
  *
  * Any thread. No block of such a heap is ever in a bin, and none is sampled by a profile. Must not know the public
  * names.

@@ -40,6 +40,9 @@ void hk_front_free_deferred(void);
 /* A block whose code is 0, as it was found (front/block.h), deferred blocks left alone; keeps errno. */
 HK_NOINLINE void hk_free_large(const struct hk_block *block);
 
+/* A run, a mapping or a block of a heap of one's own, inside the gate; false: there is no such block. */
+bool hk_give_large(const struct hk_block *block);
+
 /* Any pointer without a code but NULL, likewise. */
 HK_NOINLINE void hk_free_unknown(void *ptr);
 

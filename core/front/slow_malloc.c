@@ -8,6 +8,7 @@
 #include "box/side.h"
 #include "front/fast.h"
 #include "front/guard.h"
+#include "front/hardened/hard.h"
 #include "front/inside.h"
 #include "front/profiled.h"
 #include "front/steps.h"
@@ -80,6 +81,8 @@ static void give_all_back(struct hk_thread *thread)
         if (HK_FRONT_PERCPU)
             hk_front_flush_all(thread);
     }
+    if (HK_DELAY)
+        hk_hard_let_all_go_inside();
     hk_purge_now(0);
 }
 

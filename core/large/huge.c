@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "large/huge.h"
 
+#include "base/assert.h"
 #include "base/options.h"
 #include "base/telemetry.h"
 #include "large/walls.h"
@@ -148,14 +149,33 @@ static bool unmap_with_wall(char *start, size_t size)
     return hk_os_unmap(start, size + hk_wall_bytes(hk_os_page_size()));
 }
 
-/* The kernel moves one mapping at a time: the wall becomes a part of it first. */
+/* The new wall stands before what is behind it goes. */
+static char *shrink_with_wall(char *start, size_t before, size_t size)
+{
+    size_t wall = hk_wall_bytes(hk_os_page_size());
+    if (size == before)
+        return start;
+    put_wall(start, size);
+    if (hk_os_unmap(start + size + wall, before - size))
+        return start;
+    bool back = hk_os_commit(start + size, wall);
+    HK_ASSERT(back);
+    (void)back;
+    return NULL;
+}
+
+/* The kernel moves one mapping at a time, and the wall is another, which stays behind and goes then, if the system lets
+ * it. */
 static char *remap_with_wall(char *start, size_t before, size_t size)
 {
     size_t wall = hk_wall_bytes(hk_os_page_size());
-    if (HK_GUARDS && !hk_os_commit(start + before, wall))
-        return NULL;
-    char *now = hk_os_remap(start, before + wall, size + wall);
-    put_wall(now != NULL ? now : start, now != NULL ? size : before);
+    if (HK_GUARDS && size <= before)
+        return shrink_with_wall(start, before, size);
+    char *now = hk_os_remap(start, before, size + wall);
+    if (HK_GUARDS && now != NULL) {
+        put_wall(now, size);
+        hk_os_unmap(start + before, wall);
+    }
     return now;
 }
 

@@ -25,7 +25,7 @@ void *hk_page_heap_alloc(size_t size, size_t align, bool *zero);
 static inline void hk_page_heap_fill(void *start, size_t size)
 {
     if (size >= HK_HUGE_PAGE)
-        hk_huge_pages_ask(start, size);
+        hk_huge_pages_ask(start, size, size > HK_RUN_MAX);
 }
 
 /* The same for a size of any box, as a mapping of its own: where the system has no 2 MiB left it may have a page. */

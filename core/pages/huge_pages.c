@@ -67,12 +67,18 @@ static bool find_inner(void **start, size_t *size)
     return end > first;
 }
 
-void hk_huge_pages_ask(void *start, size_t size)
+void hk_huge_pages_ask(void *start, size_t size, bool alone)
 {
+    void *inner = start;
+    size_t bytes = size;
     bool dear = hk_opt(HK_OPT_MEMORY_LIMIT) != 0 || hk_arena_is_scarce();
     bool many = hk_load_relaxed(&hk_arena_run_pages) > RUN_PAGES_MOST;
-    if (!dear && !many && !hk_huge_pages_rest() && find_inner(&start, &size))
-        hk_os_hint_huge(start, size);
+    if (dear || many || hk_huge_pages_rest() || !find_inner(&inner, &bytes))
+        return;
+    if (alone)
+        hk_os_hint_huge(start, hk_align_up(size, hk_os_page_size()));
+    else
+        hk_os_hint_huge(inner, bytes);
 }
 
 void hk_huge_pages_end(void *start, size_t size)

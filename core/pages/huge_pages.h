@@ -30,8 +30,9 @@ void hk_huge_pages_compare(void *slab);
 
 /* A block that will probably be written from end to end. Is it long enough, all huge pages that lie in it as a whole
  * are asked for, unless memory is dear (HAKMEM_MEMORY_LIMIT, or once some was refused), or the program has so many long
- * blocks that the kernel might run out of mappings. Its owner, without a lock. */
-void hk_huge_pages_ask(void *start, size_t size);
+ * blocks that the kernel might run out of mappings. Where it is `alone` in a mapping, all of that asks: else the kernel
+ * has two or three mappings there, and moves none of them (mremap). Its owner, without a lock. */
+void hk_huge_pages_ask(void *start, size_t size, bool alone);
 
 /* Before a run is free, or becomes shorter: what lies there later need not be written as a whole. */
 void hk_huge_pages_end(void *start, size_t size);

@@ -34,11 +34,6 @@ static HK_ALWAYS_INLINE void hk_fill_two(uint64_t *at)
     }
 }
 
-static HK_ALWAYS_INLINE bool hk_fill_is_zero(hk_fill_in_slab all)
-{
-    return (all[0] | all[1]) == 0;
-}
-
 /* Beside the second pair and the last, where is it zero? From so many bytes on, and from so many before its end: in the
  * smallest slot these are the same. */
 #define HK_FILL_MIDDLE(slot) ((slot) < 48u ? 16u : 32u)
@@ -68,10 +63,11 @@ static HK_ALWAYS_INLINE bool hk_fill_is_whole(const void *block, size_t slot, si
 {
     const hk_fill_in_slab *pair = block, *front = hk_fill_at(block, middle), *last = hk_fill_at(block, slot - 16);
     const hk_fill_in_slab *back = hk_fill_at(block, slot - middle);
-    hk_fill_in_slab all = (pair[0] ^ (hk_fill_in_slab){0, second}) | pair[1] | *front | *back | *last;
+    const uint64_t *word = block;
+    hk_fill_in_slab all = pair[1] | *front | *back | *last;
     for (size_t i = 2; HK_FILL == HK_FILL_WHOLE && i < hk_fill_rest(slot) / 2; i++)
         all |= pair[i];
-    return hk_fill_is_zero(all);
+    return ((word[1] ^ second) | word[0] | all[0] | all[1]) == 0;
 }
 
 #endif

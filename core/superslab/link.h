@@ -27,6 +27,16 @@ static HK_ALWAYS_INLINE void hk_link_to(void *block, void *next)
         *(void **)block = next;
 }
 
+/* A block that was freed comes to a list, where the link takes the place of its first word. With -Dfill nothing stands
+ * there, unless somebody wrote it since: then the mark in the second word is wrong from now on, for who looks at it. */
+static HK_ALWAYS_INLINE void hk_link_first(void *block, void *next)
+{
+    uintptr_t *word = block;
+    if (HK_FILL)
+        word[1] ^= word[0];
+    hk_link_to(block, next);
+}
+
 /* What is in the third word of a free block whose pages went, plus its address. The program's first write to the block
  * overwrites it; where that leaves it out, the pages of the next time stay. */
 #define HK_GIVEN_MARK 0x5d1e37f9u

@@ -220,7 +220,7 @@ void *hk_slab_take_zero(struct hk_slab *slab);
 /* Puts one block back. The caller counts `used` once per batch. Owner's lock. */
 static inline void hk_slab_put(struct hk_slab *slab, void *block)
 {
-    hk_link_to(block, slab->free);
+    hk_link_first(block, slab->free);
     slab->free = block;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * misuse CASE [SIZE]: does one wrong thing in a child process and checks that it ends with exactly one line on stderr,
- * of the right form and naming the right address, and SIGABRT. `misuse list` prints the cases.
+ * of the right form and naming the right address, and SIGABRT. `misuse list` prints the cases; `misuse product ORIGIN`
+ * is many of them (product.c).
  */
 #include "misuse.h"
+#include "product.h"
 
 #include "check.h"
 #include "config.h"
@@ -86,6 +88,19 @@ static int is_of_an_end(const char *text)
     return 0;
 }
 
+/* Of a block of a heap of one's own, whose size is not known when its head is wrong. */
+static int is_of_a_heap(const char *text)
+{
+    static const char *const forms[] = {"double free of", "hak_heap_free of the free block",
+                                        "free of an invalid pointer", "hak_heap_free of an invalid pointer",
+                                        "free of an interior pointer"};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]) && expected->says & SAYS_OF_HEAP; i++) {
+        if (is_line(text, "hakmem: %s 0x%" PRIxPTR, forms[i], expected->pointer))
+            return 1;
+    }
+    return 0;
+}
+
 /* With -Dtail messages name what the block has of the heap: its end, and what is left over, too. */
 static size_t size_in_message(const char *text, size_t usable)
 {
@@ -101,7 +116,7 @@ static int one_of_the_forms(const char *text)
     const struct expected *x = expected;
     int loose = (x->says & ANY_BLOCK) != 0;
     char tail[128];
-    if (is_of_an_end(text))
+    if (is_of_an_end(text) || is_of_a_heap(text))
         return 1;
 
     tail[0] = 0;
@@ -171,12 +186,14 @@ static int run(const struct misuse *misuse, size_t size)
 
 int main(int count, char **arguments)
 {
-    CHECKF(count >= 2, "usage: misuse CASE [SIZE] | list");
+    CHECKF(count >= 2, "usage: misuse CASE [SIZE] | product ORIGIN | list");
     const char *name = arguments[1];
     size_t size = count > 2 ? strtoull(arguments[2], NULL, 10) : 64;
     expected = mmap(NULL, sizeof(*expected), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(expected != MAP_FAILED);
     e = entries_get();
+    if (!strcmp(name, "product"))
+        return product(count > 2 ? arguments[2] : "malloc", run);
     for (size_t group = 0; group < sizeof(all_misuses) / sizeof(all_misuses[0]); group++) {
         for (const struct misuse *misuse = all_misuses[group]; misuse->name; misuse++) {
             if (!strcmp(name, "list"))

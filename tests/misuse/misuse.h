@@ -26,6 +26,8 @@ enum {
     SAYS_WRITTEN = 256, /* hakmem: write after free into 0x... */
     SAYS_SIZE = 512,    /* hakmem: free of 0x... as 47 bytes, which was asked for as 48 bytes */
     MAY_FAULT = 1024,   /* what lies there may be no memory at all */
+    /* hakmem: double free of 0x..., or: hak_heap_free (free) of an invalid pointer (the free block) 0x... */
+    SAYS_OF_HEAP = 2048,
 };
 
 struct expected {

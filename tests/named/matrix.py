@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # packages: g++ clang-14 libcmocka-dev libnuma-dev pkg-config
 # targets: libhakmem.so.0
-"""Builds and tests configurations other than the default, with gcc and with clang: unit, API and a short stress.
+"""Builds and tests configurations other than the default, with gcc and with clang: unit, API and a short stress; of
+-Dhardened=true, which has ways of its own behind each name, misuse, life, stress and real programs too.
 
     ./hakmem test matrix                          # each option changed alone
     ./hakmem test matrix --pairs                  # every two choices meet in at least one configuration
@@ -249,6 +250,14 @@ class UnitCase(Case):
         return super().call(*argv, *(["--num-processes", "1"] if argv[:2] == ("meson", "test") else []))
 
 
+class HardenedCase(Case):
+    suites = (*SUITES, "misuse", "life", "stress", "programs")
+
+
+def case_of(compiler, commands, choices):
+    return (HardenedCase if choices == {"hardened": "true"} else Case)(compiler, commands, choices)
+
+
 class RefusedCase(Case):
     """A configuration that Meson must not take, and must say why."""
 
@@ -290,7 +299,7 @@ def hash_of(choices):
 def cases_of(args, options, compilers):
     if args.choices:
         chosen = dict(word.split("=", 1) for word in args.choices)
-        return [Case(compiler, commands, chosen) for compiler, commands in compilers.items()]
+        return [case_of(compiler, commands, chosen) for compiler, commands in compilers.items()]
     if args.pairs:
         factors = {"compiler": list(compilers), **{name: choices for name, (_, choices) in options.items()}}
         rows = []
@@ -299,7 +308,7 @@ def cases_of(args, options, compilers):
             changed = {name: value for name, value in row.items() if value != options[name][0]}
             rows.append(Case(compiler, compilers[compiler], changed))
         return rows
-    cases = [Case(compiler, commands, choices) for choices in singles(options)
+    cases = [case_of(compiler, commands, choices) for choices in singles(options)
              for compiler, commands in compilers.items()]
     return cases + [RefusedCase(compiler, commands, wrong, said) for wrong, said in REFUSED
                     for compiler, commands in compilers.items()]

@@ -8,6 +8,7 @@
     ./hakmem test sanitizers thread        # data races
     ./hakmem test sanitizers address       # address and undefined are one build, as they go together
     ./hakmem test sanitizers undefined
+    ./hakmem test sanitizers address hardened   # the same with -Dhardened=true
 
     tests/named/sanitizers.py --short BUILD thread   # suite boxes: what meets most, by one job
 
@@ -87,7 +88,8 @@ def without_random_places():
 
 def run(top, kind, short=None, options=()):
     """True when all passed and nothing was reported."""
-    folder = os.path.join(top, "sanitizers-" + kind.replace(",", "-"))
+    hardened = "-hardened" if "-Dhardened=true" in options else ""
+    folder = os.path.join(top, "sanitizers-" + kind.replace(",", "-") + hardened)
     build(folder, kind, options)
     subprocess.run(["ninja", "-C", folder, "build.ninja"], check=True, stdout=subprocess.DEVNULL)  # tests may be new
     names, targets = choose(folder, short)
@@ -106,7 +108,7 @@ def run(top, kind, short=None, options=()):
     for path in found[:10]:
         with open(path, encoding="utf-8", errors="replace") as file:
             print(file.read()[:6000])
-    print(f"sanitizers: {kind}: {len(names)} test programs, {len(found)} reports, "
+    print(f"sanitizers: {os.path.basename(folder)}: {len(names)} test programs, {len(found)} reports, "
           f"{'passed' if done.returncode == 0 and not found else 'FAILED'}", flush=True)
     return bool(names) and done.returncode == 0 and not found
 
@@ -116,11 +118,13 @@ def main():
         top, word = sys.argv[2:]
         return 0 if run(os.path.join(os.path.abspath(top), "boxes"), KINDS[word], SHORT[word], SHORT_OPTIONS[word]) else 1
     top, *words = sys.argv[1:]
+    options = ("-Dhardened=true",) if "hardened" in words else ()
+    words = [word for word in words if word != "hardened"]
     if any(word not in KINDS for word in words):
         print(__doc__)
         return 2
     kinds = dict.fromkeys(KINDS[word] for word in words or KINDS)
-    return 0 if all([run(os.path.abspath(top), kind) for kind in kinds]) else 1
+    return 0 if all([run(os.path.abspath(top), kind, options=options) for kind in kinds]) else 1
 
 
 if __name__ == "__main__":

@@ -169,6 +169,16 @@ static void first_byte(char *block, char *before, size_t size)
     write_free(block, size, 0);
 }
 
+/* A link takes its place before anybody looks. */
+static void first_byte_in_list(char *block, char *before, size_t size)
+{
+    give(block);
+    block[0] ^= 0x55;
+    hk_front_flush_all(front_self());
+    for (unsigned i = 0; i < 3000; i++)
+        take(size);
+}
+
 static void third_word(char *block, char *before, size_t size)
 {
     write_free(block, size, 16);
@@ -189,6 +199,37 @@ static void held(char *block, char *before, size_t size)
     give(block);
     block[3] = 1;
     hk_hard_let_all_go();
+}
+
+/* There is no memory: what is held is looked at where everything is given back. */
+static void held_without_memory(char *block, char *before, size_t size)
+{
+    give(block);
+    block[3] = 1;
+    fake_os_fail_from(FAKE_MAP, 1);
+    fake_os_fail_from(FAKE_MAP_AT, 1);
+    for (unsigned i = 0; i < 10000; i++)
+        take(4 * HK_MIB);
+}
+
+static void past_in_heap(char *block, char *before, size_t size)
+{
+    struct hk_own_want want = {.align = 16, .size = size};
+    char *own = hk_hard_own_take(hk_front_own_new(0), &want);
+    EXPECT(own != NULL && hk_hard_size(own, "malloc_usable_size") == size);
+    own[size] ^= 0x55;
+    struct hk_block found = hk_own_find(own);
+    hk_hard_own_free(&found, "hak_heap_free");
+}
+
+static void past_in_heap_then_free(char *block, char *before, size_t size)
+{
+    struct hk_own_want want = {.align = 16, .size = size};
+    char *own = hk_hard_own_take(hk_front_own_new(0), &want);
+    own = hk_hard_resize(own, 3 * size);
+    EXPECT(own != NULL && hk_hard_size(own, "malloc_usable_size") == 3 * size);
+    own[3 * size] ^= 0x55;
+    give(own);
 }
 
 static const struct wrong wrongs[] = {
@@ -221,6 +262,13 @@ static const struct wrong wrongs[] = {
     {56, last_byte, "write after free into"},
     {104, last_byte, "write after free into"},
     {300000, held, "write after free into"},
+    {24, first_byte_in_list, "write after free into"},
+    {1000, first_byte_in_list, "write after free into"},
+    {300000, held_without_memory, "write after free into"},
+    {24, past_in_heap, "write past the end of"},
+    {300000, past_in_heap, "write past the end of"},
+    {24, past_in_heap_then_free, "write past the end of"},
+    {1000, past_in_heap_then_free, "write past the end of"},
 };
 
 static void use_wrongly(void *arg)

@@ -7,6 +7,7 @@
 #include "large/page_heap.h"
 #include "base/options.h"
 #include "fake_os.h"
+#include "os/os.h"
 #include "pages/huge_pages.h"
 #include "superslab/registry.h"
 
@@ -213,15 +214,25 @@ static bool asks(const char *p, size_t size)
     return huge;
 }
 
+/* What lies beside the huge pages of a mapping asks, too, so that it stays one. */
+static void ask_alone(void)
+{
+    size_t size = hk_align_up(100 * HK_MIB + 5000, hk_os_page_size());
+    char *mapping = fill(100 * HK_MIB + 5000);
+    EXPECT(fake_os_is_huge(mapping) && fake_os_is_huge(mapping + size - 1) && fake_os_is_huge(mapping + size / 2));
+    EXPECT(!fake_os_is_huge(mapping - 1) && !fake_os_is_huge(mapping + size) && free_found(mapping));
+}
+
 static void ask(void *arg)
 {
     (void)arg;
     alloc(100000, 16); /* so that none lies at a multiple of 2 MiB */
-    char *p = fill(LONG), *q = fill(8 * HK_MIB), *r = alloc(LONG, 16), *mapping = fill(100 * HK_MIB);
-    EXPECT(asks(p, LONG) && !asks(q, 8 * HK_MIB) && !asks(r, LONG) && asks(mapping, 100 * HK_MIB));
+    char *p = fill(LONG), *q = fill(8 * HK_MIB), *r = alloc(LONG, 16);
+    EXPECT(asks(p, LONG) && !asks(q, 8 * HK_MIB) && !asks(r, LONG));
+    ask_alone();
     EXPECT(resize_found(p, 15 * HK_MIB, 15 * HK_MIB) == p && !asks(p, LONG)); /* what is shorter asks no more */
     EXPECT(resize_found(p, 16 * HK_MIB, LONG) == p && asks(p, 16 * HK_MIB));
-    EXPECT(free_found(p) && !asks(p, LONG) && free_found(q) && free_found(r) && free_found(mapping));
+    EXPECT(free_found(p) && !asks(p, LONG) && free_found(q) && free_found(r));
     p = fill(LONG);
     struct hk_block block = hk_page_heap_find(p);
     EXPECT(asks(p, LONG) && hk_page_heap_shrink(&block, 17) == p && !asks(p, LONG));

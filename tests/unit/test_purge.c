@@ -573,7 +573,8 @@ static void tick_beside_locked_slab(void *arg)
         tick();
     }
     EXPECT(hk_purge_free_bytes() <= hk_purge_allowance());
-    EXPECT(fake_os_count(FAKE_PURGE) == fake_os_purges() + 1);
+    size_t refused = fake_os_count(FAKE_PURGE) - fake_os_purges();
+    EXPECT(refused <= 1 && (HK_SHUFFLE || refused == 1)); /* which slab is held is at random there */
 }
 
 static void a_locked_page_stops_no_other(void **state)

@@ -30,6 +30,7 @@ static inline unsigned hk_remote_add(struct hk_remote_batch *batch, struct hk_sl
     uintptr_t base = (uintptr_t)hk_slab_base(slab), length = hk_slab_length_out(slab);
     do {
         struct hk_chain chain = {slab, blocks[i], blocks[i], 1};
+        hk_link_first(blocks[i], NULL);
         hk_remote_send(&batch->sent, &chain);
         i++;
     } while (i < n && (uintptr_t)blocks[i] - base < length && !hk_remote_is_full(&batch->sent));

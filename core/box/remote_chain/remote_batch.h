@@ -40,7 +40,7 @@ static inline unsigned hk_remote_add(struct hk_remote_batch *batch, struct hk_sl
     }
     uintptr_t base = (uintptr_t)hk_slab_base(slab), length = hk_slab_length_out(slab);
     do {
-        hk_link_to(blocks[i], chain->first);
+        hk_link_first(blocks[i], chain->first);
         chain->first = blocks[i];
         chain->count++;
         i++;

@@ -5,6 +5,7 @@
 #include "front/hardened/hard_priv.h"
 
 #include "front/block.h"
+#include "front/guard.h"
 #include "front/profiled.h"
 #include "front/steps.h"
 #include "front/wrong.h"
@@ -33,7 +34,8 @@ static struct hk_block find_given(void *ptr)
     hk_secret_learn();
     if (HK_LIKELY(cls != 0))
         return (struct hk_block){HK_BLOCK_SLAB, ptr, hk_class_size(cls)};
-    return hk_block_find_large(ptr);
+    struct hk_block block = hk_block_find_large(ptr);
+    return HK_LIKELY(block.kind != HK_BLOCK_NONE) ? block : hk_block_find_outside(ptr, "malloc"); /* a guarded one */
 }
 
 /* A block with more room than an end can say has a larger size. */
@@ -121,6 +123,15 @@ static HK_ALWAYS_INLINE void *take_mid(size_t wants)
     return found ? block : NULL;
 }
 
+/* As hk_malloc_slow; but whoever watches is to know who called, and not us. */
+static void *malloc_for(const void *caller, size_t wants)
+{
+    uint32_t watchers = hk_front_watched_by();
+    if (HK_LIKELY(watchers == 0) || wants >= HK_OPERAND(hk_front_ways.large_from))
+        return hk_malloc_slow(wants);
+    return watchers == HK_WATCH_PROFILE ? hk_profiled_malloc(wants, caller) : hk_watched_malloc(wants, caller);
+}
+
 void *hk_hard_malloc_slow(size_t size)
 {
     if (HK_UNLIKELY(size > HK_SIZE_MOST))
@@ -130,7 +141,7 @@ void *hk_hard_malloc_slow(size_t size)
         if (HK_LIKELY(block != NULL))
             return hk_hard_hand_out(block, size, &hk_hard_slots[hk_class_of_mid(hk_hard_wants(size))], 0);
     }
-    void *ptr = hk_malloc_slow(hk_hard_wants(size));
+    void *ptr = malloc_for(__builtin_return_address(0), hk_hard_wants(size));
     if (HK_UNLIKELY(ptr == NULL ? is_more_now() : !is_as_it_was(ptr)))
         return hk_hard_malloc_roomy(size, size);
     return hand_out(ptr, size);
@@ -201,7 +212,10 @@ bool hk_hard_open(const struct hk_block *block, const char *verb, struct hk_hard
         wrong = HK_MISUSE_BEFORE;
     else
         return true;
-    hk_wrong_say(wrong, verb, block->start, NULL, block->size);
+    if (block->kind == HK_BLOCK_GUARDED)
+        hk_front_wrong_guarded(block->start, verb);
+    else
+        hk_wrong_say(wrong, verb, block->start, NULL, block->size);
     return false;
 }
 
@@ -217,6 +231,11 @@ static bool has_size(const struct hk_block *block, const struct hk_hard_end *end
 static void let_go(const struct hk_block *block)
 {
     uintptr_t *word = block->start;
+    if (block->kind == HK_BLOCK_OWN) {
+        hk_end_clear(word, block->size);
+        hk_free_large(block);
+        return;
+    }
     if (block->kind == HK_BLOCK_SLAB) {
         hk_hard_empty(word, block->size, HK_FILL_MIDDLE(block->size));
         word[1] = hk_free_mark(word);
@@ -240,9 +259,7 @@ void hk_hard_free_slow(void *ptr, size_t given, enum hk_hard_given how)
         return;
     int saved = errno;
     struct hk_block block = hk_block_find(ptr, "free");
-    if (block.kind == HK_BLOCK_OWN)
-        hk_free_slow(ptr, 0);
-    else if (block.kind != HK_BLOCK_NONE && hk_hard_open(&block, "free", &end) && has_size(&block, &end, given, how))
+    if (block.kind != HK_BLOCK_NONE && hk_hard_open(&block, "free", &end) && has_size(&block, &end, given, how))
         let_go(&block);
     errno = saved;
 }
@@ -251,7 +268,25 @@ size_t hk_hard_size(const void *ptr, const char *verb)
 {
     struct hk_block block = hk_block_find(ptr, verb);
     struct hk_hard_end end;
-    if (block.kind == HK_BLOCK_NONE || block.kind == HK_BLOCK_OWN)
-        return block.size;
-    return hk_hard_open(&block, verb, &end) ? end.size : 0;
+    return block.kind != HK_BLOCK_NONE && hk_hard_open(&block, verb, &end) ? end.size : 0;
+}
+
+/* ---- heaps of one's own ---- */
+
+void *hk_hard_own_take(struct hk_own *heap, struct hk_own_want *want)
+{
+    size_t size = want->size;
+    if (HK_LIKELY(size <= HK_SIZE_MOST))
+        want->size += HK_END_BYTES;
+    void *ptr = hk_front_own_take(heap, want);
+    if (HK_LIKELY(ptr != NULL))
+        hk_hard_set_end(ptr, size);
+    return ptr;
+}
+
+void hk_hard_own_free(const struct hk_block *block, const char *verb)
+{
+    struct hk_hard_end end;
+    if (hk_hard_open(block, verb, &end))
+        let_go(block);
 }

@@ -8,13 +8,15 @@
  *   free    looks whether the end is whole, and the one in front of the block, and the size where it is told one; with
  *           -Dfill it makes zero what it may have to look at later.
  *
- * Blocks of heaps of one's own (front/owned.h) have no end. Who synchronises: as in front/slow.h. Included by
- * front/hardened/ANY.h, front/ANY.c, api/entry.h and api/usage.c only. Must not know the public names.
+ * Blocks of heaps of one's own (front/owned.h) have an end, too; but in front of them stands their head, and what is
+ * written into a free one is not looked for. Who synchronises: as in front/slow.h. Included by front/hardened/ANY.h,
+ * front/ANY.c, api/entry.h, api/heaps.c and api/usage.c only. Must not know the public names.
  */
 #ifndef HK_FRONT_HARDENED_HARD_H
 #define HK_FRONT_HARDENED_HARD_H
 
 #include "front/fast.h"
+#include "front/owned.h"
 #include "superslab/fill.h"
 
 /* The least that the front is asked for: two words for it while the block is free, and one of the program's between
@@ -28,10 +30,11 @@ enum hk_hard_given {
     HK_HARD_DELETE, /* it is said by a delete: of use where the block is of a new of ours, and not of the program's */
 };
 
-/* Not for sizes near SIZE_MAX. */
+/* Whole words, so that the end is one where a block is as long as was asked for (front/guard.h). Not for sizes near
+ * SIZE_MAX. */
 static HK_ALWAYS_INLINE size_t hk_hard_wants(size_t size)
 {
-    return hk_max(size + HK_END_BYTES, HK_HARD_LEAST);
+    return hk_max(hk_align_up(size + HK_END_BYTES, HK_END_BYTES), HK_HARD_LEAST);
 }
 
 /* The same in sixteenths, for a size that has a bin: two at least. */
@@ -50,8 +53,17 @@ HK_NOINLINE void *hk_hard_resize(void *ptr, size_t size);
 /* Any pointer, NULL too. Keeps errno. */
 HK_NOINLINE void hk_hard_free_slow(void *ptr, size_t size, enum hk_hard_given given);
 
+/* Of a heap of one's own: as hk_front_own_take, and an end. */
+HK_NOINLINE void *hk_hard_own_take(struct hk_own *heap, struct hk_own_want *want);
+
+/* A live block of such a heap is freed; `verb` is for messages. */
+HK_NOINLINE void hk_hard_own_free(const struct hk_block *block, const char *verb);
+
 /* Frees what is held back of what the program freed (-Ddelay=enabled); false: nothing was. Outside the gate. */
 HK_NOINLINE bool hk_hard_let_all_go(void);
+
+/* The same inside the gate. What was written into one is reported when the caller comes out. */
+HK_SLOW_PATH void hk_hard_let_all_go_inside(void);
 
 /* operator new took this block, or got NULL. Returns it. */
 HK_NOINLINE void *hk_hard_is_of_new(void *ptr);

@@ -48,12 +48,20 @@ static void *resize_or_move(const struct hk_block *block, size_t had, size_t siz
     return to;
 }
 
+/* It stays in its heap. */
+static void *resize_own(const struct hk_block *block, size_t size)
+{
+    size_t wants = size + HK_END_BYTES;
+    void *to = hk_front_own_resize(block, wants, wants > block->size ? roomy_of(wants) : wants);
+    if (to != NULL)
+        hk_hard_set_end(to, size);
+    return to;
+}
+
 void *hk_hard_resize(void *ptr, size_t size)
 {
     struct hk_block block = hk_block_find(ptr, "realloc");
     struct hk_hard_end end;
-    if (block.kind == HK_BLOCK_OWN)
-        return hk_resize(ptr, size);
     if (block.kind == HK_BLOCK_NONE || !hk_hard_open(&block, "realloc", &end)) {
         errno = EINVAL;
         return NULL;
@@ -62,9 +70,10 @@ void *hk_hard_resize(void *ptr, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (hk_stays_as_it_is(&block, hk_hard_wants(size))) {
+    size_t wants = block.kind == HK_BLOCK_OWN ? size + HK_END_BYTES : hk_hard_wants(size);
+    if (hk_stays_as_it_is(&block, wants)) {
         hk_hard_set_end(ptr, size);
         return ptr;
     }
-    return resize_or_move(&block, end.size, size);
+    return block.kind == HK_BLOCK_OWN ? resize_own(&block, size) : resize_or_move(&block, end.size, size);
 }

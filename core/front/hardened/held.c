@@ -45,6 +45,21 @@ bool hk_hard_hold(const struct hk_block *block)
     return true;
 }
 
+void hk_hard_let_all_go_inside(void)
+{
+    for (unsigned i = 0; i < HELD; i++) {
+        void *run = hk_swap_acq_rel(&held[i], NULL); /* pairs with hk_hard_hold */
+        struct hk_block block = {HK_BLOCK_NONE, NULL, 0};
+        if (run != NULL)
+            block = hk_block_find_large(run);
+        if (block.kind == HK_BLOCK_NONE)
+            continue;
+        if (HK_UNLIKELY(!is_whole(&block)))
+            hk_written_note(run, block.size);
+        hk_give_large(&block);
+    }
+}
+
 bool hk_hard_let_all_go(void)
 {
     bool any = false;

@@ -30,7 +30,9 @@ unsigned hk_bin_set_up(struct hk_thread *thread, unsigned cls)
         return 0;
     if (own->ring[cls] == NULL)
         own->ring[cls] = own->slots[own->rings_used++];
-    thread->front->bin[cls] = (struct hk_bin){.slots = own->ring[cls], .inverse = hk_class_inverse[cls]};
+    struct hk_bin *bin = &thread->front->bin[cls]; /* zero; others look at its places (hk_bin_count) */
+    bin->slots = own->ring[cls];
+    bin->inverse = hk_class_inverse[cls];
     return most;
 }
 
