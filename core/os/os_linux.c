@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "os/auxv.h"
 #include "os/file.h"
+#include "os/odd_system.h"
 #include "os/vdso.h"
 
 #include <string.h>
@@ -118,7 +119,13 @@ bool hk_os_hide(void *ptr, size_t size)
 
 bool hk_os_purge(void *ptr, size_t size)
 {
-    return advise_system(ptr, size, MADV_DONTNEED);
+    static _Atomic int known; /* relaxed: threads that race find the same */
+    int what = hk_load_relaxed(&known);
+    if (HK_UNLIKELY(what == HK_PURGE_UNTRIED)) {
+        what = (int)hk_os_try_purge();
+        hk_store_relaxed(&known, what);
+    }
+    return what != HK_PURGE_IN_VAIN && advise_system(ptr, size, MADV_DONTNEED) && what == HK_PURGE_WORKS;
 }
 
 bool hk_os_unmap(void *ptr, size_t size)
