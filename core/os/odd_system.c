@@ -1,10 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/odd_system.h"
 
+#include "base/held.h"
 #include "base/sys.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <sys/mman.h>
+
+/* ---- a system that takes no hints: it maps at random, or a tracer has taken the address away ---- */
+
+_Atomic long hk_os_place_flags = MAP_PRIVATE | MAP_ANONYMOUS;
+static _Atomic bool went_elsewhere; /* relaxed: seen by who tries again */
+
+HK_APART(odd_system) bool hk_os_went_elsewhere(long p, size_t size, bool *taken)
+{
+    *taken = !hk_sys_failed(p) || p == -EEXIST;
+    if (hk_sys_failed(p))
+        return false;
+    hk_store_relaxed(&went_elsewhere, true);
+    hk_large_calls_begin(); /* it has no page yet: nobody waits long, under whatever lock */
+    hk_os_unmap_uncounted((void *)p, size);
+    hk_large_calls_end();
+    return false;
+}
+
+HK_APART(odd_system) bool hk_os_insist(void)
+{
+    if (!hk_load_relaxed(&went_elsewhere) || (hk_load_relaxed(&hk_os_place_flags) & MAP_FIXED_NOREPLACE) != 0)
+        return false;
+    hk_store_relaxed(&hk_os_place_flags, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
+    return true;
+}
 
 /* ---- a system that only says that it gives pages back ---- */
 

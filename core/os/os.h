@@ -41,6 +41,10 @@ void *hk_os_map_aligned(size_t size, size_t align);
  * already; else it was refused for another reason. */
 bool hk_os_map_at(void *ptr, size_t size, bool *taken);
 
+/* From now on the address is not a hint for the system, but a condition. False: nothing is changed, as it was one
+ * before, or no call has come to another place. */
+bool hk_os_insist(void);
+
 /* Makes a part of a reservation readable and writable. Page-aligned. */
 bool hk_os_commit(void *ptr, size_t size);
 
