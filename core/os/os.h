@@ -41,14 +41,18 @@ void *hk_os_map_aligned(size_t size, size_t align);
  * already; else it was refused for another reason. */
 bool hk_os_map_at(void *ptr, size_t size, bool *taken);
 
+/* From now on the address is not a hint for the system, but a condition. False: nothing is changed, as it was one
+ * before, or no call has come to another place. */
+bool hk_os_insist(void);
+
 /* Makes a part of a reservation readable and writable. Page-aligned. */
 bool hk_os_commit(void *ptr, size_t size);
 
 /* The other way round: whoever touches it ends by SIGSEGV. Its pages stay until they are purged. */
 bool hk_os_hide(void *ptr, size_t size);
 
-/* Gives the pages back; they read as zero from then on. False (mlock, seccomp): nothing may be assumed of the contents.
- */
+/* Gives the pages back; they read as zero from then on. False (mlock, seccomp, a system that only says that it does):
+ * nothing may be assumed of the contents. The first call tries it on a page of its own. */
 bool hk_os_purge(void *ptr, size_t size);
 
 /* False when refused (too many mappings): the range is then still there. */

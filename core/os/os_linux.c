@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "os/auxv.h"
 #include "os/file.h"
+#include "os/odd_system.h"
 #include "os/vdso.h"
 
 #include <string.h>
@@ -92,16 +93,13 @@ void *hk_os_map(size_t size)
 bool hk_os_map_at(void *ptr, size_t size, bool *taken)
 {
     count_call();
-    long p = hk_sys6(SYS_mmap, (long)ptr, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (!hk_sys_failed(p))
-        count_held(size);
-    *taken = !hk_sys_failed(p) && (void *)p != ptr;
-    if (*taken) { /* it has no page yet: nobody waits long, under whatever lock */
-        hk_large_calls_begin();
-        hk_os_unmap((void *)p, size);
-        hk_large_calls_end();
-    }
-    return (void *)p == ptr;
+    long flags = hk_load_relaxed(&hk_os_place_flags);
+    long p = hk_sys6(SYS_mmap, (long)ptr, (long)size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (HK_UNLIKELY((void *)p != ptr))
+        return hk_os_went_elsewhere(p, size, taken);
+    count_held(size);
+    *taken = false;
+    return true;
 }
 
 bool hk_os_commit(void *ptr, size_t size)
@@ -118,7 +116,13 @@ bool hk_os_hide(void *ptr, size_t size)
 
 bool hk_os_purge(void *ptr, size_t size)
 {
-    return advise_system(ptr, size, MADV_DONTNEED);
+    static _Atomic int known; /* relaxed: threads that race find the same */
+    int what = hk_load_relaxed(&known);
+    if (HK_UNLIKELY(what == HK_PURGE_UNTRIED)) {
+        what = (int)hk_os_try_purge();
+        hk_store_relaxed(&known, what);
+    }
+    return what != HK_PURGE_IN_VAIN && advise_system(ptr, size, MADV_DONTNEED) && what == HK_PURGE_WORKS;
 }
 
 bool hk_os_unmap(void *ptr, size_t size)
@@ -130,6 +134,12 @@ bool hk_os_unmap(void *ptr, size_t size)
     if (!gone)
         count_held(size);
     return gone;
+}
+
+bool hk_os_unmap_uncounted(void *ptr, size_t size)
+{
+    count_held(size);
+    return hk_os_unmap(ptr, size);
 }
 
 void *hk_os_remap(void *ptr, size_t old_size, size_t new_size)

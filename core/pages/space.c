@@ -84,7 +84,7 @@ static uintptr_t scatter_below(uintptr_t here, uintptr_t range)
 }
 
 /* From far to near: how many bits an address has is not known, nor what the program has reserved. */
-static bool choose_base(size_t units)
+static bool choose_from_far(size_t units)
 {
     uintptr_t here = hk_align_down((uintptr_t)&units, HK_UNIT_SIZE);
     for (size_t far = HK_FARTHEST; far >= NEAREST; far -= hk_min(far / 2, HK_SPACE_MOST)) {
@@ -94,6 +94,12 @@ static bool choose_base(size_t units)
             return true;
     }
     return false;
+}
+
+/* Where memory came to none of these places, but to others, the system may take no hints. */
+static bool choose_base(size_t units)
+{
+    return choose_from_far(units) || (hk_os_insist() && choose_from_far(units));
 }
 
 /* ---- units ---- */

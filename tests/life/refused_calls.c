@@ -3,7 +3,7 @@
  * A seccomp filter that refuses every system call an allocator can do without (madvise, mremap, getrandom, rseq,
  * membarrier, prctl, mincore, the NUMA calls) from before the program's start: blocks work as ever. And processes
  * whose filter refuses, from the middle of their lives on, one of the calls that it needs: malloc may be NULL then, and
- * that is all.
+ * that is all. And one in which the system says that it has given pages back, and has not.
  */
 #include "check.h"
 #include "needs.h"
@@ -110,10 +110,57 @@ static void refuse_each_later(void)
     }
 }
 
+static void fill_and_free(unsigned char **blocks, size_t count, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = malloc(size);
+        CHECK(blocks[i]);
+        memset(blocks[i], 0xab, size);
+    }
+    for (size_t i = 0; i < count; i++)
+        free(blocks[i]);
+}
+
+/* As emulators of processes do, for which this advice is only a hint. */
+static void give_back_in_vain(void)
+{
+    static const size_t sizes[] = {64, 2000, 20000, 100000, MIB, 20 * MIB, 40 * MIB};
+    enum { SLOTS = 20000 };
+    static unsigned char *blocks[SLOTS];
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+        size_t size = sizes[i / 2], count = 40 * MIB / size < SLOTS ? 40 * MIB / size : SLOTS;
+        fill_and_free(blocks, count, size);
+        malloc_trim(0);
+        for (size_t k = 0; k < count; k++) {
+            blocks[k] = calloc(1, size);
+            CHECK(blocks[k] && pattern_nonzero(blocks[k], size) == size);
+        }
+        for (size_t k = 0; k < count; k++)
+            free(blocks[k]);
+    }
+}
+
+static void say_that_it_was_done(void)
+{
+    int status = -1;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        static const long call = SYS_madvise;
+        check_watchdog(60);
+        filter_refuse(&call, 1, 0);
+        give_back_in_vain();
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECKF(status == 0, "madvise in vain: status 0x%x", (unsigned)status);
+}
+
 int main(int count, char **arguments)
 {
     if (count == 1) {
         need_filters();
+        say_that_it_was_done();
         refuse_each_later();
         filter_refuse(refused, REFUSED, EPERM);
         execl("/proc/self/exe", arguments[0], "filtered", (char *)NULL);

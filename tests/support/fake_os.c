@@ -410,6 +410,11 @@ bool hk_os_map_at(void *ptr, size_t size, bool *taken)
     return spoiled(p != NULL);
 }
 
+bool hk_os_insist(void)
+{
+    return false; /* as it does always */
+}
+
 void *hk_os_reserve_readable(size_t size)
 {
     return spoiled_pointer(refused(FAKE_RESERVE_READABLE) ? NULL : map_paged(size, PROT_READ));
