@@ -94,15 +94,6 @@ static bool claim_span(struct hk_superslab *ss, unsigned index, unsigned slabs)
     return zero;
 }
 
-/* What a new SuperSlab of a heap that fills them begins with is written anyway. */
-static HK_SLOW_PATH void touch_first(struct hk_slab *slab, bool huge)
-{
-    if (huge)
-        hk_huge_pages_touch(hk_slab_base(slab));
-    else if (slab->zero && hk_huge_pages_rest())
-        hk_huge_pages_compare(hk_slab_base(slab));
-}
-
 struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner, bool fills)
 {
     unsigned index, slabs = hk_class_slabs(cls);
@@ -124,7 +115,7 @@ struct hk_slab *hk_pool_acquire(unsigned cls, struct hk_owner *owner, bool fills
     bool fresh = slab != NULL && stage == HK_STAGE_NEW && fills, huge = fresh && ss->huge;
     hk_unlock(&hk_pool.lock);
     if (HK_UNLIKELY(fresh))
-        touch_first(slab, huge);
+        hk_huge_pages_touch(hk_slab_base(slab), huge, slab->zero);
     return slab;
 }
 

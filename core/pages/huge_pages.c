@@ -25,7 +25,7 @@ bool hk_huge_pages_rest(void)
     return rest != 0 && hk_ms_since(hk_os_now_ms(), hk_load_relaxed(&slow_since)) < rest;
 }
 
-void hk_huge_pages_touch(void *ptr)
+static void touch_huge(void *ptr)
 {
     uint64_t began = hk_os_now_us();
     *(volatile char *)ptr = 0;
@@ -42,7 +42,7 @@ static uint32_t closer_to(uint32_t before, uint32_t took)
     return before == 0 || took < before ? took : before + (took - before) / 8;
 }
 
-void hk_huge_pages_compare(void *slab)
+static void touch_small(void *slab)
 {
     uint64_t began = hk_os_now_us();
     for (size_t at = 0; at < HK_SLAB_SIZE; at += HK_PAGE)
@@ -52,6 +52,14 @@ void hk_huge_pages_compare(void *slab)
     hk_store_relaxed(&small_us, small);
     if (2 * (size_t)small * REST / 1000 >= hk_load_relaxed(&rests_for)) /* the slow one was hardly slower */
         hk_store_relaxed(&rests_for, 0);
+}
+
+void hk_huge_pages_touch(void *slab, bool asked, bool untouched)
+{
+    if (asked)
+        touch_huge(slab);
+    else if (untouched && hk_huge_pages_rest())
+        touch_small(slab);
 }
 
 /* The huge pages of a block that is long enough to ask; false: there are none. */

@@ -20,13 +20,10 @@
 /* One was slow to come, so that nobody asks for some time. A hint. */
 bool hk_huge_pages_rest(void);
 
-/* Writes to memory for which a huge page was asked, and looks how long that takes. The caller holds no lock, and was to
- * write there anyway. */
-void hk_huge_pages_touch(void *ptr);
-
-/* While nobody asks: writes to all small pages of a slab that is untouched, and looks whether they come any faster. As
- * above. */
-void hk_huge_pages_compare(void *slab);
+/* A SuperSlab that will be filled begins with this slab. Where huge pages were asked for, writes to it and looks how
+ * long that takes; where nobody asks and it is untouched, writes to all of its small pages, and looks whether they come
+ * any faster. The caller holds no lock, and was to write there anyway. */
+void hk_huge_pages_touch(void *slab, bool asked, bool untouched);
 
 /* A block that will probably be written from end to end. Is it long enough, all huge pages that lie in it as a whole
  * are asked for, unless memory is dear (HAKMEM_MEMORY_LIMIT, or once some was refused), or the program has so many long
