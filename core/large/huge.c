@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "large/huge.h"
 
-#include "base/assert.h"
 #include "base/options.h"
 #include "base/telemetry.h"
 #include "large/walls.h"
@@ -149,19 +148,14 @@ static bool unmap_with_wall(char *start, size_t size)
     return hk_os_unmap(start, size + hk_wall_bytes(hk_os_page_size()));
 }
 
-/* The new wall stands before what is behind it goes. */
+/* Where what is behind cannot go all stays as it was; a new wall that is refused is one less. */
 static char *shrink_with_wall(char *start, size_t before, size_t size)
 {
     size_t wall = hk_wall_bytes(hk_os_page_size());
-    if (size == before)
-        return start;
+    if (size < before && !hk_os_unmap(start + size + wall, before - size))
+        return NULL;
     put_wall(start, size);
-    if (hk_os_unmap(start + size + wall, before - size))
-        return start;
-    bool back = hk_os_commit(start + size, wall);
-    HK_ASSERT(back);
-    (void)back;
-    return NULL;
+    return start;
 }
 
 /* The kernel moves one mapping at a time, and the wall is another, which stays behind and goes then, if the system lets
