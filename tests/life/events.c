@@ -8,7 +8,7 @@
  * execs     it executes itself ten times, with live blocks, while threads allocate; the last one's report is whole
  * unloaded  who asked for blocks has been unloaded since: the report counts them, and a wrong use is told
  * refused   from its middle on, all system calls are refused that only these make: it goes on, and ends as ever
- * threads   4000 threads, 50 at a time, whose blocks are freed by others
+ * threads   10,000 threads, 50 at a time, whose blocks are freed by others
  * signals   a timer's signal each 200 us, while it allocates
  */
 #include "check.h"
@@ -32,7 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EXECS = 10, THREADS = 4000, TOGETHER = 50, KEPT = 64, SIZE = 100 };
+enum { EXECS = 10, THREADS = 10000, TOGETHER = 50, KEPT = 64, SIZE = 100 };
 
 static char *volatile hidden; /* the compiler is not to know what becomes of blocks */
 
